@@ -1,0 +1,144 @@
+"""Decisions, intents and orders: what a strategy wants and what became of it.
+
+A strategy answers each trigger with exactly one :class:`Decision`. Each of its :class:`Intent` values becomes at most
+one order at the broker, under a client order id that can be read and rebuilt (:func:`client_order_id`).
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tradeplane_engine import errors
+from tradeplane_engine.domain import numbers, times
+
+_ID_MAX = 128
+_PART = re.compile(r"[A-Za-z0-9_]+")
+
+
+class Side(StrEnum):
+    """Direction of an order; a short sale is a sell."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+    @property
+    def sign(self) -> int:
+        """+1 for a buy, -1 for a sell."""
+        return 1 if self is Side.BUY else -1
+
+
+class Outcome(StrEnum):
+    """What a trigger led to; the last two say that no signal could be used."""
+
+    TRADED = "traded"
+    NO_SIGNAL = "no-signal"
+    MISSED = "missed"
+    PREDICTION_LATE = "prediction-late"
+
+
+class State(StrEnum):
+    """How much may leave, from most to least; the strictest cause wins."""
+
+    ENABLED = "enabled"
+    REDUCE_ONLY = "reduce-only"
+    FLATTEN = "flatten"
+    HALTED = "halted"
+
+
+class Role(StrEnum):
+    """Why an order exists; part of its client order id."""
+
+    ORDER = "order"
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Score of one symbol, with the feature row it was computed from (NaN where a feature is undefined)."""
+
+    symbol: str
+    score: float
+    features: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A wanted order; ``quantity`` is positive; ``number`` counts intents of one symbol and role in a decision."""
+
+    symbol: str
+    side: Side
+    quantity: numbers.Quantity
+    type: str = "market"
+    time_in_force: str = "day"
+    role: Role = Role.ORDER
+    number: int = 0
+
+    @property
+    def signed(self) -> numbers.Quantity:
+        """Change of the position when filled."""
+        return numbers.Quantity(self.side.sign * self.quantity)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A strategy's answer to one trigger; the end of the bar is the trigger and the key."""
+
+    trigger: times.Nanos
+    outcome: Outcome
+    intents: tuple[Intent, ...] = ()
+    signals: tuple[Signal, ...] = ()
+    model_digest: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderKey:
+    """The parts of a client order id. ``uid`` is the Strategy's UID without dashes."""
+
+    ledger: str
+    uid: str
+    trigger: times.Nanos
+    symbol: str
+    role: Role = Role.ORDER
+    number: int = 0
+    replacement: int = 0
+    attempt: int = 1
+
+
+def client_order_id(key: OrderKey) -> str:
+    """Return ``ledger-uid-trigger-symbol-role-number-replacement-attempt``; raises ValueRefused past 128 characters."""
+    parts = (
+        key.ledger,
+        key.uid.replace("-", ""),
+        times.compact(key.trigger),
+        key.symbol.replace(".", "_"),
+        key.role.value,
+        str(key.number),
+        str(key.replacement),
+        str(key.attempt),
+    )
+    for part in parts:
+        if not _PART.fullmatch(part):
+            raise errors.ValueRefused("client_order_id", "built from parts of [A-Za-z0-9_]", part)
+    text = "-".join(parts)
+    if len(text) > _ID_MAX:
+        raise errors.ValueRefused("client_order_id", f"at most {_ID_MAX} characters", text)
+    return text
+
+
+def parse_client_order_id(text: str) -> OrderKey:
+    """Invert :func:`client_order_id`; raises ValueRefused for an id that is not ours."""
+    parts = text.split("-")
+    try:
+        ledger, uid, trigger, symbol, role, number, replacement, attempt = parts
+        return OrderKey(
+            ledger=ledger,
+            uid=uid,
+            trigger=times.from_compact(trigger),
+            symbol=symbol.replace("_", "."),
+            role=Role(role),
+            number=int(number),
+            replacement=int(replacement),
+            attempt=int(attempt),
+        )
+    except ValueError:
+        raise errors.ValueRefused("client_order_id", "one of this ledger's ids", text) from None

@@ -1,0 +1,238 @@
+"""What the processes say to each other: HTTP bodies and Redis entries, validated at the border.
+
+Decimals are strings, times are RFC 3339 UTC strings, unknown fields are refused. ``docs/reference/interfaces.md`` lists
+the endpoints that carry these.
+"""
+
+from typing import Annotated, Any, Literal
+
+import pydantic
+
+DecimalText = Annotated[str, pydantic.StringConstraints(pattern=r"^-?[0-9]{1,18}(\.[0-9]{1,9})?$")]
+TimeText = Annotated[
+    str, pydantic.StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$")
+]
+Symbol = Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Z][A-Z0-9.]{0,11}$")]
+
+
+class Message(pydantic.BaseModel):
+    """Base: frozen, and closed against unknown fields."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
+
+
+# --- operator -> worker: the configuration of a job -----------------------------------------------------------------
+
+
+class ModelReference(Message):
+    """The Model a strategy calls: by URL, within a deadline, expecting one digest."""
+
+    name: str
+    uid: str
+    generation: int
+    url: str
+    digest: str
+    artifact: str
+    features: dict[str, Any]
+    deadline: str
+
+
+class PolicyReference(Message):
+    """A RiskPolicy as bound: its spec verbatim and the sha256 of that spec's canonical JSON."""
+
+    name: str
+    hash: str
+    spec: dict[str, Any]
+
+
+class StrategyConfig(Message):
+    """Everything a strategy job is told: the spec verbatim plus resolved references."""
+
+    environment: str
+    name: str
+    uid: str
+    generation: int
+    attempt: int
+    spec: dict[str, Any]
+    model: ModelReference
+    policy: PolicyReference
+
+
+class TrainingConfig(Message):
+    """Everything a training job is told; the result goes to ``runs/<submission_id>.json`` of the artifact store."""
+
+    submission_id: str
+    name: str
+    uid: str
+    generation: int
+    spec: dict[str, Any]
+    symbols: tuple[Symbol, ...]
+
+
+class TrainingResult(Message):
+    """What a training run leaves behind; ``error`` is empty on success."""
+
+    submission_id: str
+    artifact: str = ""
+    digest: str = ""
+    error: str = ""
+    rows: int = 0
+    trials: int = 0
+    first_bar: str = ""
+    last_bar_available_at: str = ""
+    last_label_end: str = ""
+    metrics: dict[str, float] = {}
+
+
+# --- strategy -> gateway ---------------------------------------------------------------------------------------------
+
+
+class FenceRequest(Message):
+    """A strategy process takes its fence; an equal or lower (generation, attempt) of a live holder is refused."""
+
+    config: StrategyConfig
+
+
+class FenceGranted(Message):
+    """The token that every decision must carry, and the last decided trigger (empty when there is none)."""
+
+    token: str
+    last_trigger: str = ""
+
+
+class SignalMessage(Message):
+    """Score of one symbol and its feature row; null where a feature is undefined."""
+
+    symbol: Symbol
+    score: float
+    features: tuple[float | None, ...]
+
+
+class IntentMessage(Message):
+    """A wanted order; ``quantity`` is positive."""
+
+    symbol: Symbol
+    side: Literal["buy", "sell"]
+    quantity: DecimalText
+    type: Literal["market"] = "market"
+    time_in_force: Literal["day"] = "day"
+    role: Literal["order"] = "order"
+    number: int = 0
+
+
+class DecisionMessage(Message):
+    """Exactly one per trigger; a second, different one under the same key is refused and the first returned."""
+
+    uid: str
+    generation: int
+    attempt: int
+    token: str
+    trigger: TimeText
+    outcome: Literal["traded", "no-signal", "missed", "prediction-late"]
+    detail: str = ""
+    model_digest: str = ""
+    signals: tuple[SignalMessage, ...] = ()
+    intents: tuple[IntentMessage, ...] = ()
+
+
+class Verdict(Message):
+    """What became of one intent at the gate; ``reason`` is empty when it may be sent."""
+
+    client_order_id: str
+    reason: str = ""
+    detail: str = ""
+
+
+class DecisionReceipt(Message):
+    """The recorded decision: its place in the ledger sequence and one verdict per intent."""
+
+    sequence: int
+    repeated: bool
+    verdicts: tuple[Verdict, ...]
+
+
+class SymbolBook(Message):
+    """Position and working orders of one symbol in a strategy's sub-ledger, in shares; working ones are unsigned."""
+
+    position: DecimalText
+    working_buy: DecimalText = "0"
+    working_sell: DecimalText = "0"
+
+
+class Book(Message):
+    """What a strategy starts a decision from."""
+
+    last_trigger: str = ""
+    symbols: dict[str, SymbolBook] = {}
+
+
+# --- market data -----------------------------------------------------------------------------------------------------
+
+
+class BarMessage(Message):
+    """One unadjusted bar."""
+
+    symbol: Symbol
+    start: TimeText
+    end: TimeText
+    available_at: TimeText
+    open: DecimalText
+    high: DecimalText
+    low: DecimalText
+    close: DecimalText
+    volume: int
+
+
+class ActionMessage(Message):
+    """A split (``2/1``) or cash dividend (USD per share) that takes effect before the open at ``ex_start``."""
+
+    symbol: Symbol
+    ex_start: TimeText
+    split: Annotated[str, pydantic.StringConstraints(pattern=r"^[1-9][0-9]{0,5}/[1-9][0-9]{0,5}$")] = "1/1"
+    dividend: DecimalText = "0"
+
+
+class SliceMessage(Message):
+    """All bars that end together; a subscribed symbol without a bar is named in ``absent``."""
+
+    kind: Literal["slice"] = "slice"
+    timeframe: str
+    end: TimeText
+    bars: tuple[BarMessage, ...]
+    absent: tuple[Symbol, ...] = ()
+    actions: tuple[ActionMessage, ...] = ()
+    backfilled: bool = False
+
+
+class GapMessage(Message):
+    """Between these instants the provider's stream was not connected; back-filled slices follow."""
+
+    kind: Literal["gap"] = "gap"
+    timeframe: str
+    since: TimeText
+    until: TimeText
+
+
+class History(Message):
+    """Answer of the market data process's REST interface, oldest first."""
+
+    bars: tuple[BarMessage, ...]
+    actions: tuple[ActionMessage, ...]
+
+
+# --- strategy -> model -----------------------------------------------------------------------------------------------
+
+
+class PredictRequest(Message):
+    """Feature rows of shape (n_rows, n_features); null for NaN; ``features`` names the columns in order."""
+
+    features: tuple[str, ...]
+    rows: tuple[tuple[float | None, ...], ...]
+
+
+class PredictResponse(Message):
+    """One score per row, and the sha256 of the artifact that gave them."""
+
+    model: str
+    digest: str
+    scores: tuple[float, ...]
