@@ -1,0 +1,70 @@
+# Everything runs from .venv, which `make setup` builds from uv.lock; nothing else is installed anywhere.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+UV_VERSION := 0.13.8
+BIN := .venv/bin
+UV := UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv
+RUN_EXTRAS := --extra operator --extra worker --extra local
+PYTEST ?= $(BIN)/pytest
+WORKERS ?= 2
+
+.PHONY: help setup setup-dev demo test test-unit test-integration test-cluster verify generate format clean
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.run ## Install what the demo needs into .venv, and the control-plane binaries into the user's cache
+
+demo: setup ## Run the main job: apply, train, trade 250 sessions, halt, lift, report
+	$(BIN)/tradeplane demo
+
+test: setup-dev ## Run all tests (15 minutes at most with a warm cache)
+	$(PYTEST) -n $(WORKERS) tests
+
+test-unit: setup-dev ## Run the tests that need no server
+	$(PYTEST) -n $(WORKERS) tests/unit tests/golden
+
+test-integration: setup-dev ## Run the tests on real PostgreSQL, Valkey, Ray and the simulator
+	$(PYTEST) -n $(WORKERS) tests/contract tests/integration
+
+test-cluster: setup-dev ## Run the tests on a real API server
+	$(PYTEST) -n $(WORKERS) tests/cluster
+
+verify: setup-dev ## Check what is generated, formatted, typed and layered
+	$(UV) lock --check --quiet
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tools/generate_crds.py --check
+
+generate: setup-dev ## Write the generated files anew
+	$(BIN)/python tools/generate_crds.py
+
+format: setup-dev ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## Remove what runs leave behind in the checkout (not the caches of the user)
+	rm -rf .tradeplane .venv build *.egg-info
+
+setup-dev: .venv/.dev
+
+.venv/.uv:
+	$(PYTHON) operator/tradeplane_cli/local/preflight.py
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	touch $@
+
+.venv/.run: .venv/.uv pyproject.toml uv.lock
+	$(UV) sync --locked --quiet --inexact $(RUN_EXTRAS)
+	$(BIN)/python -m tradeplane_cli.local.binaries
+	touch $@
+
+.venv/.dev: .venv/.run
+	$(UV) sync --locked --quiet --inexact $(RUN_EXTRAS) --extra dev
+	touch $@
