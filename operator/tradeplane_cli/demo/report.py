@@ -158,4 +158,4 @@ def _span(facts: f.Facts, first: str, last: str, label: str) -> charts.Span:
 
 def _dollars(value: numbers.Money) -> float:
     """Return USD as a float, for a picture only."""
-    return float(value) / 10**numbers.MONEY_DIGITS
+    return value / float(10**numbers.MONEY_DIGITS)
