@@ -1,0 +1,145 @@
+"""Strategy: what trades. It never says paper or live; the Environment does."""
+
+from typing import Annotated, ClassVar, Literal
+
+import pydantic
+
+from tradeplane_api import fields, status
+
+
+class Universe(fields.Block):
+    """What may be traded."""
+
+    symbols: Annotated[
+        tuple[fields.Symbol, ...],
+        pydantic.Field(min_length=1, max_length=200, json_schema_extra={"x-kubernetes-list-type": "set"}),
+    ]
+
+    rules: ClassVar[tuple[fields.Rule, ...]] = (
+        fields.Rule(
+            cel="",
+            message="",
+            holds=lambda block: len(set(block.symbols)) == len(block.symbols),
+            describe=lambda block: f"universe.symbols: must be unique, got {', '.join(block.symbols)}",
+        ),
+    )
+
+
+class Bars(fields.Block):
+    """What triggers a decision."""
+
+    timeframe: Literal["1d"] = "1d"
+
+
+class SignalModel(fields.Block):
+    """A Model whose scores are the signal."""
+
+    name: fields.ObjectName
+
+
+class Signal(fields.Block):
+    """Where the scores come from."""
+
+    models: Annotated[tuple[SignalModel, ...], pydantic.Field(min_length=1, max_length=1)]
+
+
+class Portfolio(fields.Block):
+    """How scores become wanted positions."""
+
+    construct_: Literal["top-bottom-n"] = pydantic.Field(default="top-bottom-n", alias="construct")
+    top: Annotated[int, pydantic.Field(ge=0, le=200)] = pydantic.Field(
+        default=1, description="Number of symbols with the highest scores to hold long."
+    )
+    bottom: Annotated[int, pydantic.Field(ge=0, le=200)] = pydantic.Field(
+        default=0, description="Number of symbols with the lowest scores to hold short."
+    )
+    capital: fields.DecimalText = pydantic.Field(default="10000", description="USD that weights are fractions of.")
+
+    rules: ClassVar[tuple[fields.Rule, ...]] = (
+        fields.Rule(
+            cel="self.top + self.bottom >= 1",
+            message="'portfolio.top + portfolio.bottom: must be at least 1, got %d'.format([self.top + self.bottom])",
+            holds=lambda block: block.top + block.bottom >= 1,
+            describe=lambda block: (
+                f"portfolio.top + portfolio.bottom: must be at least 1, got {block.top + block.bottom}"
+            ),
+        ),
+        fields.positive("portfolio.capital"),
+    )
+
+
+class Execution(fields.Block):
+    """How wanted positions become orders."""
+
+    algorithm: Literal["market"] = "market"
+
+
+class StrategySpec(fields.Block):
+    """The smallest one says symbols, model and policy."""
+
+    universe: Universe
+    bars: Bars = Bars()
+    signal: Signal
+    portfolio: Portfolio = Portfolio()
+    execution: Execution = Execution()
+    risk_policy_ref: fields.ObjectName = pydantic.Field(description="RiskPolicy that judges this Strategy's orders.")
+    suspend: bool = pydantic.Field(default=False, description="Process stopped, state halted.")
+    pool: fields.ObjectName | None = pydantic.Field(
+        default=None, description="Pool of role execution; the Environment's first when absent."
+    )
+
+    rules: ClassVar[tuple[fields.Rule, ...]] = (
+        fields.Rule(
+            cel="self.portfolio.top + self.portfolio.bottom <= size(self.universe.symbols)",
+            message=(
+                "'portfolio.top + portfolio.bottom: must be at most %d (universe.symbols), got %d'"
+                ".format([size(self.universe.symbols), self.portfolio.top + self.portfolio.bottom])"
+            ),
+            holds=lambda spec: spec.portfolio.top + spec.portfolio.bottom <= len(spec.universe.symbols),
+            describe=lambda spec: (
+                f"portfolio.top + portfolio.bottom: must be at most {len(spec.universe.symbols)} (universe.symbols), "
+                f"got {spec.portfolio.top + spec.portfolio.bottom}"
+            ),
+        ),
+    )
+
+
+class ServingModel(fields.Block):
+    """The version of a Model that the running job expects."""
+
+    name: fields.ObjectName
+    digest: fields.Digest
+
+
+class BoundPolicy(fields.Block):
+    """The policy as it is bound now."""
+
+    name: fields.ObjectName
+    hash: fields.Digest
+
+
+class StrategyJob(fields.Block):
+    """The Ray job that acts for this Strategy."""
+
+    submission_id: Annotated[str, pydantic.StringConstraints(max_length=128)]
+    address: Annotated[str, pydantic.StringConstraints(max_length=512)]
+    generation: Annotated[int, pydantic.Field(ge=1)]
+    attempt: Annotated[int, pydantic.Field(ge=1)]
+    config_hash: fields.Digest = pydantic.Field(description="Of what the job was told, its attempt left out.")
+    submitted: bool = pydantic.Field(description="False between the promise of this attempt and Ray's answer.")
+    failures: Annotated[int, pydantic.Field(ge=0)] = pydantic.Field(
+        default=0, description="Attempts in a row that ended without a decision."
+    )
+    retry_at: fields.TimeText = ""
+
+
+class StrategyStatus(fields.Block):
+    """Written by the operator; conditions change, prices and positions do not appear here."""
+
+    observed_generation: Annotated[int, pydantic.Field(ge=0)] = 0
+    conditions: status.Conditions = ()
+    state: Literal["enabled", "reduce-only", "flatten", "halted"] | None = None
+    models: Annotated[tuple[ServingModel, ...], pydantic.Field(max_length=1)] = ()
+    policy: BoundPolicy | None = None
+    job: StrategyJob | None = None
+    plan: status.Plan | None = None
