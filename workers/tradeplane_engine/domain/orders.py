@@ -91,6 +91,37 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Order:
+    """An order as the broker knows it; ``bar_end`` is the trigger of the decision that wanted it."""
+
+    client_order_id: str
+    bar_end: times.Nanos
+    symbol: str
+    side: Side
+    quantity: numbers.Quantity
+    type: str = "market"
+    time_in_force: str = "day"
+
+    @property
+    def signed(self) -> numbers.Quantity:
+        """Change of the position when filled."""
+        return numbers.Quantity(self.side.sign * self.quantity)
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """An execution of (part of) an order; ``quantity`` is positive, ``session`` the New York day, ``2012-03-05``."""
+
+    client_order_id: str
+    symbol: str
+    side: Side
+    quantity: numbers.Quantity
+    price: numbers.Price
+    at: times.Nanos
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
 class OrderKey:
     """The parts of a client order id. ``uid`` is the Strategy's UID without dashes."""
 

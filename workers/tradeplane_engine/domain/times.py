@@ -1,5 +1,6 @@
 """Instants as integer nanoseconds since 1970-01-01 UTC, and their text form at the border."""
 
+import re
 from datetime import UTC, datetime
 from typing import NewType
 
@@ -11,6 +12,9 @@ SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+
+_UNITS = {"ms": SECOND // 1000, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
+_DURATION = re.compile(r"([0-9]{1,9})(ms|s|m|h|d)")
 
 
 def instant(text: str, *, field: str = "time") -> Nanos:
@@ -50,3 +54,25 @@ def from_compact(text: str) -> Nanos:
     except ValueError:
         raise errors.ValueRefused("trigger", "of the form 20120302T210000Z", text) from None
     return Nanos(int(moment.timestamp()) * SECOND)
+
+
+def duration(text: str, *, field: str = "duration") -> Nanos:
+    """Parse a positive span of one unit, such as ``500ms``, ``5s``, ``15m``, ``1h``, ``2d``; raises ValueRefused."""
+    match = _DURATION.fullmatch(text) if isinstance(text, str) else None
+    span = int(match[1]) * _UNITS[match[2]] if match else 0
+    if span <= 0:
+        raise errors.ValueRefused(field, "a positive duration such as 500ms, 5s, 15m, 1h or 2d", text)
+    return Nanos(span)
+
+
+def duration_text(span: int) -> str:
+    """Return the span in the largest unit that divides it, else in nanoseconds."""
+    for unit in ("d", "h", "m", "s", "ms"):
+        if span % _UNITS[unit] == 0:
+            return f"{span // _UNITS[unit]}{unit}"
+    return f"{span}ns"
+
+
+def utc_day(at: Nanos) -> str:
+    """Return the UTC date of an instant; for an instant inside a regular US session it is the New York date too."""
+    return datetime.fromtimestamp(at // SECOND, UTC).strftime("%Y-%m-%d")
