@@ -1,0 +1,45 @@
+"""Connections to the ledger: short timeouts, synchronous commits, JSON as text.
+
+A statement, a lock or an idle transaction that lasts longer than a second is ended by the server, so that a frozen
+gateway cannot hold a fence that another one waits for.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+"""What a database that is away, restarting or too slow raises."""
+
+_SETTINGS = {
+    "application_name": "tradeplane-gateway",
+    "statement_timeout": "1000",
+    "lock_timeout": "1000",
+    "idle_in_transaction_session_timeout": "1000",
+    "synchronous_commit": "on",
+}
+
+
+async def connect(url: str) -> asyncpg.Pool:
+    """Open a small pool; raises one of FAILURES."""
+    return await asyncpg.create_pool(
+        url, min_size=1, max_size=8, timeout=3, command_timeout=2, server_settings=_SETTINGS
+    )
+
+
+@asynccontextmanager
+async def transaction(pool: asyncpg.Pool) -> AsyncIterator[Any]:
+    """Run one read-committed transaction on a connection of the pool, which is waited for at most 2 s."""
+    async with pool.acquire(timeout=2) as connection, connection.transaction():
+        yield connection
+
+
+async def identity(connection: Any) -> tuple[str, int]:
+    """Return system identifier and timeline: a change of either means that this is another history."""
+    row = await connection.fetchrow(
+        "select (select system_identifier::text from pg_control_system()) as system,"
+        " (select timeline_id from pg_control_checkpoint()) as timeline"
+    )
+    return row["system"], row["timeline"]
