@@ -1,0 +1,81 @@
+"""``python -m tradeplane_workers.market_data``: reads settings, runs until SIGTERM or SIGINT."""
+
+import asyncio
+import sys
+import time
+
+import structlog
+import uvicorn
+from redis import asyncio as redis_asyncio
+
+from tradeplane_engine.domain import times
+from tradeplane_workers import logs, metrics
+from tradeplane_workers.market_data import api, figures, history, provider, publisher, service, sessions, stream
+from tradeplane_workers.market_data import settings as market_data_settings
+
+log = structlog.get_logger(__name__)
+
+# Redis is on the same machine or network; a call that takes longer has failed, and the round is repeated.
+_REDIS_TIMEOUT_S = 2.0
+
+
+def main() -> int:
+    """Run the process; 0 after a signal, 1 when a part failed for good."""
+    logs.configure("market_data")
+    return asyncio.run(run(market_data_settings.Settings()))
+
+
+async def run(settings: market_data_settings.Settings) -> int:
+    """Run all parts until the HTTP server is told to stop."""
+    host, port = metrics.address(settings.listen, field="TRADEPLANE_LISTEN")
+    rest = provider.RestProvider(
+        provider.RestSettings(
+            url=settings.data_url,
+            key_file=settings.data_key_file,
+            feed=provider.feed_of(settings.data_stream_url),
+        )
+    )
+    redis = redis_asyncio.Redis.from_url(
+        settings.redis_url,
+        decode_responses=True,
+        socket_timeout=_REDIS_TIMEOUT_S,
+        socket_connect_timeout=_REDIS_TIMEOUT_S,
+        retry=None,
+    )
+    reader = history.Reader(
+        provider=rest,
+        calendar=sessions.Calendar(settings.calendar),
+        figures=figures.Figures(),
+        machine_now=lambda: times.Nanos(time.time_ns()),
+    )
+    market_data = service.MarketData(reader, publisher.Publisher(redis, timeframe=api.TIMEFRAME))
+    source = stream.ProviderStream(
+        stream.StreamSettings(url=settings.data_stream_url, key_file=settings.data_key_file), market_data.sink
+    )
+    app = api.application(reader, ready=lambda: market_data.ready)
+    server = uvicorn.Server(uvicorn.Config(app, host=host, port=port, log_config=None, access_log=False))
+    parts = [
+        asyncio.create_task(source.run(), name="stream"),
+        asyncio.create_task(market_data.follow_subscriptions(source), name="subscriptions"),
+        asyncio.create_task(market_data.run(), name="publishing"),
+    ]
+    serving = asyncio.create_task(server.serve(), name="http")
+    try:
+        done, _ = await asyncio.wait([serving, *parts], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        server.should_exit = True
+        for part in parts:
+            part.cancel()
+        await asyncio.gather(serving, *parts, return_exceptions=True)
+        await rest.close()
+        await redis.aclose()
+    failed = [task.get_name() for task in done if task is not serving]
+    for task in done:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("part failed", part=task.get_name(), exc_info=error)
+            failed.append(task.get_name())
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""HTTP side of the market data process: history, health, metrics."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+import fastapi
+import pydantic
+from fastapi import responses
+
+from tradeplane_engine import errors
+from tradeplane_engine.domain import bars, times
+from tradeplane_workers import bar_messages, messages, metrics
+from tradeplane_workers.market_data import history, provider
+
+TIMEFRAME = "1d"
+_SYMBOLS: pydantic.TypeAdapter[tuple[str, ...]] = pydantic.TypeAdapter(tuple[messages.Symbol, ...])
+
+
+def application(reader: history.Reader, *, ready: Callable[[], bool]) -> fastapi.FastAPI:
+    """Return the HTTP application.
+
+    Parameters
+    ----------
+    reader : the provider's past
+    ready : whether bars are coming in and going out
+    """
+    app = fastapi.FastAPI(title="tradeplane market data", docs_url=None, redoc_url=None)
+
+    @app.exception_handler(errors.ValueRefused)
+    async def refused(_request: fastapi.Request, error: Exception) -> responses.JSONResponse:
+        return responses.JSONResponse({"reason": "refused", "detail": str(error)}, status_code=422)
+
+    @app.exception_handler(NotKnownYetError)
+    async def not_known_yet(_request: fastapi.Request, error: Exception) -> responses.JSONResponse:
+        return responses.JSONResponse({"reason": "not-known-yet", "detail": str(error)}, status_code=409)
+
+    @app.exception_handler(provider.ProviderFailedError)
+    async def provider_failed(_request: fastapi.Request, error: Exception) -> responses.JSONResponse:
+        body = {"reason": "provider-failed", "detail": str(error)}
+        return responses.JSONResponse(body, status_code=503, headers={"Retry-After": "1"})
+
+    @app.get("/v1/history")
+    async def read_history(
+        symbols: str, timeframe: str, start: str, end: Annotated[str | None, fastapi.Query()] = None
+    ) -> fastapi.Response:
+        if timeframe != TIMEFRAME:
+            raise errors.ValueRefused("timeframe", TIMEFRAME, timeframe)
+        answer = await _history(reader, _symbols(symbols), start, end)
+        return fastapi.Response(answer.model_dump_json(), media_type="application/json")
+
+    @app.get("/healthz")
+    async def health() -> responses.JSONResponse:
+        is_ready = ready()
+        return responses.JSONResponse({"ready": is_ready}, status_code=200 if is_ready else 503)
+
+    @app.get("/metrics")
+    async def figures() -> fastapi.Response:
+        return fastapi.Response(metrics.exposition(reader.figures.registry), media_type=metrics.CONTENT_TYPE)
+
+    return app
+
+
+class NotKnownYetError(Exception):
+    """The range reaches past what the provider has; an answer would silently be shorter than what was asked for."""
+
+
+async def _history(reader: history.Reader, symbols: tuple[str, ...], start: str, end: str | None) -> messages.History:
+    since = times.instant(start, field="start")
+    until = reader.machine_now() if end is None else times.instant(end, field="end")
+    if until < since:
+        raise errors.ValueRefused("end", f"at or after start ({start})", end)
+    wanted = reader.calendar.ending_within(since, until)
+    known = tuple(session for session in wanted if session.available_at <= reader.machine_now())
+    if end is not None and known != wanted:
+        raise NotKnownYetError(f"end: must be in the past, got {end}")
+    if not known:
+        return messages.History(bars=(), actions=())
+    # Without an end the provider's own clock decides: a replayed one stands before the machine's.
+    found = await reader.read_bars(symbols, known[0], known[-1] if end is not None else None)
+    newest = max((bar.end for bar in found), default=None)
+    if end is not None and newest != known[-1].end:
+        limit = "earlier" if newest is None else f"before the session after {times.text(newest)}"
+        raise NotKnownYetError(f"end: must be {limit}, got {end}: no symbol has a bar at {times.text(known[-1].end)}")
+    if newest is None:
+        return messages.History(bars=(), actions=())
+    last = reader.calendar.newest(1, until=newest)[0]
+    return _answer(found, await reader.read_actions(symbols, known[0], last))
+
+
+def _answer(found: tuple[bars.Bar, ...], actions: tuple[bars.CorporateAction, ...]) -> messages.History:
+    return messages.History(
+        bars=tuple(bar_messages.bar_message(bar) for bar in found),
+        actions=tuple(bar_messages.action_message(action) for action in actions),
+    )
+
+
+def _symbols(text: str) -> tuple[str, ...]:
+    try:
+        return _SYMBOLS.validate_python(tuple(sorted(set(text.split(",")))))
+    except pydantic.ValidationError:
+        raise errors.ValueRefused("symbols", "symbols separated by commas", text) from None

@@ -1,0 +1,91 @@
+"""Sessions of the exchange: a daily bar is one of them, and its instants come from here."""
+
+import bisect
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import exchange_calendars
+
+from tradeplane_engine.domain import times
+
+# A daily bar is known this long after the close: the closing print is on the provider's stream by then.
+PUBLICATION_DELAY: Final = times.SECOND
+_NEW_YORK = ZoneInfo("America/New_York")
+_FIRST_DAY = "1999-01-01"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One trading day; ``label`` is its New York midnight, by which the provider names a daily bar."""
+
+    date: date
+    label: times.Nanos
+    start: times.Nanos
+    end: times.Nanos
+
+    @property
+    def available_at(self) -> times.Nanos:
+        """Instant from which the session's bar is known."""
+        return times.Nanos(self.end + PUBLICATION_DELAY)
+
+
+class Calendar:
+    """All sessions of one exchange in order; early closes and holidays are the exchange's own.
+
+    Parameters
+    ----------
+    name : ISO market identifier code, such as ``XNYS``
+    """
+
+    def __init__(self, name: str) -> None:
+        exchange = exchange_calendars.get_calendar(name, start=_FIRST_DAY)
+        days = [day.date() for day in exchange.sessions]
+        rows = zip(days, exchange.opens_nanos, exchange.closes_nanos, strict=True)
+        self._sessions = tuple(
+            Session(date=day, label=midnight(day), start=times.Nanos(int(start)), end=times.Nanos(int(end)))
+            for day, start, end in rows
+        )
+        self._ends = [session.end for session in self._sessions]
+        self._dates = days
+        self._by_label = {session.label: session for session in self._sessions}
+
+    @property
+    def first(self) -> Session:
+        """The oldest session this calendar knows."""
+        return self._sessions[0]
+
+    def labelled(self, label: times.Nanos) -> Session | None:
+        """Return the session whose daily bar carries ``label``, or nothing."""
+        return self._by_label.get(label)
+
+    def on_or_after(self, day: date) -> Session | None:
+        """Return the first session that is not before ``day``."""
+        place = bisect.bisect_left(self._dates, day)
+        return self._sessions[place] if place < len(self._sessions) else None
+
+    def next_after(self, end: times.Nanos) -> Session | None:
+        """Return the first session that ends later than ``end``."""
+        place = bisect.bisect_right(self._ends, end)
+        return self._sessions[place] if place < len(self._sessions) else None
+
+    def last_known(self, at: times.Nanos) -> Session | None:
+        """Return the newest session whose bar is known at ``at``."""
+        place = bisect.bisect_right(self._ends, at - PUBLICATION_DELAY)
+        return self._sessions[place - 1] if place else None
+
+    def ending_within(self, first: times.Nanos, last: times.Nanos) -> tuple[Session, ...]:
+        """Return the sessions whose end is in [first, last], in order."""
+        return self._sessions[bisect.bisect_left(self._ends, first) : bisect.bisect_right(self._ends, last)]
+
+    def newest(self, count: int, *, until: times.Nanos) -> tuple[Session, ...]:
+        """Return the last ``count`` sessions that end at or before ``until``, in order."""
+        place = bisect.bisect_right(self._ends, until)
+        return self._sessions[max(place - count, 0) : place]
+
+
+def midnight(day: date) -> times.Nanos:
+    """Return New York midnight of ``day``; 04:00 or 05:00 UTC."""
+    moment = datetime(day.year, day.month, day.day, tzinfo=_NEW_YORK)
+    return times.Nanos(int(moment.timestamp()) * times.SECOND)
