@@ -1,4 +1,4 @@
-"""Who may do what in one namespace: the Roles of ``manifests/access.yaml`` and the users they are bound to."""
+"""Who may do what in one namespace: the Roles of ``access.yaml`` and the users they are bound to."""
 
 import string
 from importlib import resources
@@ -25,7 +25,7 @@ def user(identity: str, *, namespace: str) -> str:
 
 def manifests(namespace: str) -> tuple[str | dict[str, Any], ...]:
     """Return the namespace, its Roles and its RoleBindings."""
-    template = resources.files("tradeplane_cli.local").joinpath("manifests", "access.yaml").read_text()
+    template = resources.files("tradeplane_cli.local").joinpath("access.yaml").read_text()
     bindings = [
         {
             "apiVersion": "rbac.authorization.k8s.io/v1",
