@@ -128,6 +128,7 @@ class Version(fields.Block):
     digest: fields.Digest
     artifact: Annotated[str, pydantic.StringConstraints(max_length=1024)]
     spec_hash: fields.Digest
+    features: Features
     submission_id: Annotated[str, pydantic.StringConstraints(max_length=128)] = ""
     rows: Annotated[int, pydantic.Field(ge=0)] = 0
     trials: Annotated[int, pydantic.Field(ge=0)] = 0
