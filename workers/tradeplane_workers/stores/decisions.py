@@ -1,0 +1,153 @@
+"""Decisions, their signals and their intents; written once, in one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tradeplane_engine.domain import numbers, orders, times
+
+UNSETTLED = ("released", "sending", "unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One row of ``decisions``; ``digest`` tells a repeated decision from a different one."""
+
+    sequence: int
+    strategy_uid: str
+    strategy: str
+    generation: int
+    attempt: int
+    trigger: times.Nanos
+    outcome: str
+    detail: str
+    model_digest: str
+    feature_set: str
+    policy_hash: str
+    account_policy_hash: str
+    epoch: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """One row of ``intents``; ``reason`` and ``detail`` say why it was refused or not sent."""
+
+    sequence: int
+    client_order_id: str
+    decision: int
+    position: int
+    strategy_uid: str
+    trigger: times.Nanos
+    symbol: str
+    side: orders.Side
+    quantity: numbers.Quantity
+    type: str
+    time_in_force: str
+    role: str
+    status: str
+    reason: str = ""
+    detail: str = ""
+
+
+async def insert(
+    connection: Any, decision: Decision, *, signals: Sequence[orders.Signal], intents: Sequence[Intent]
+) -> None:
+    """Write a decision with everything that belongs to it."""
+    await connection.execute(
+        "insert into decisions (sequence, strategy_uid, strategy, generation, attempt, trigger, outcome, detail,"
+        " model_digest, feature_set, policy_hash, account_policy_hash, epoch, digest)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+        *(getattr(decision, name) for name in decision.__slots__),
+    )
+    await connection.executemany(
+        "insert into signals (decision, position, symbol, score, features) values ($1, $2, $3, $4, $5)",
+        [
+            (decision.sequence, position, signal.symbol, signal.score, list(signal.features))
+            for position, signal in enumerate(signals)
+        ],
+    )
+    await connection.executemany(
+        "insert into intents (sequence, client_order_id, decision, position, strategy_uid, trigger, symbol, side,"
+        " quantity, type, time_in_force, role, status, reason, detail)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+        [tuple(getattr(intent, name) for name in intent.__slots__) for intent in intents],
+    )
+
+
+async def find(connection: Any, uid: str, trigger: times.Nanos) -> Decision | None:
+    """Return the decision under a key."""
+    row = await connection.fetchrow("select * from decisions where strategy_uid = $1 and trigger = $2", uid, trigger)
+    return None if row is None else _decision(row)
+
+
+async def last(connection: Any, uid: str) -> Decision | None:
+    """Return a strategy's latest decision."""
+    row = await connection.fetchrow(
+        "select * from decisions where strategy_uid = $1 order by trigger desc limit 1", uid
+    )
+    return None if row is None else _decision(row)
+
+
+async def intents_of(connection: Any, decision: int) -> tuple[Intent, ...]:
+    """Return a decision's intents in their order."""
+    rows = await connection.fetch("select * from intents where decision = $1 order by position", decision)
+    return tuple(intent(row) for row in rows)
+
+
+async def in_flight(connection: Any) -> tuple[Intent, ...]:
+    """Return every intent that is released, being sent or unknown, in ledger sequence."""
+    rows = await connection.fetch(
+        "select * from intents where status in ('released', 'sending', 'unknown') order by sequence"
+    )
+    return tuple(intent(row) for row in rows)
+
+
+async def intent_of(connection: Any, client_order_id: str) -> Intent | None:
+    """Return one intent, locked until the transaction ends."""
+    row = await connection.fetchrow("select * from intents where client_order_id = $1 for update", client_order_id)
+    return None if row is None else intent(row)
+
+
+async def mark(
+    connection: Any, client_order_id: str, status: str, *, expected: Sequence[str], reason: str = "", detail: str = ""
+) -> bool:
+    """Move an intent on if it is still in one of the expected statuses; returns whether it was."""
+    result: str = await connection.execute(
+        "update intents set status = $2, reason = $4, detail = $5,"
+        " sent = case when $2 = 'sending' then clock_timestamp() else sent end,"
+        " answered = case when $2 in ('acknowledged', 'broker-refused', 'not-sent', 'unseen')"
+        " then clock_timestamp() else answered end"
+        " where client_order_id = $1 and status = any($3::text[])",
+        client_order_id,
+        status,
+        list(expected),
+        reason,
+        detail,
+    )
+    return result == "UPDATE 1"
+
+
+def intent(row: Any) -> Intent:
+    """Read a row of ``intents``."""
+    return Intent(
+        sequence=row["sequence"],
+        client_order_id=row["client_order_id"],
+        decision=row["decision"],
+        position=row["position"],
+        strategy_uid=row["strategy_uid"],
+        trigger=times.Nanos(row["trigger"]),
+        symbol=row["symbol"],
+        side=orders.Side(row["side"]),
+        quantity=numbers.Quantity(row["quantity"]),
+        type=row["type"],
+        time_in_force=row["time_in_force"],
+        role=row["role"],
+        status=row["status"],
+        reason=row["reason"],
+        detail=row["detail"],
+    )
+
+
+def _decision(row: Any) -> Decision:
+    return Decision(**{name: row[name] for name in Decision.__slots__})
