@@ -5,7 +5,8 @@ EngineError
 │   └── Overflow      a scaled integer left 64 bits; never wrapped
 ├── DataRefused       bars or corporate actions that must not be traded
 ├── PredictionFailed  a model gave no usable answer for this trigger (late, failed, wrong digest): no signal
-└── ModelRefused      an artifact or training request that cannot be used
+├── ModelRefused      an artifact or training request that cannot be used
+└── LedgerBroken      the ledger's sums do not add up; the process must stop
 """
 
 
@@ -52,3 +53,7 @@ class PredictionFailed(EngineError):  # noqa: N818 - as above
 
 class ModelRefused(EngineError):  # noqa: N818 - as above
     """A model artifact or a training request that cannot be used; the message names field, limit and value."""
+
+
+class LedgerBroken(EngineError):  # noqa: N818 - as above
+    """A conservation check of the ledger failed: nothing computed from it may be trusted."""

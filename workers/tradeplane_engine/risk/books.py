@@ -13,12 +13,13 @@ EXPOSURE_PER_MONEY = 10 ** (numbers.PRICE_DIGITS + numbers.QUANTITY_DIGITS - num
 class Book:
     """State of one sub-ledger or account at the instant of a decision.
 
+    equity : None when it cannot be known, such as a held symbol without a price
     positions : signed, per symbol; absent is zero
     working_buy, working_sell : unfilled part of open orders, unsigned; an unknown order counts at full size
     prices : last bar known per symbol; a symbol without one cannot be ordered
     """
 
-    equity: numbers.Money
+    equity: numbers.Money | None
     positions: Mapping[str, numbers.Quantity]
     working_buy: Mapping[str, numbers.Quantity]
     working_sell: Mapping[str, numbers.Quantity]

@@ -73,8 +73,8 @@ def trading_is_halted(proposal: Proposal) -> Violation | None:
 
 
 def symbol_is_unknown(proposal: Proposal) -> Violation | None:
-    """The symbol belongs to the strategy's universe."""
-    if proposal.symbols is None or proposal.intent.symbol in proposal.symbols:
+    """The symbol belongs to the strategy's universe; what left it may still be closed."""
+    if proposal.symbols is None or proposal.intent.symbol in proposal.symbols or proposal.reduces:
         return None
     return Violation(Reason.UNKNOWN_SYMBOL, f"one of {sorted(proposal.symbols)}", proposal.intent.symbol)
 
@@ -175,14 +175,14 @@ def first_violation(proposal: Proposal) -> Violation | None:
     return None
 
 
-def _share_of_equity(reason: Reason, most: Fraction, exposure: int, equity: int) -> Violation | None:
-    allowed = most * equity * books.EXPOSURE_PER_MONEY
-    if equity > 0 and exposure <= allowed:
-        return None
+def _share_of_equity(reason: Reason, most: Fraction, exposure: int, equity: int | None) -> Violation | None:
     limit = risk_limits.ratio_text(most)
+    if equity is None:
+        return Violation(reason, limit, "unknown equity")
     if equity <= 0:
         return Violation(reason, limit, f"equity {numbers.money_text(numbers.Money(equity))}")
-    return Violation(reason, limit, risk_limits.ratio_text(Fraction(exposure, equity * books.EXPOSURE_PER_MONEY)))
+    share = Fraction(exposure, equity * books.EXPOSURE_PER_MONEY)
+    return None if share <= most else Violation(reason, limit, risk_limits.ratio_text(share))
 
 
 def _usd(exposure: int) -> str:
