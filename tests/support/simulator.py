@@ -1,0 +1,268 @@
+"""A real simulator in a subprocess, on free loopback ports, serving a tiny dataset that the test writes.
+
+::
+
+    with simulator.running(tmp_path) as venue:
+        client = TradingClient(venue.key_id, venue.secret_key, url_override=venue.url)
+        venue.to_open(0)      # the first session opens
+        venue.to_bars(0)      # its bars are published
+
+``kill`` ends it with SIGKILL, ``start`` starts it again on the same ports with the same state file.
+"""
+
+import contextlib
+import csv
+import datetime as dt
+import json
+import pathlib
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import exchange_calendars
+import httpx2
+
+START_PATIENCE_S = 30
+FIRST = "2012-03-02"
+# Bars become known this long after the close.
+PUBLICATION_DELAY = dt.timedelta(minutes=15)
+Prices = Mapping[str, Sequence[tuple[str, str] | None]]
+PRICES: Prices = {
+    "AAPL": [("500", "510"), ("512.5", "505"), ("504", "520"), ("521.25", "519"), ("518", "530"), ("531", "528")],
+    "IBM": [("200", "199"), ("198.5", "201"), ("201", "202"), ("203", "200.5"), ("199", "198"), ("197", "196")],
+    "MSFT": [("32", "32.5"), None, ("33", "32.75"), ("32.5", "33.25"), ("33.5", "34"), ("34.25", "34")],
+}
+
+
+@dataclass(frozen=True)
+class Session:
+    """One session of the dataset, as RFC 3339 texts."""
+
+    date: str
+    open: str
+    close: str
+    published: str
+
+
+@dataclass(frozen=True)
+class Action:
+    """A split such as ``2/1`` or a dividend in USD per share, in force from session number ``session`` on."""
+
+    symbol: str
+    session: int
+    split: str = "1/1"
+    dividend: str = "0"
+
+
+def sessions(count: int, *, first: str = FIRST) -> list[Session]:
+    """Return the exchange's own sessions from a date on."""
+    start = dt.date.fromisoformat(first)
+    calendar = exchange_calendars.get_calendar("XNYS", start=start, end=start + dt.timedelta(days=2 * count + 10))
+    return [
+        Session(
+            date=label.date().isoformat(),
+            open=_text(opened),
+            close=_text(closed),
+            published=_text(closed + PUBLICATION_DELAY),
+        )
+        for label, opened, closed in zip(calendar.sessions, calendar.opens, calendar.closes, strict=True)
+    ][:count]
+
+
+def write_dataset(
+    folder: pathlib.Path, prices: Prices = PRICES, *, actions: Sequence[Action] = (), first: str = FIRST
+) -> list[Session]:
+    """Write a dataset folder; ``prices`` are (open, close) per session, None where a symbol does not trade."""
+    folder.mkdir(parents=True, exist_ok=True)
+    days = sessions(max(len(rows) for rows in prices.values()), first=first)
+    with (folder / "bars.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["symbol", "start", "end", "available_at", "open", "high", "low", "close", "volume"])
+        for number, day in enumerate(days):
+            for symbol in sorted(prices):
+                pair = prices[symbol][number] if number < len(prices[symbol]) else None
+                if pair is not None:
+                    high, low = max(pair, key=float), min(pair, key=float)
+                    writer.writerow(
+                        [symbol, day.open, day.close, day.published, pair[0], high, low, pair[1], 1000 + number]
+                    )
+    with (folder / "actions.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["symbol", "ex_start", "split", "dividend"])
+        for action in actions:
+            writer.writerow([action.symbol, days[action.session].open, action.split, action.dividend])
+    (folder / "dataset.json").write_text(
+        json.dumps({"name": "tiny", "timeframe": "1d", "sha256": "", "origin": "made by a test", "licence": "none"})
+    )
+    return days
+
+
+@dataclass
+class Venue:
+    """A simulator process and where to reach it."""
+
+    folder: pathlib.Path
+    sessions: list[Session]
+    clock: str
+    cash: str = "1000000"
+    account: str = "demo"
+    key_id: str = "AKDEMO"
+    secret_key: str = "secret-of-demo"
+    data_key_id: str = "AKDATA"
+    data_secret_key: str = "secret-of-data"
+    listen: str = "127.0.0.1:0"
+    control: str = "127.0.0.1:0"
+    process: "subprocess.Popen[str] | None" = None
+    lines: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        """Base address of REST, for trading and data."""
+        return f"http://{self.listen}"
+
+    @property
+    def stream_url(self) -> str:
+        """Address of the trade-updates stream."""
+        return f"ws://{self.listen}/stream"
+
+    @property
+    def data_stream_url(self) -> str:
+        """Address of the stream of bars."""
+        return f"ws://{self.listen}/v2/iex"
+
+    @property
+    def control_url(self) -> str:
+        """Address of the control port."""
+        return f"http://{self.control}"
+
+    @property
+    def state_file(self) -> pathlib.Path:
+        """The SQLite file."""
+        return self.folder / "state.sqlite"
+
+    @property
+    def command(self) -> list[str]:
+        """The command line."""
+        return [
+            *(sys.executable, "-m", "tradeplane_simulator"),
+            *("--data", str(self.folder / "data"), "--state", str(self.state_file)),
+            *("--accounts", str(self.folder / "accounts.json")),
+            *("--listen", self.listen, "--control", self.control),
+            *("--clock", self.clock, "--profile", "realistic"),
+        ]
+
+    def start(self) -> None:
+        """Start the process and wait until it listens; ports stay the same after the first time."""
+        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        ready = threading.Event()
+        reader = threading.Thread(target=self._read, args=(self.process, ready), daemon=True)
+        reader.start()
+        if not ready.wait(START_PATIENCE_S) or self.process.poll() is not None:
+            self.stop()
+            raise RuntimeError(f"simulator did not start: {self.lines[-5:]}")
+
+    def kill(self) -> None:
+        """End the process with SIGKILL."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def stop(self) -> int:
+        """End the process with SIGTERM; returns its exit status."""
+        if self.process is None:
+            return 0
+        self.process.terminate()
+        status = self.process.wait(10)
+        self.process = None
+        return status
+
+    def state(self) -> dict[str, Any]:
+        """Return the control port's state."""
+        return httpx2.get(f"{self.control_url}/control/state", timeout=10).json()
+
+    def journal(self, after: int = 0) -> list[dict[str, Any]]:
+        """Return the requests after a number."""
+        return httpx2.get(f"{self.control_url}/control/journal", params={"after": after}, timeout=10).json()
+
+    def move(self, to: str) -> dict[str, Any]:
+        """Move the clock and return the state."""
+        answer = httpx2.post(f"{self.control_url}/control/clock", json={"to": to}, timeout=30)
+        answer.raise_for_status()
+        return answer.json()
+
+    def to_open(self, session: int) -> dict[str, Any]:
+        """Move to the open of a session of the dataset."""
+        return self.move(self.sessions[session].open)
+
+    def to_close(self, session: int) -> dict[str, Any]:
+        """Move to the close of a session, when fees are booked and orders have expired."""
+        return self.move(self.sessions[session].close)
+
+    def to_bars(self, session: int) -> dict[str, Any]:
+        """Move to the publication of a session's bars."""
+        return self.move(self.sessions[session].published)
+
+    def _read(self, process: "subprocess.Popen[str]", ready: threading.Event) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            with contextlib.suppress(json.JSONDecodeError):
+                entry = json.loads(line)
+                self.lines.append(entry)
+                if entry.get("event") == "listening":
+                    self.listen, self.control = entry["listen"], entry["control"]
+                    ready.set()
+                continue
+            self.lines.append({"event": "text", "text": line})
+        ready.set()
+
+
+def prepare(
+    folder: pathlib.Path,
+    prices: Prices = PRICES,
+    *,
+    actions: Sequence[Action] = (),
+    cash: str = "1000000",
+    first: str = FIRST,
+) -> Venue:
+    """Write dataset and accounts; the clock stands one hour before the first open."""
+    days = write_dataset(folder / "data", prices, actions=actions, first=first)
+    clock = dt.datetime.fromisoformat(days[0].open) - dt.timedelta(hours=1)
+    venue = Venue(folder=folder, sessions=days, clock=_text(clock), cash=cash)
+    accounts = [
+        {
+            "name": venue.account,
+            "cash": cash,
+            "keys": [
+                {"key_id": venue.key_id, "secret_key": venue.secret_key, "scope": "trading"},
+                {"key_id": venue.data_key_id, "secret_key": venue.data_secret_key, "scope": "data"},
+            ],
+        }
+    ]
+    (folder / "accounts.json").write_text(json.dumps(accounts))
+    return venue
+
+
+@contextlib.contextmanager
+def running(
+    folder: pathlib.Path,
+    prices: Prices = PRICES,
+    *,
+    actions: Sequence[Action] = (),
+    cash: str = "1000000",
+    first: str = FIRST,
+) -> Iterator[Venue]:
+    """Run a simulator for the length of a test."""
+    venue = prepare(folder, prices, actions=actions, cash=cash, first=first)
+    venue.start()
+    try:
+        yield venue
+    finally:
+        venue.kill()
+
+
+def _text(moment: dt.datetime) -> str:
+    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

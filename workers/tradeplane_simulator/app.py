@@ -1,0 +1,115 @@
+"""The trading and data port: routes, streams and the form of every refusal, FastAPI's own ones included."""
+
+import structlog
+from fastapi import APIRouter, FastAPI, Request, Response, WebSocket
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from tradeplane_simulator import (
+    account_api,
+    credentials,
+    data_api,
+    errors,
+    market_api,
+    orders_api,
+    queries,
+    simulator,
+    streams,
+)
+
+_LOG = structlog.get_logger()
+
+# Parts of Alpaca's service that exist there and not here: answered as an account that lacks them, never half.
+_NOT_ENTITLED = (
+    "/v2/account/configurations",
+    "/v2/account/portfolio/history",
+    "/v2/corporate_actions/{rest:path}",
+    "/v2/events/{rest:path}",
+    "/v2/options/{rest:path}",
+    "/v2/stocks/auctions",
+    "/v2/stocks/quotes",
+    "/v2/stocks/quotes/latest",
+    "/v2/stocks/snapshots",
+    "/v2/stocks/trades",
+    "/v2/stocks/trades/latest",
+    "/v2/watchlists",
+    "/v2/watchlists/{rest:path}",
+    "/v1beta1/{rest:path}",
+    "/v1beta3/{rest:path}",
+    "/v2beta1/{rest:path}",
+)
+_NOT_ENTITLED_METHODS = (
+    ("PATCH", "/v2/orders/{order_id}", "replacing orders"),
+    ("DELETE", "/v2/positions", "closing positions without an order"),
+    ("DELETE", "/v2/positions/{symbol}", "closing positions without an order"),
+    ("POST", "/v2/positions/{symbol}/exercise", "options"),
+)
+
+
+def bare() -> FastAPI:
+    """Return an application that answers every failure in Alpaca's form and never redirects."""
+    application = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+
+    @application.exception_handler(errors.Refused)
+    async def refused(_: Request, error: errors.Refused) -> Response:
+        return _refusal(error.refusal)
+
+    @application.exception_handler(HTTPException)
+    async def unknown(request: Request, error: HTTPException) -> Response:
+        text = f"{request.method} {request.url.path}: {error.detail}".lower()
+        return _refusal(errors.Refusal(error.status_code, error.status_code * 100_000 + 10_000, text))
+
+    @application.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
+        return _refusal(errors.malformed(str(error.errors()[0]["msg"])))
+
+    @application.exception_handler(Exception)
+    async def fault(request: Request, error: Exception) -> Response:
+        _LOG.error("request failed", path=request.url.path, error=type(error).__name__, detail=str(error))
+        return _refusal(errors.internal())
+
+    return application
+
+
+def build(venue: simulator.Simulator, *, keys: credentials.Keys, hub: streams.Hub) -> FastAPI:
+    """Return the interface that Alpaca's clients use."""
+    application = bare()
+    application.state.keys = keys
+    application.state.venue = venue
+    for routes in (account_api.ROUTES, orders_api.ROUTES, market_api.ROUTES, data_api.ROUTES):
+        application.include_router(routes)
+    application.include_router(_not_entitled())
+
+    @application.websocket("/stream")
+    async def trading_stream(socket: WebSocket) -> None:
+        await hub.serve_trading(socket)
+
+    @application.websocket("/v2/iex")
+    async def data_stream(socket: WebSocket) -> None:
+        await hub.serve_data(socket)
+
+    return application
+
+
+def _not_entitled() -> APIRouter:
+    routes = APIRouter()
+    every = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+    async def refuse_path(request: Request) -> Response:
+        queries.caller(request)
+        raise errors.Refused(errors.not_entitled(request.url.path))
+
+    for path in _NOT_ENTITLED:
+        routes.add_api_route(path, refuse_path, methods=every)
+    for method, path, feature in _NOT_ENTITLED_METHODS:
+
+        async def refuse(request: Request, feature: str = feature) -> Response:
+            queries.trader(request)
+            raise errors.Refused(errors.not_entitled(feature))
+
+        routes.add_api_route(path, refuse, methods=[method])
+    return routes
+
+
+def _refusal(refusal: errors.Refusal) -> Response:
+    return queries.answer(refusal.body(), status=refusal.status)

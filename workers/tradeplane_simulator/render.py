@@ -1,0 +1,265 @@
+"""Alpaca's JSON shapes of what the venue holds. Amounts are decimal strings; bars carry exact JSON numbers."""
+
+import datetime as dt
+import uuid
+from typing import Any
+
+import orjson
+
+from tradeplane_engine.domain import bars, numbers, times
+from tradeplane_simulator import account as accounts
+from tradeplane_simulator import book, dataset, desk, exchange, sessions
+
+_EXCHANGE = "NASDAQ"
+
+
+def asset_id(symbol: str) -> str:
+    """Return the UUID of a symbol, the same in every run."""
+    return book.identity("asset", symbol)
+
+
+def order(value: book.Order) -> dict[str, Any]:
+    """Shape an order as REST and stream show it."""
+    return {
+        "id": value.id,
+        "client_order_id": value.client_order_id,
+        "created_at": times.text(value.submitted_at),
+        "updated_at": times.text(value.updated_at),
+        "submitted_at": times.text(value.submitted_at),
+        "filled_at": _moment(value.filled_at),
+        "expired_at": _moment(value.expired_at),
+        "expires_at": times.text(value.expires_at),
+        "canceled_at": _moment(value.canceled_at),
+        "failed_at": None,
+        "replaced_at": None,
+        "replaced_by": None,
+        "replaces": None,
+        "asset_id": asset_id(value.symbol),
+        "symbol": value.symbol,
+        "asset_class": "us_equity",
+        "notional": None,
+        "qty": numbers.quantity_text(value.quantity),
+        "filled_qty": numbers.quantity_text(value.filled_quantity),
+        "filled_avg_price": None if value.filled_price is None else numbers.price_text(value.filled_price),
+        "order_class": "",
+        "order_type": "market",
+        "type": "market",
+        "side": value.side.value,
+        "position_intent": value.intent,
+        "time_in_force": "day",
+        "limit_price": None,
+        "stop_price": None,
+        "status": value.status.value,
+        "extended_hours": False,
+        "legs": None,
+        "trail_percent": None,
+        "trail_price": None,
+        "hwm": None,
+        "subtag": None,
+        "source": None,
+    }
+
+
+def update(value: book.Update) -> dict[str, Any]:
+    """Shape one message of the trade-updates stream."""
+    data: dict[str, Any] = {
+        "event": value.event,
+        "event_id": value.event_id,
+        "at": times.text(value.at),
+        "timestamp": times.text(value.at),
+        "execution_id": value.execution_id or None,
+        "order": order(value.order),
+    }
+    if value.execution is not None:
+        data["price"] = numbers.price_text(value.execution.price)
+        data["qty"] = numbers.quantity_text(value.execution.quantity)
+        data["position_qty"] = numbers.quantity_text(value.execution.position)
+    return {"stream": "trade_updates", "data": data}
+
+
+def account(found: desk.Desk, market: desk.Market) -> dict[str, Any]:
+    """Shape an account; fees of the day are accrued, not yet taken from the cash."""
+    state = found.account
+    worth = accounts.value(state, market.prices)
+    power = worth.buying_power(found.reserved)
+    half_gross = numbers.Money(numbers.divide_half_even(worth.gross, 2))
+    maintenance = numbers.Money(numbers.divide_half_even(worth.gross * 3, 10))
+    fees = numbers.Money(sum(exchange.accrued(state, market.profile).values()))
+    amounts = {
+        "cash": worth.cash,
+        "equity": worth.equity,
+        "portfolio_value": worth.equity,
+        "last_equity": state.last_equity,
+        "buying_power": power,
+        "regt_buying_power": power,
+        "effective_buying_power": power,
+        "non_marginable_buying_power": numbers.Money(power // 2),
+        "options_buying_power": numbers.Money(0),
+        "long_market_value": worth.long_value,
+        "short_market_value": worth.short_value,
+        "position_market_value": worth.gross,
+        "initial_margin": half_gross,
+        "maintenance_margin": maintenance,
+        "accrued_fees": fees,
+        "pending_transfer_in": numbers.Money(0),
+        "pending_transfer_out": numbers.Money(0),
+        "pending_reg_taf_fees": fees,
+    }
+    return {
+        "id": state.id,
+        "account_number": state.id.replace("-", "")[:12].upper(),
+        "status": "ACTIVE",
+        "currency": "USD",
+        "multiplier": "2",
+        "created_at": times.text(state.created_at),
+        "balance_asof": sessions.new_york_date(market.at).isoformat(),
+        "trading_blocked": False,
+        "transfers_blocked": False,
+        "account_blocked": False,
+        "trade_suspended_by_user": False,
+        "shorting_enabled": True,
+        **{name: numbers.money_text(amount) for name, amount in amounts.items()},
+    }
+
+
+def position(held: accounts.Position, found: desk.Desk, *, quotation: dataset.Quotation) -> dict[str, Any]:
+    """Shape a position; a short's quantity, value and cost are negative."""
+    value = numbers.notional(quotation.price, held.quantity)
+    profit = numbers.Money(value - held.cost)
+    order_side = [order.side for order in found.open_orders.values() if order.symbol == held.symbol]
+    closing = [side for side in order_side if side.sign * held.quantity < 0]
+    working = found.working(held.symbol, closing[0]) if closing else 0
+    sign = 1 if held.quantity > 0 else -1
+    average = numbers.Money(numbers.divide_half_even(abs(held.cost) * numbers.ONE_SHARE, abs(held.quantity)))
+    return {
+        "asset_id": asset_id(held.symbol),
+        "symbol": held.symbol,
+        "exchange": _EXCHANGE,
+        "asset_class": "us_equity",
+        "asset_marginable": True,
+        "avg_entry_price": numbers.money_text(average),
+        "qty": numbers.quantity_text(held.quantity),
+        "qty_available": numbers.quantity_text(numbers.Quantity(held.quantity - sign * working)),
+        "side": "long" if held.quantity > 0 else "short",
+        "market_value": numbers.money_text(value),
+        "cost_basis": numbers.money_text(held.cost),
+        "unrealized_pl": numbers.money_text(profit),
+        "unrealized_plpc": _ratio(profit, abs(held.cost)),
+        "current_price": numbers.price_text(quotation.price),
+        "lastday_price": numbers.price_text(quotation.previous_close),
+        "change_today": _ratio(quotation.price - quotation.previous_close, quotation.previous_close),
+    }
+
+
+def activity(row: book.Activity) -> dict[str, Any]:
+    """Shape a row of the account's history."""
+    return {"id": row.id, "activity_type": row.type, **dict(row.fields)}
+
+
+def asset(symbol: str) -> dict[str, Any]:
+    """Shape an asset: every listed symbol can be traded, shorted and split into fractions."""
+    return {
+        "id": asset_id(symbol),
+        "class": "us_equity",
+        "exchange": _EXCHANGE,
+        "symbol": symbol,
+        "name": symbol,
+        "status": "active",
+        "tradable": True,
+        "marginable": True,
+        "shortable": True,
+        "easy_to_borrow": True,
+        "fractionable": True,
+        "maintenance_margin_requirement": 30,
+        "attributes": [],
+    }
+
+
+def clock(at: times.Nanos, calendar: sessions.Sessions) -> dict[str, Any]:
+    """Shape the market clock, with New York's offset."""
+    closing, opening = calendar.upcoming(at), calendar.opening(at)
+    return {
+        "timestamp": local(at),
+        "is_open": calendar.trading(at) is not None,
+        "next_open": local(at if opening is None else opening.open),
+        "next_close": local(at if closing is None else closing.close),
+    }
+
+
+def calendar_day(day: sessions.Session, settlement: dt.date) -> dict[str, str]:
+    """Shape one day of the calendar."""
+    return {
+        "date": day.date.isoformat(),
+        "open": f"{_new_york(day.open):%H:%M}",
+        "close": f"{_new_york(day.close):%H:%M}",
+        "session_open": "0400",
+        "session_close": "2000",
+        "settlement_date": settlement.isoformat(),
+    }
+
+
+def bar(value: bars.Bar) -> dict[str, Any]:
+    """Shape a daily bar; trade count and average price are not in the dataset and said to be unknown."""
+    return {
+        "t": times.text(sessions.midnight(sessions.new_york_date(value.start))),
+        "o": _number(value.open),
+        "h": _number(value.high),
+        "l": _number(value.low),
+        "c": _number(value.close),
+        "v": value.volume,
+        "n": None,
+        "vw": None,
+    }
+
+
+def corporate_action(action: bars.CorporateAction) -> list[tuple[str, dict[str, Any]]]:
+    """Shape an action as the rows of Alpaca's lists: a split, a dividend, or both."""
+    date = sessions.new_york_date(action.ex_start).isoformat()
+    common = {"symbol": action.symbol, "process_date": date, "ex_date": date, "record_date": date, "payable_date": date}
+    rows: list[tuple[str, dict[str, Any]]] = []
+    new, old = action.split
+    if new != old:
+        kind = "forward_splits" if new > old else "reverse_splits"
+        cusips = {"cusip": ""} if new > old else {"old_cusip": "", "new_cusip": ""}
+        identity = book.identity("action", action.symbol, date, kind)
+        rows.append((kind, {"id": identity, **common, **cusips, "new_rate": new, "old_rate": old}))
+    if action.dividend:
+        rate = orjson.Fragment(numbers.money_text(action.dividend))
+        identity = book.identity("action", action.symbol, date, "cash_dividends")
+        row = {"id": identity, **common, "cusip": "", "rate": rate, "special": False, "foreign": False}
+        rows.append(("cash_dividends", row))
+    return rows
+
+
+def local(at: times.Nanos) -> str:
+    """Return an instant with New York's offset, to the nanosecond."""
+    moment = _new_york(at).isoformat()
+    fraction = at % times.SECOND
+    return f"{moment[:19]}.{fraction:09d}{moment[19:]}" if fraction else moment
+
+
+def is_asset_id(text: str) -> bool:
+    """Say whether a path part is an asset's UUID and not a symbol."""
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _new_york(at: times.Nanos) -> dt.datetime:
+    return dt.datetime.fromtimestamp(at // times.SECOND, sessions.NEW_YORK)
+
+
+def _moment(at: times.Nanos | None) -> str | None:
+    return None if at is None else times.text(at)
+
+
+def _number(value: numbers.Price) -> orjson.Fragment:
+    # A JSON number written from the exact digits: no float is ever made of a price here.
+    return orjson.Fragment(numbers.price_text(value))
+
+
+def _ratio(part: int, whole: int) -> str:
+    scaled = numbers.divide_half_even(part * numbers.ONE_SHARE, whole) if whole else 0
+    return numbers.quantity_text(numbers.Quantity(scaled))

@@ -1,0 +1,210 @@
+"""The venue at work: one clock, one market, one desk per account; every change is stored before it is told.
+
+All methods run on one event loop and none of them awaits between deciding and storing, so commands and session events
+happen one after the other.
+"""
+
+import asyncio
+import bisect
+import dataclasses
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tradeplane_engine.domain import bars, numbers, times
+from tradeplane_engine.venue import profile
+from tradeplane_simulator import account as accounts
+from tradeplane_simulator import book, dataset, desk, errors, exchange, metrics, store
+
+# Commands that arrive while the clock stands still get distinct times, because order listings page on them.
+_TICK = 1_000
+
+
+class Audience(Protocol):
+    """Whoever listens to the streams."""
+
+    def trade_updates(self, account: str, updates: Sequence[book.Update]) -> None:
+        """Send an account's updates."""
+        ...
+
+    def daily_bars(self, published: Sequence[bars.Bar]) -> None:
+        """Send bars that have just become known."""
+        ...
+
+    async def flush(self) -> None:
+        """Return when everything sent so far is written to the sockets."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a venue is made of."""
+
+    data: dataset.Dataset
+    profile: profile.VenueProfile
+    state: store.Store
+    audience: Audience
+
+
+class Simulator:
+    """The venue.
+
+    Parameters
+    ----------
+    setup : dataset, profile, state file and audience
+    clock : where a new state file starts; an existing one goes on where it stood
+    """
+
+    def __init__(self, setup: Setup, *, clock: times.Nanos) -> None:
+        self.data = setup.data
+        self.profile = setup.profile
+        self.state = setup.state
+        self._audience = setup.audience
+        self._moving = asyncio.Lock()
+        saved = self.state.venue()
+        if saved is None:
+            saved = store.Venue(dataset=self.data.digest, profile=self.profile.name, clock=clock, command=clock)
+            self.state.create(saved)
+        for name, expected, found in (
+            ("dataset", saved.dataset, self.data.digest),
+            ("venue profile", saved.profile, self.profile.name),
+        ):
+            if expected != found:
+                raise errors.StateRefused(f"state file: it was made with {name} {expected}, got {found}")
+        self.clock = saved.clock
+        self._command = saved.command
+        self.desks = self.state.desks()
+        self._market = self._look(self.clock)
+        self._instants = sorted(
+            {instant for day in self.data.sessions.days for instant in (day.open, day.close)}
+            | set(self.data.publications)
+        )
+        metrics.CLOCK.set(self.clock / times.SECOND)
+
+    @property
+    def market(self) -> desk.Market:
+        """What is known and open now."""
+        return self._market
+
+    @property
+    def next_event(self) -> times.Nanos | None:
+        """The next open, close or publication of bars."""
+        place = bisect.bisect_right(self._instants, self.clock)
+        return times.Nanos(self._instants[place]) if place < len(self._instants) else None
+
+    def open_account(self, name: str, cash: numbers.Money) -> None:
+        """Make an account; one that the state file already has stays as it is."""
+        if name in self.desks:
+            return
+        account = accounts.Account(
+            name=name,
+            id=book.identity("account", name),
+            created_at=self.clock,
+            cash=cash,
+            last_equity=cash,
+            settled_at=times.Nanos(0),
+        )
+        self._keep([desk.Step(desk.Desk(account))])
+
+    def submit(self, account: str, request: book.Request) -> book.Order:
+        """Take an order and return it as it was accepted; raises Refused."""
+        if request.client_order_id and self.state.order(account, client_order_id=request.client_order_id):
+            raise errors.Refused(errors.malformed("client_order_id must be unique"))
+        market = self._now()
+        step = exchange.submit(self.desks[account], request, market)
+        if isinstance(step, errors.Refusal):
+            raise errors.Refused(step)
+        self._keep([step])
+        return step.updates[0].order
+
+    def cancel(self, account: str, order_id: str) -> None:
+        """End an open order; a canceled one stays canceled; raises Refused."""
+        order = self.state.order(account, order_id=order_id)
+        if order is None:
+            raise errors.Refused(errors.not_found(f"order not found for {order_id}"))
+        if order.status is book.Status.CANCELED:
+            return
+        if order.status not in book.OPEN:
+            raise errors.Refused(errors.unprocessable(f'order is already in "{order.status.value}" state'))
+        self._keep([exchange.cancel(self.desks[account], order, at=self._now().at)])
+
+    def cancel_all(self, account: str) -> list[str]:
+        """End every open order of an account at one instant; returns their ids, oldest first."""
+        at = self._now().at
+        step = desk.Step(self.desks[account])
+        ids = list(step.desk.open_orders)
+        for order in tuple(step.desk.open_orders.values()):
+            after = exchange.cancel(step.desk, order, at=at)
+            step = desk.Step(after.desk, (*step.updates, *after.updates))
+        if ids:
+            self._keep([step])
+        return ids
+
+    async def advance(self, to: times.Nanos) -> None:
+        """Move the clock through every event up to ``to``; an instant that is past changes nothing."""
+        async with self._moving:
+            while (instant := self.next_event) is not None and instant <= to:
+                self._happen(instant)
+                await self._audience.flush()
+            if to > self.clock:
+                self._keep([], market=self._look(to))
+            await self._audience.flush()
+
+    def state_of_accounts(self) -> dict[str, dict[str, Any]]:
+        """Return the counts that a replay driver compares with the ledger's."""
+        return {
+            name: {
+                "executions": found.counts.executions,
+                "open_orders": len(found.open_orders),
+                "orders": found.counts.orders,
+            }
+            for name, found in self.desks.items()
+        }
+
+    def _happen(self, instant: times.Nanos) -> None:
+        market = self._look(instant)
+        closed = self.data.sessions.last_closed(instant)
+        steps: list[desk.Step] = []
+        if closed is not None and closed.close == instant:
+            steps = [exchange.close_session(found, market) for found in self.desks.values()]
+        elif market.session is not None and market.session.open == instant:
+            actions = self.data.session_actions(market.session)
+            steps = [exchange.open_session(found, actions, market) for found in self.desks.values()]
+        self._keep(steps, market=market)
+        published = self.data.published_at(instant)
+        if published:
+            self._audience.daily_bars(published)
+        metrics.EVENTS.inc()
+
+    def _now(self) -> desk.Market:
+        self._command = times.Nanos(max(self.clock, self._command + _TICK))
+        return dataclasses.replace(self._market, at=self._command)
+
+    def _keep(self, steps: Iterable[desk.Step], *, market: desk.Market | None = None) -> None:
+        # Stored first: memory never knows more than the file, so a failed write leaves the event to be tried again.
+        steps = tuple(steps)
+        self.state.commit(steps, clock=self.clock if market is None else market.at, command=self._command)
+        if market is not None:
+            self._market, self.clock = market, market.at
+            metrics.CLOCK.set(self.clock / times.SECOND)
+        for step in steps:
+            name = step.desk.account.name
+            self.desks[name] = step.desk
+            for update in step.updates:
+                metrics.UPDATES.labels(update.event).inc()
+            self._audience.trade_updates(name, step.updates)
+
+    def _look(self, at: times.Nanos) -> desk.Market:
+        session = self.data.sessions.upcoming(at)
+        is_open = session is not None and session.open <= at
+        prices = {
+            symbol: quotation.price
+            for symbol in self.data.listings(at)
+            if (quotation := self.data.quotation(symbol, at)) is not None
+        }
+        opens = (
+            {symbol: bar.open for symbol, bar in self.data.session_bars(session).items()}
+            if session is not None and is_open
+            else {}
+        )
+        return desk.Market(at=at, session=session, is_open=is_open, prices=prices, opens=opens, profile=self.profile)
