@@ -47,6 +47,12 @@ class Patience:
     pause_most_s: float = 2.0
 
 
+def _is_cancelled() -> bool:
+    """Say whether this task was cancelled: redis-py 8.1 swallows a cancellation that meets it inside a call."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 class MarketData:
     """The one publisher of bars.
 
@@ -78,6 +84,7 @@ class MarketData:
         self._wanted: frozenset[str] = frozenset()
         self._published: times.Nanos | None = None
         self._connected = False
+        self._streamed: frozenset[str] = frozenset()
         self._redis_answers = False
         self._compare = False
         self._was_cut = True
@@ -85,16 +92,16 @@ class MarketData:
 
     @property
     def ready(self) -> bool:
-        """Whether the provider's stream and Redis were both there when last used."""
-        return self._connected and self._redis_answers
+        """Whether Redis answers, and the provider streams every symbol that is wanted."""
+        return self._connected and self._redis_answers and self._wanted <= self._streamed
 
     def sink(self, event: stream.Event) -> None:
         """Take an event of the provider's stream."""
         self._events.put_nowait(event)
 
     async def follow_subscriptions(self, source: stream.ProviderStream) -> None:
-        """Subscribe at the provider to whatever strategies ask for; runs for ever."""
-        while True:
+        """Subscribe at the provider to whatever strategies ask for, until cancelled."""
+        while not _is_cancelled():
             try:
                 wanted = await self._output.wanted()
             except _FAILURES as error:
@@ -110,9 +117,9 @@ class MarketData:
             await asyncio.sleep(self._patience.subscriptions_s)
 
     async def run(self) -> None:
-        """Publish for ever."""
+        """Publish until cancelled."""
         failures = 0
-        while True:
+        while not _is_cancelled():
             await self._take_events()
             try:
                 await self._round()
@@ -150,7 +157,8 @@ class MarketData:
     def _handle(self, event: stream.Event | None) -> None:
         figures = self._reader.figures
         match event:
-            case stream.Connected():
+            case stream.Connected(symbols):
+                self._streamed = symbols
                 self._was_cut = self._was_cut or not self._connected
                 self._connected, self._compare = True, True
                 figures.connected.set(1)
@@ -214,6 +222,9 @@ class MarketData:
             for session in self._reader.calendar.ending_within(first.end, times.Nanos(newest))
             if until is not None or session.end <= latest
         )
+        if published is None:
+            # Nobody waits for sessions in which nothing was listed yet.
+            missed = tuple(session for session in missed if found and session.end >= found[0].end)
         since = published
         if since is None and was_lost:
             since = self._reader.calendar.newest(2, until=first.end)[0].end
