@@ -5,9 +5,9 @@ decisions through :meth:`Desk.decide`, which judges their intents with the books
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from tradeplane_engine import execution, ledger, settings
+from tradeplane_engine import errors, execution, ledger, settings
 from tradeplane_engine.domain import bars, numbers, orders, times
 from tradeplane_engine.risk import books, gate, limits
 from tradeplane_engine.venue import market, profile
@@ -79,6 +79,23 @@ class Desk:
     def bind(self, policy: str, allowed: limits.Limits) -> None:
         """Let a policy say something else from the next decision on, wherever it is used."""
         self._policies[policy] = allowed
+
+    def bind_account(self, policy: str, allowed: limits.Limits) -> None:
+        """Judge the account by another policy from the next decision on."""
+        self.account = replace(self.account, policy=policy, limits=allowed)
+        self._policies[policy] = allowed
+
+    def check(self) -> None:
+        """Raise LedgerBroken unless every ledger adds up and the strategies' positions sum to the account's."""
+        self.ledger.check_conservation()
+        total: dict[str, int] = {}
+        for strategy in self._strategies.values():
+            strategy.ledger.check_conservation()
+            for symbol, quantity in strategy.ledger.quantities.items():
+                total[symbol] = total.get(symbol, 0) + quantity
+        held = {symbol: quantity for symbol, quantity in total.items() if quantity}
+        if held != self.ledger.quantities:
+            raise errors.LedgerBroken(f"the strategies hold {held}, the account {self.ledger.quantities}")
 
     def sub_ledger(self, uid: str) -> ledger.Ledger:
         """Return a strategy's own ledger."""
@@ -155,13 +172,12 @@ class Desk:
         self.orders[order.client_order_id] = order
 
     def _act(self, action: bars.CorporateAction) -> None:
+        if action.split[0] != action.split[1]:
+            self.ledger.split(action.symbol, action.split)
+            for strategy in self._strategies.values():
+                strategy.ledger.split(action.symbol, action.split)
         paid = numbers.divide_half_even(action.dividend * self.ledger.quantity(action.symbol), numbers.ONE_SHARE)
         self.dividends_not_paid = numbers.Money(self.dividends_not_paid + paid)
-        if action.split[0] == action.split[1]:
-            return
-        self.ledger.split(action.symbol, action.split)
-        for strategy in self._strategies.values():
-            strategy.ledger.split(action.symbol, action.split)
 
     def _strategy_scope(self, uid: str) -> gate.Scope:
         strategy = self._strategies[uid]
