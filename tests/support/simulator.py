@@ -11,7 +11,6 @@
 """
 
 import contextlib
-import csv
 import datetime as dt
 import json
 import pathlib
@@ -24,6 +23,9 @@ from typing import Any
 
 import exchange_calendars
 import httpx2
+
+from tradeplane_engine.data import dataset
+from tradeplane_engine.domain import bars, numbers, times
 
 START_PATIENCE_S = 30
 FIRST = "2012-03-02"
@@ -49,11 +51,11 @@ class Session:
 
 @dataclass(frozen=True)
 class Action:
-    """A split such as ``2/1`` or a dividend in USD per share, in force from session number ``session`` on."""
+    """A split, (2, 1) for two new shares per old one, or a dividend in USD, from session number ``session`` on."""
 
     symbol: str
     session: int
-    split: str = "1/1"
+    split: tuple[int, int] = (1, 1)
     dividend: str = "0"
 
 
@@ -76,27 +78,34 @@ def write_dataset(
     folder: pathlib.Path, prices: Prices = PRICES, *, actions: Sequence[Action] = (), first: str = FIRST
 ) -> list[Session]:
     """Write a dataset folder; ``prices`` are (open, close) per session, None where a symbol does not trade."""
-    folder.mkdir(parents=True, exist_ok=True)
     days = sessions(max(len(rows) for rows in prices.values()), first=first)
-    with (folder / "bars.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["symbol", "start", "end", "available_at", "open", "high", "low", "close", "volume"])
-        for number, day in enumerate(days):
-            for symbol in sorted(prices):
-                pair = prices[symbol][number] if number < len(prices[symbol]) else None
-                if pair is not None:
-                    high, low = max(pair, key=float), min(pair, key=float)
-                    writer.writerow(
-                        [symbol, day.open, day.close, day.published, pair[0], high, low, pair[1], 1000 + number]
-                    )
-    with (folder / "actions.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["symbol", "ex_start", "split", "dividend"])
-        for action in actions:
-            writer.writerow([action.symbol, days[action.session].open, action.split, action.dividend])
-    (folder / "dataset.json").write_text(
-        json.dumps({"name": "tiny", "timeframe": "1d", "sha256": "", "origin": "made by a test", "licence": "none"})
-    )
+    found = [
+        bars.Bar(
+            symbol=symbol,
+            start=times.instant(day.open),
+            end=times.instant(day.close),
+            available_at=times.instant(day.published),
+            open=numbers.price(pair[0]),
+            high=numbers.price(max(pair, key=float)),
+            low=numbers.price(min(pair, key=float)),
+            close=numbers.price(pair[1]),
+            volume=1000 + number,
+        )
+        for symbol, rows in prices.items()
+        for number, (day, pair) in enumerate(zip(days, rows, strict=False))
+        if pair is not None
+    ]
+    happened = [
+        bars.CorporateAction(
+            symbol=action.symbol,
+            ex_start=times.instant(days[action.session].open),
+            split=action.split,
+            dividend=numbers.money(action.dividend),
+        )
+        for action in actions
+    ]
+    manifest = {"name": "tiny", "timeframe": "1d", "origin": "made by a test", "licence": "none"}
+    dataset.write(folder, manifest=manifest, found=found, actions=happened)
     return days
 
 

@@ -96,7 +96,10 @@ async def _run(chosen: Settings) -> None:
         trading = journal.Journal(
             app.build(venue, keys=keys, hub=hub), state=state, venue_time=lambda: times.text(venue.clock)
         )
-        applications = [(chosen.listen, trading), (chosen.control, control.build(venue))]
+        applications: list[tuple[tuple[str, int], ASGIApp]] = [
+            (chosen.listen, trading),
+            (chosen.control, control.build(venue)),
+        ]
         await _serve(applications, clock=venue.clock)
     finally:
         state.close()

@@ -5,23 +5,23 @@ refused by name, because the venue would fill orders at prices of another time.
 """
 
 import bisect
-import csv
+import dataclasses
 import datetime as dt
-import hashlib
-import json
 import pathlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
+import structlog
+
 from tradeplane_engine import errors
+from tradeplane_engine.data import dataset, quality
 from tradeplane_engine.domain import bars, numbers, times
 from tradeplane_simulator import sessions
 
+_LOG = structlog.get_logger()
 _CALENDAR_MARGIN = dt.timedelta(days=370)
-_BAR_FIELDS = ["symbol", "start", "end", "available_at", "open", "high", "low", "close", "volume"]
-_ACTION_FIELDS = ["symbol", "ex_start", "split", "dividend"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,88 +138,29 @@ class Dataset:
 
 
 def read(folder: pathlib.Path) -> Dataset:
-    """Read and check a dataset folder; raises DataRefused naming file, line and field."""
-    bars_file, actions_file = folder / "bars.csv", folder / "actions.csv"
-    hashed = hashlib.sha256()
-    for file in (bars_file, actions_file):
-        hashed.update(file.read_bytes())
-    json.loads((folder / "dataset.json").read_bytes())
-    rows = [(place, _bar(place, row)) for place, row in _rows(bars_file, _BAR_FIELDS)]
-    if not rows:
-        raise errors.DataRefused("empty", f"{bars_file.name}: must hold at least one bar, got 0")
-    first = sessions.new_york_date(min(bar.start for _, bar in rows))
-    last = sessions.new_york_date(max(bar.end for _, bar in rows))
-    calendar = sessions.new_york(first, last + _CALENDAR_MARGIN)
-    series: dict[str, list[bars.Bar]] = defaultdict(list)
-    for place, bar in rows:
-        _fits(place, bar, calendar)
-        if series[bar.symbol] and series[bar.symbol][-1].start >= bar.start:
-            raise errors.DataRefused(
-                "out-of-order", f"{place}: start must grow per symbol, got {times.text(bar.start)}"
-            )
-        series[bar.symbol].append(bar)
-    actions = [_action(place, row, calendar) for place, row in _rows(actions_file, _ACTION_FIELDS)]
-    return Dataset(
-        hashed.hexdigest(),
-        {symbol: tuple(found) for symbol, found in series.items()},
-        actions=actions,
-        calendar=calendar,
-    )
+    """Read a dataset folder as the backtest does, on the exchange's sessions; raises DataRefused.
+
+    A bar that the engine's validator leaves out does not exist here either.
+    """
+    found = dataset.read(folder)
+    history = {symbol: rows for symbol, rows in found.history.items() if rows}
+    if not history:
+        raise errors.DataRefused("empty", "bars.csv must hold at least one usable bar, got 0")
+    first = min(rows[0].start for rows in history.values())
+    last = max(rows[-1].end for rows in history.values())
+    calendar = sessions.new_york(sessions.new_york_date(first), sessions.new_york_date(last) + _CALENDAR_MARGIN)
+    for rows in history.values():
+        for bar in rows:
+            session = calendar.on(sessions.new_york_date(bar.start))
+            # Else orders would fill at prices of another time than the clock's.
+            quality.check_session(bar, None if session is None else quality.Session(session.open, session.close))
+    _LOG.info("dataset read", name=found.name, bars=found.report.accepted, refused=dict(found.report.counts))
+    return Dataset(found.digest, history, actions=_by_session(found.actions, calendar), calendar=calendar)
 
 
-def _rows(file: pathlib.Path, fields: list[str]) -> Iterator[tuple[str, dict[str, str]]]:
-    with file.open(newline="", encoding="utf-8") as text:
-        reader = csv.DictReader(text)
-        if reader.fieldnames != fields:
-            raise errors.DataRefused("header", f"{file.name}: header must be {fields}, got {reader.fieldnames}")
-        for row in reader:
-            yield f"{file.name} line {reader.line_num}", row
-
-
-def _bar(place: str, row: dict[str, str]) -> bars.Bar:
-    try:
-        return bars.Bar(
-            symbol=row["symbol"],
-            start=times.instant(row["start"], field="start"),
-            end=times.instant(row["end"], field="end"),
-            available_at=times.instant(row["available_at"], field="available_at"),
-            open=numbers.price(row["open"], field="open"),
-            high=numbers.price(row["high"], field="high"),
-            low=numbers.price(row["low"], field="low"),
-            close=numbers.price(row["close"], field="close"),
-            volume=int(row["volume"]),
-        )
-    except (ValueError, TypeError) as error:
-        raise errors.DataRefused("value", f"{place}: {error}") from error
-
-
-def _fits(place: str, bar: bars.Bar, calendar: sessions.Sessions) -> None:
-    session = calendar.on(sessions.new_york_date(bar.start))
-    if session is None or (bar.start, bar.end) != (session.open, session.close):
-        raise errors.DataRefused(
-            "session",
-            f"{place}: start and end must be one XNYS session's open and close, "
-            f"got {times.text(bar.start)} and {times.text(bar.end)}",
-        )
-    if bar.available_at < bar.end:
-        raise errors.DataRefused(
-            "available-at", f"{place}: available_at must not be before end, got {times.text(bar.available_at)}"
-        )
-    if not bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high:
-        raise errors.DataRefused("range", f"{place}: open and close must be within low and high")
-
-
-def _action(place: str, row: dict[str, str], calendar: sessions.Sessions) -> bars.CorporateAction:
-    try:
-        ex_start = times.instant(row["ex_start"], field="ex_start")
-        new, _, old = row["split"].partition("/")
-        split = (int(new), int(old)) if row["split"] else (1, 1)
-        dividend = numbers.money(row["dividend"] or "0", field="dividend")
-    except ValueError as error:
-        raise errors.DataRefused("value", f"{place}: {error}") from error
-    session = calendar.on(sessions.new_york_date(ex_start))
-    if session is None or min(split) < 1 or dividend < 0:
-        raise errors.DataRefused(
-            "action", f"{place}: must name a session, a positive split and no negative dividend, got {row}"
-        )
-    return bars.CorporateAction(symbol=row["symbol"], ex_start=session.open, split=split, dividend=dividend)
+def _by_session(actions: Iterable[bars.CorporateAction], calendar: sessions.Sessions) -> Iterator[bars.CorporateAction]:
+    # An action takes effect before the first open at or after its instant, which may be a midnight.
+    for action in actions:
+        session = calendar.opening(sessions.before(action.ex_start))
+        if session is not None:
+            yield dataclasses.replace(action, ex_start=session.open)

@@ -74,9 +74,8 @@ def midnight(date: dt.date) -> times.Nanos:
 
 
 def new_york(first: dt.date, last: dt.date) -> Sessions:
-    """Return the New York Stock Exchange's sessions of [first, last], as far as its calendar is published."""
-    newest = exchange_calendars.get_calendar("XNYS").last_session.date()
-    calendar = exchange_calendars.get_calendar("XNYS", start=first, end=min(last, newest))
+    """Return the New York Stock Exchange's sessions of [first, last]."""
+    calendar = exchange_calendars.get_calendar("XNYS", start=first, end=last)
     closes = calendar.closes
     return Sessions(
         [
