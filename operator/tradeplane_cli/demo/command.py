@@ -1,0 +1,24 @@
+"""``tradeplane demo``: the main job, ended by Ctrl-C without leaving a process behind."""
+
+import argparse
+from pathlib import Path
+
+from tradeplane_cli.demo import run as job
+from tradeplane_cli.local import environment, supervisor
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "--home", type=Path, default=environment.CHECKOUT / ".tradeplane" / "demo", help="where everything is written"
+    )
+    parser.add_argument("--examples", type=Path, default=environment.CHECKOUT / "examples", help="manifests to apply")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the main job."""
+    try:
+        with supervisor.terminable():
+            return job.main(options.home.absolute(), options.examples.absolute())
+    except KeyboardInterrupt:
+        return 130
