@@ -131,20 +131,11 @@ def fresh_database() -> Iterator[str]:
     """Yield the URL of an empty database of the shared PostgreSQL."""
     server = shared_postgres()
     name = f"test_{secrets.token_hex(6)}"
-    sql(server, f'CREATE DATABASE "{name}" TEMPLATE template0')
+    server.create_database(name)
     try:
         yield server.url(name)
     finally:
-        sql(server, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-
-
-def sql(server: postgres.Postgres, statement: str) -> None:
-    """Run a statement by psql, which works inside and outside of an event loop alike."""
-    subprocess.run(
-        [postgres.programs() / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", server.url(), "-c", statement],
-        check=True,
-        capture_output=True,
-    )
+        server.sql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
 def shared_valkey() -> valkey.Valkey:

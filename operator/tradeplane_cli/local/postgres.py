@@ -9,6 +9,7 @@ import os
 import pwd
 import re
 import shutil
+import signal
 import subprocess
 from dataclasses import dataclass
 from importlib import metadata, util
@@ -104,6 +105,8 @@ class Postgres:
             ready=self.missing,
             user=unprivileged_user(),
             directory=self.directory,
+            # SIGTERM would wait for clients to leave.
+            stop_signal=signal.SIGINT,
         )
 
     def missing(self) -> str | None:
@@ -115,6 +118,21 @@ class Postgres:
             check=False,
         )
         return None if answer.returncode == 0 else answer.stdout.strip()
+
+    def create_database(self, name: str) -> None:
+        """Create an empty database."""
+        self.sql(f'CREATE DATABASE "{name}" TEMPLATE template0')
+
+    def sql(self, statement: str, *, database: str = "postgres") -> str:
+        """Run one statement by psql, which works inside and outside of an event loop alike; returns its output."""
+        outcome = subprocess.run(
+            [programs() / "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", self.url(database), "-c", statement],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        self._check("psql", outcome)
+        return outcome.stdout
 
     def _run(self, program: str, *arguments: str) -> None:
         user, group = unprivileged_user() or (None, None)
@@ -128,6 +146,10 @@ class Postgres:
             group=group,
             extra_groups=None if user is None else [],
         )
+        self._check(program, outcome)
+
+    @staticmethod
+    def _check(program: str, outcome: "subprocess.CompletedProcess[str]") -> None:
         if outcome.returncode != 0:
             raise processes.LocalError(f"{program}: {processes.ending(outcome.returncode)}\n{outcome.stderr.strip()}")
 

@@ -149,15 +149,20 @@ def wait_gone(entries: Iterable[Entry], *, timeout_s: float) -> bool:
     return True
 
 
-def end(find: Callable[[], frozenset[Entry]], *, grace_s: float) -> frozenset[Entry]:
+def end(
+    find: Callable[[], frozenset[Entry]],
+    *,
+    grace_s: float,
+    ask: signal.Signals = signal.SIGTERM,
+) -> frozenset[Entry]:
     """Ask all processes that ``find`` returns to end, kill those that stay, and return what was left in the end.
 
     ``find`` is asked again after each round, because a dying process may have started another.
     """
-    polite = find()
-    for entry in polite:
-        send(entry, signal.SIGTERM)
-    wait_gone(polite, timeout_s=grace_s)
+    asked = find()
+    for entry in asked:
+        send(entry, ask)
+    wait_gone(asked, timeout_s=grace_s)
     for _ in range(10):
         rest = find()
         if not rest:

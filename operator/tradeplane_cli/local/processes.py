@@ -72,7 +72,7 @@ def spawn(spec: Spec, *, tag: str) -> "subprocess.Popen[bytes]":
     """Start a process in a session of its own, so that the terminal's Ctrl-C reaches only the supervisor."""
     spec.log.parent.mkdir(parents=True, exist_ok=True)
     environment = {
-        **os.environ,
+        **{key: value for key, value in os.environ.items() if not _is_private(key)},
         **spec.env,
         process_table.TAG: tag,
         process_table.NAME: spec.name,
@@ -91,6 +91,11 @@ def spawn(spec: Spec, *, tag: str) -> "subprocess.Popen[bytes]":
             group=group,
             extra_groups=None if user is None else [],
         )
+
+
+def _is_private(variable: str) -> bool:
+    """Say whether a variable of the caller's shell must not reach a child: other rights, or other addresses."""
+    return variable == "KUBECONFIG" or variable.startswith(("TRADEPLANE_", "RAY_"))
 
 
 def wait_ready(

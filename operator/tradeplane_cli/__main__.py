@@ -1,0 +1,51 @@
+"""The ``tradeplane`` command.
+
+A subcommand is a module with ``arguments(parser)`` and ``run(options) -> exit status``; only the chosen one is
+imported, so that ``tradeplane status`` answers without loading what a backtest needs.
+"""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One subcommand: its name, the module that does it, and its line in the help."""
+
+    name: str
+    module: str
+    summary: str
+
+
+COMMANDS: Final = (
+    Command("demo", "tradeplane_cli.demo.command", "run the main job on real parts and report"),
+    Command("backtest", "tradeplane_cli.backtest", "run manifests, or a session record, on bars, without any server"),
+    Command("up", "tradeplane_cli.local.up", "start the embedded environment and keep it running until Ctrl-C"),
+    Command("down", "tradeplane_cli.local.down", "end environments of this checkout, also ones left behind"),
+    Command("status", "tradeplane_cli.local.status", "show what runs in this checkout, and where"),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(prog="tradeplane", description="The control plane for systematic trading.")
+    choices = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    chosen = words[0] if words else None
+    for command in COMMANDS:
+        subparser = choices.add_parser(command.name, help=command.summary, description=f"{command.summary}.")
+        if command.name == chosen:
+            module = importlib.import_module(command.module)
+            module.arguments(subparser)
+            subparser.set_defaults(run=module.run)
+    options = parser.parse_args(words)
+    status: int = options.run(options)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
