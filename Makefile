@@ -61,10 +61,10 @@ setup-dev: .venv/.dev
 	touch $@
 
 .venv/.run: .venv/.uv pyproject.toml uv.lock
-	$(UV) sync --locked --quiet --inexact $(RUN_EXTRAS)
+	$(UV) sync --locked --quiet --inexact --compile-bytecode $(RUN_EXTRAS)
 	$(BIN)/python -m tradeplane_cli.local.binaries
 	touch $@
 
 .venv/.dev: .venv/.run
-	$(UV) sync --locked --quiet --inexact $(RUN_EXTRAS) --extra dev
+	$(UV) sync --locked --quiet --inexact --compile-bytecode $(RUN_EXTRAS) --extra dev
 	touch $@
