@@ -1,0 +1,1 @@
+"""Ray behind one port: Serve configurations and jobs, by REST."""

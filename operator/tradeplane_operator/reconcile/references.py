@@ -1,0 +1,126 @@
+"""What a Strategy refers to: a pool, a RiskPolicy, a Model. Each is resolved or says what is in the way."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pydantic
+
+from tradeplane_api import environment, model, names, risk_policy, status, strategy
+from tradeplane_operator import conditions, render
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """Each part is either there or violated.
+
+    policy, model : as the job is told
+    violations : of what is missing, by the condition that shows it; Ready for the pool
+    """
+
+    address: str | None
+    policy: Json | None
+    model: Json | None
+    violations: Mapping[names.Condition, conditions.Violation]
+
+    @property
+    def first_violation(self) -> conditions.Violation | None:
+        """The first in the order pool, policy, model."""
+        order = (names.Condition.READY, names.Condition.RISK_POLICY_BOUND, names.Condition.MODELS_READY)
+        return next((self.violations[kind] for kind in order if kind in self.violations), None)
+
+
+def resolve(
+    spec: strategy.StrategySpec,
+    *,
+    environment_manifest: Json | None,
+    policy_manifest: Json | None,
+    model_manifest: Json | None,
+    serve_url: str,
+) -> Resolved:
+    """Look up everything that a Strategy names."""
+    violations: dict[names.Condition, conditions.Violation] = {}
+    address = _address(spec, environment_manifest)
+    if isinstance(address, conditions.Violation):
+        violations[names.Condition.READY] = address
+    policy = _policy(spec, policy_manifest)
+    if isinstance(policy, conditions.Violation):
+        violations[names.Condition.RISK_POLICY_BOUND] = policy
+    served = _model(spec, model_manifest, serve_url=serve_url)
+    if isinstance(served, conditions.Violation):
+        violations[names.Condition.MODELS_READY] = served
+    return Resolved(
+        address=None if isinstance(address, conditions.Violation) else address,
+        policy=None if isinstance(policy, conditions.Violation) else policy,
+        model=None if isinstance(served, conditions.Violation) else served,
+        violations=violations,
+    )
+
+
+def pool_address(environment_manifest: Json | None, role: str, name: str | None = None) -> str | conditions.Violation:
+    """Address of a pool, or why there is none."""
+    if environment_manifest is None:
+        return conditions.Violation(
+            names.Reason.NO_ENVIRONMENT,
+            "this namespace has no Environment; apply the one that `tradeplane up` rendered",
+        )
+    try:
+        spec = environment.EnvironmentSpec.model_validate(environment_manifest["spec"])
+    except pydantic.ValidationError as problem:
+        violation = conditions.violation_of(problem)
+        return conditions.Violation(names.Reason.NO_ENVIRONMENT, f"the Environment is not valid: {violation.message}")
+    address = spec.address(role, name)
+    if address is None:
+        have = ", ".join(f"{pool.name} ({pool.role})" for pool in spec.pools)
+        wanted = f"pool: must name a pool of role {role} in the Environment ({have}), got {name!r}"
+        unnamed = f"pools: the Environment must have one of role {role}, got {have}"
+        return conditions.Violation(names.Reason.NO_POOL, unnamed if name is None else wanted)
+    return address
+
+
+def _address(spec: strategy.StrategySpec, environment_manifest: Json | None) -> str | conditions.Violation:
+    return pool_address(environment_manifest, "execution", spec.pool)
+
+
+def _policy(spec: strategy.StrategySpec, manifest: Json | None) -> Json | conditions.Violation:
+    name = spec.risk_policy_ref
+    if manifest is None:
+        return conditions.Violation(
+            names.Reason.POLICY_NOT_FOUND, f"riskPolicyRef: must name a RiskPolicy of this namespace, got {name!r}"
+        )
+    try:
+        policy = risk_policy.RiskPolicySpec.model_validate(manifest["spec"])
+    except pydantic.ValidationError as problem:
+        violation = conditions.violation_of(problem)
+        return conditions.Violation(names.Reason.POLICY_REFUSED, f"RiskPolicy {name}: {violation.message}")
+    if spec.portfolio.bottom and not policy.position.allow_short:
+        return conditions.Violation(
+            names.Reason.POLICY_CONTRADICTS,
+            f"portfolio.bottom: must be 0 under RiskPolicy {name} (position.allowShort is false), "
+            f"got {spec.portfolio.bottom}",
+        )
+    return render.policy_reference(manifest)
+
+
+def _model(spec: strategy.StrategySpec, manifest: Json | None, *, serve_url: str) -> Json | conditions.Violation:
+    name = spec.signal.models[0].name
+    if manifest is None or manifest["metadata"].get("deletionTimestamp"):
+        return conditions.Violation(
+            names.Reason.MODEL_NOT_FOUND, f"signal.models[0].name: must name a Model of this namespace, got {name!r}"
+        )
+    current = conditions.parsed_status(model.ModelStatus, manifest)
+    ready = next((each for each in current.conditions if each.type == names.Condition.READY), None)
+    if current.active is None or current.serving is None or current.serving.digest != current.active.digest:
+        return conditions.Violation(names.Reason.MODEL_NOT_READY, f"Model {name} serves no version: {_reason(ready)}")
+    try:
+        model_spec = model.ModelSpec.model_validate(manifest["spec"])
+    except pydantic.ValidationError as problem:
+        violation = conditions.violation_of(problem)
+        return conditions.Violation(names.Reason.MODEL_NOT_READY, f"Model {name}: {violation.message}")
+    return render.model_reference(manifest, current.active, model_spec, url=render.model_url(serve_url, name))
+
+
+def _reason(ready: status.Condition | None) -> str:
+    return "nothing is known of it yet" if ready is None else f"{ready.reason}: {ready.message}"
