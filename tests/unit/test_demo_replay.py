@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tradeplane_cli.demo import replay
+from tradeplane_cli.demo import replay, run
 
 SESSION = replay.Session(open="2012-03-05T14:30:00Z", end="2012-03-05T21:00:00Z", available_at="2012-03-05T21:00:01Z")
 
@@ -48,7 +48,7 @@ def test_a_session_moves_twice_and_waits_after_each() -> None:
     """The clock moves to the open, the fills are awaited, it moves to the bars, the decisions are awaited."""
     world = World()
     world.settled = [{"settled": True, "waiting_for": []}]
-    world.driver().trade(SESSION)
+    run.Trading(world.driver(), [SESSION]).next()
     assert world.requests == [
         f'clock {{"to":"{SESSION.open}"}}',
         "/control/state",
@@ -70,7 +70,7 @@ def test_the_close_waits_until_the_ledger_has_every_execution() -> None:
         world.ledger = {"fills": min(asked, 2), "open_orders": 0}
 
     world.on_state = book_one_fill
-    world.driver().open(SESSION)
+    world.driver().wait_for_fills(SESSION.open)
     assert world.requests.count("/v1/state") == 2
 
 
@@ -79,7 +79,7 @@ def test_an_order_open_on_one_side_only_holds_the_clock() -> None:
     world = World()
     world.broker = {"executions": 0, "open_orders": 1}
     with pytest.raises(replay.ReplayStuck, match=r"\(0, 1\), the ledger \(0, 0\)"):
-        world.driver(patience_s=0.05).open(SESSION)
+        world.driver(patience_s=0.05).wait_for_fills(SESSION.open)
 
 
 def test_a_stuck_close_names_what_it_waits_for() -> None:
@@ -87,4 +87,4 @@ def test_a_stuck_close_names_what_it_waits_for() -> None:
     world = World()
     world.settled = [{"settled": False, "waiting_for": ["strategy momentum"]}] * 1000
     with pytest.raises(replay.ReplayStuck, match="strategy momentum"):
-        world.driver(patience_s=0.05).close(SESSION)
+        world.driver(patience_s=0.05).wait_for_decisions(SESSION.end)

@@ -49,35 +49,8 @@ class Driver:
     account: str
     patience_s: float = 180.0
 
-    def trade(self, session: Session) -> None:
-        """Run one session through open, fills, close and decisions; raises ReplayStuck."""
-        self.open(session)
-        self.close(session)
-
-    def open(self, session: Session) -> None:
-        """Move to the open and wait until the ledger holds what the broker executed; raises ReplayStuck."""
-        self._move(session.open)
-        self.wait_for_fills(session.open)
-
-    def close(self, session: Session) -> None:
-        """Move to the bars of the session and wait for the decisions on them; raises ReplayStuck."""
-        self._move(session.available_at)
-        deadline = time.monotonic() + self.patience_s
-        waiting: Sequence[str] = ["the gateway's answer"]
-        while time.monotonic() < deadline:
-            try:
-                answer = self._get(f"{self.gateway}/v1/settled", trigger=session.end, timeout_s="10")
-            except httpx2.HTTPError as error:
-                waiting = [f"the gateway ({type(error).__name__})"]
-                time.sleep(_POLL_S[-1])
-                continue
-            if answer["settled"]:
-                return
-            waiting = answer["waiting_for"]
-        raise ReplayStuck(f"after the close of {session.end}, waited {self.patience_s:.0f} s for: {', '.join(waiting)}")
-
     def wait_for_fills(self, at: str) -> None:
-        """Wait until broker and ledger count the same executions and open orders; raises ReplayStuck."""
+        """Wait, after the open, until broker and ledger count the same executions and open orders; raises ReplayStuck."""
         deadline = time.monotonic() + self.patience_s
         attempt = 0
         seen: tuple[object, object] = (None, None)
@@ -101,7 +74,24 @@ class Driver:
             f"the ledger {seen[1]}"
         )
 
-    def _move(self, to: str) -> None:
+    def wait_for_decisions(self, trigger: str) -> None:
+        """Wait until every running strategy decided on the bars that end at ``trigger``; raises ReplayStuck."""
+        deadline = time.monotonic() + self.patience_s
+        waiting: Sequence[str] = ["the gateway's answer"]
+        while time.monotonic() < deadline:
+            try:
+                answer = self._get(f"{self.gateway}/v1/settled", trigger=trigger, timeout_s="10")
+            except httpx2.HTTPError as error:
+                waiting = [f"the gateway ({type(error).__name__})"]
+                time.sleep(_POLL_S[-1])
+                continue
+            if answer["settled"]:
+                return
+            waiting = answer["waiting_for"]
+        raise ReplayStuck(f"after the close of {trigger}, waited {self.patience_s:.0f} s for: {', '.join(waiting)}")
+
+    def move(self, to: str) -> None:
+        """Move the clock to an instant; a broker that is being restarted is asked again. Raises httpx2.HTTPError."""
         deadline = time.monotonic() + self.patience_s
         while True:
             try:

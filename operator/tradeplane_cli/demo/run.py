@@ -10,7 +10,7 @@
 
 import bisect
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,12 +50,15 @@ class Trading:
         """End of the last session that passed."""
         return self.sessions[self.position - 1].end
 
-    def next(self) -> None:
-        """Trade one session."""
+    def next(self, *, disturb: Callable[[], None] = lambda: None) -> None:
+        """Trade one session; ``disturb`` runs while its bars are out and its decisions are not in."""
         session = self.sessions[self.position]
-        self.driver.open(session)
+        self.driver.move(session.open)
+        self.driver.wait_for_fills(session.open)
         released = time.monotonic_ns()
-        self.driver.close(session)
+        self.driver.move(session.available_at)
+        disturb()
+        self.driver.wait_for_decisions(session.end)
         self.released_ns[session.end] = released
 
     def until(self, position: int, phase: phases.Phase) -> None:
