@@ -15,13 +15,16 @@ from tradeplane_engine.venue import market, profile
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One broker account: its ledger id (part of every client order id), cash, costs, and the policy that judges it."""
+    """One broker account: its ledger id (part of every client order id), cash, costs, and the policy that judges it.
+
+    ``limits`` is None while that policy is refused: then nothing may leave.
+    """
 
     ledger: str
     cash: numbers.Money
     costs: profile.VenueProfile
     policy: str
-    limits: limits.Limits
+    limits: limits.Limits | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ class Desk:
         self._market = market.Market(account.costs)
         self._strategies: dict[str, _Strategy] = {}
         self._owner: dict[str, str] = {}
-        self._policies = {account.policy: account.limits}
+        self._policies: dict[str, limits.Limits | None] = {account.policy: account.limits}
 
     def declare(self, strategy: settings.StrategySettings) -> None:
         """Take a new strategy, or a new generation of one, whose sub-ledger goes on."""
@@ -76,11 +79,11 @@ class Desk:
         else:
             known.settings = strategy
 
-    def bind(self, policy: str, allowed: limits.Limits) -> None:
-        """Let a policy say something else from the next decision on, wherever it is used."""
+    def bind(self, policy: str, allowed: limits.Limits | None) -> None:
+        """Let a policy say something else from the next decision on, wherever it is used; None: it is refused."""
         self._policies[policy] = allowed
 
-    def bind_account(self, policy: str, allowed: limits.Limits) -> None:
+    def bind_account(self, policy: str, allowed: limits.Limits | None) -> None:
         """Judge the account by another policy from the next decision on."""
         self.account = replace(self.account, policy=policy, limits=allowed)
         self._policies[policy] = allowed
@@ -130,8 +133,7 @@ class Desk:
         """Record a decision, judge its intents and send what may be sent."""
         verdicts: tuple[gate.Verdict, ...] = ()
         if decision.intents:
-            scopes = (self._strategy_scope(uid), self._account_scope())
-            verdicts = gate.judge(decision.intents, state=self.state, now=decision.trigger, scopes=scopes)
+            verdicts = gate.judge(decision.intents, state=self.state, now=decision.trigger, scopes=self._scopes(uid))
         self.decided.append(Decided(uid, decision, verdicts))
         for verdict in verdicts:
             if verdict.accepted:
@@ -176,24 +178,25 @@ class Desk:
             self.ledger.split(action.symbol, action.split)
             for strategy in self._strategies.values():
                 strategy.ledger.split(action.symbol, action.split)
+            self._market.split(action.symbol, action.split)
         paid = numbers.divide_half_even(action.dividend * self.ledger.quantity(action.symbol), numbers.ONE_SHARE)
         self.dividends_not_paid = numbers.Money(self.dividends_not_paid + paid)
 
-    def _strategy_scope(self, uid: str) -> gate.Scope:
+    def _scopes(self, uid: str) -> tuple[gate.Scope, ...]:
+        """Return what judges a strategy's intents; nothing, so that none passes, while a policy is refused."""
         strategy = self._strategies[uid]
+        own, whole = self._policies[strategy.settings.policy], self._policies[self.account.policy]
+        if own is None or whole is None:
+            return ()
         equity = strategy.ledger.equity_exact_fees(self.prices, capital=strategy.settings.portfolio.capital)
-        buying, selling = self._working(uid)
-        return gate.Scope(
-            name="strategy",
-            limits=self._policies[strategy.settings.policy],
-            book=books.Book(equity, strategy.ledger.quantities, buying, selling, self.prices),
-            symbols=frozenset(strategy.settings.symbols),
+        mine = books.Book(equity, strategy.ledger.quantities, *self._working(uid), self.prices)
+        all_of_it = books.Book(
+            self.ledger.equity(self.prices), self.ledger.quantities, *self._working(None), self.prices
         )
-
-    def _account_scope(self) -> gate.Scope:
-        buying, selling = self._working(None)
-        book = books.Book(self.ledger.equity(self.prices), self.ledger.quantities, buying, selling, self.prices)
-        return gate.Scope(name="account", limits=self._policies[self.account.policy], book=book)
+        return (
+            gate.Scope(name="strategy", limits=own, book=mine, symbols=frozenset(strategy.settings.symbols)),
+            gate.Scope(name="account", limits=whole, book=all_of_it),
+        )
 
     def _working(self, uid: str | None) -> tuple[Mapping[str, numbers.Quantity], Mapping[str, numbers.Quantity]]:
         """Unfilled buys and sells per symbol, of one strategy or (None) of the account."""

@@ -82,11 +82,11 @@ class Replay:
         """Let one event of the sequence act."""
         match event:
             case record.EnvironmentEvent():
-                self._desk.bind_account(event.policy_name, limits.from_spec(event.policy_spec))
+                self._desk.bind_account(event.policy_name, _limits(event.policy_spec))
             case record.StateEvent():
                 self._desk.state = event.state
             case record.PolicyEvent():
-                self._desk.bind(event.name, limits.from_spec(event.spec))
+                self._desk.bind(event.name, _limits(event.spec))
             case record.StrategyEvent():
                 self._declare(self._translate(event.config))
             case record.DecisionEvent():
@@ -157,6 +157,14 @@ class Replay:
             self._unmatched.append(client_order_id)
 
 
+def _limits(spec: Mapping[str, Any]) -> limits.Limits | None:
+    """Read a policy as the gateway did; one that it refused let nothing leave."""
+    try:
+        return limits.from_spec(spec)
+    except errors.ValueRefused:
+        return None
+
+
 def _new_desk(session: record.Record) -> desk.Desk:
     for event in session.sequence:
         if isinstance(event, record.EnvironmentEvent):
@@ -165,7 +173,7 @@ def _new_desk(session: record.Record) -> desk.Desk:
                 cash=session.starting_cash,
                 costs=profile.named(session.venue_profile),
                 policy=event.policy_name,
-                limits=limits.from_spec(event.policy_spec),
+                limits=_limits(event.policy_spec),
             )
             return desk.Desk(account)
     raise errors.ValueRefused("sequence", "at least one environment event", "none")

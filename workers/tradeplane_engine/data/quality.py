@@ -220,8 +220,9 @@ def _price(raw: RawBar, name: str) -> numbers.Price:
     try:
         return numbers.price(text, field=name)
     except errors.ValueRefused as refusal:
-        number = _parses(lambda: numbers.money(text, field=name))
-        raise errors.DataRefused(Refusal.NOT_POSITIVE if number else Refusal.BAD_NUMBER, str(refusal)) from None
+        zero_or_less = _parses(lambda: numbers.money(text, field=name)) and numbers.money(text, field=name) <= 0
+        reason = Refusal.NOT_POSITIVE if zero_or_less else Refusal.BAD_NUMBER
+        raise errors.DataRefused(reason, str(refusal)) from None
 
 
 def _volume(raw: RawBar) -> int:

@@ -160,7 +160,7 @@ class LightGbmPredictor:
             raise errors.ModelRefused(f"artifact: must be LightGBM text, got {artifact[:16]!r}")
         library = _library()
         try:
-            self._booster = library.Booster(model_str=artifact.decode("utf-8"), params={"verbosity": -1})
+            self._booster = library.Booster(model_str=artifact.decode("utf-8"))
         except (library.basic.LightGBMError, UnicodeDecodeError) as error:
             raise errors.ModelRefused(f"artifact: not readable as LightGBM text ({error})") from error
         self.digest = digest(artifact)

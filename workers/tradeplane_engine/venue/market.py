@@ -4,7 +4,7 @@ A bar is one session. An order fills whole at the open of the first bar that sta
 venue profile's price, in the order of submission; without a bar in the next session it expires at that session's close.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tradeplane_engine import errors
 from tradeplane_engine.domain import bars, numbers, orders, times
@@ -48,6 +48,17 @@ class Market:
     def cancel(self, client_order_id: str) -> orders.Order | None:
         """Take an open order out; None when it is not open."""
         return self._open.pop(client_order_id, None)
+
+    def split(self, symbol: str, ratio: tuple[int, int]) -> None:
+        """Restate the waiting orders of a symbol on the new share basis; what becomes nothing is taken out."""
+        new, old = ratio
+        for order in self.open_orders:
+            if order.symbol == symbol:
+                quantity = numbers.Quantity(order.quantity * new // old)
+                if quantity:
+                    self._open[order.client_order_id] = replace(order, quantity=quantity)
+                else:
+                    del self._open[order.client_order_id]
 
     def trade(self, one: bars.BarSlice) -> Traded:
         """Run one session: fill at its open what has a bar, expire at its close what has none."""
