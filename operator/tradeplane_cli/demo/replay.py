@@ -50,7 +50,7 @@ class Driver:
     patience_s: float = 180.0
 
     def wait_for_fills(self, at: str) -> None:
-        """Wait, after the open, until broker and ledger count the same executions and open orders; raises ReplayStuck."""
+        """Wait, after the open, until broker and ledger count the same executions and open orders."""
         deadline = time.monotonic() + self.patience_s
         attempt = 0
         seen: tuple[object, object] = (None, None)

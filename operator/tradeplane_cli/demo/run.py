@@ -76,8 +76,8 @@ def main(home: Path, examples: Path) -> int:
         with show.phase("dataset"):
             demo_data.write(data_folder)
             data = dataset.read(data_folder)
-        sessions = _sessions(data)
-        options = environment.Options(home=home, dataset=data_folder, clock=_before(data, sessions[0]))
+        sessions = holdout(data)
+        options = environment.Options(home=home, dataset=data_folder, clock=before(data, sessions[0]))
         lines = progress.Lines(show.console)
         with environment.opened(options, progress=lines) as env, httpx2.Client() as client:
             facts, document = _session(env, client, show, data=data, sessions=sessions, examples=examples)
@@ -121,7 +121,7 @@ def _session(
     with show.phase("enable trading") as phase:
         someone = person.Person(env, client, say=show.say, note=phase.note)
         someone.switch("enabled")
-        someone.wait_state("enabled", _not_enabled, STEP_PATIENCE_S)
+        someone.wait_state("enabled", not_enabled, STEP_PATIENCE_S)
     with show.phase("trade", EDIT_AFTER) as phase:
         trading.until(EDIT_AFTER, phase)
     with show.phase("edit the Strategy") as phase:
@@ -190,7 +190,7 @@ def _halt(someone: person.Person, trading: Trading, phase: phases.Phase) -> f.Ha
     first = trading.position
     trading.until(first + HALTED_SESSIONS, phase)
     lifted = someone.switch("enabled")
-    someone.wait_state("the lift", _not_enabled, STEP_PATIENCE_S)
+    someone.wait_state("the lift", not_enabled, STEP_PATIENCE_S)
     return f.Halt(
         answered_ns=halted.answered_ns,
         lift_sent_ns=lifted.sent_ns,
@@ -200,11 +200,12 @@ def _halt(someone: person.Person, trading: Trading, phase: phases.Phase) -> f.Ha
     )
 
 
-def _not_enabled(state: Mapping[str, Any]) -> str:
+def not_enabled(state: Mapping[str, Any]) -> str:
+    """Say what keeps trading from being enabled; empty when it is."""
     return "" if state["state"] == "enabled" else f"state {state['state']}: {state['causes']}"
 
 
-def _sessions(data: dataset.Dataset) -> list[replay.Session]:
+def holdout(data: dataset.Dataset) -> list[replay.Session]:
     """Return the holdout's sessions, in order."""
     return [
         replay.Session(
@@ -217,7 +218,7 @@ def _sessions(data: dataset.Dataset) -> list[replay.Session]:
     ][: checks.SESSIONS]
 
 
-def _before(data: dataset.Dataset, first: replay.Session) -> str:
+def before(data: dataset.Dataset, first: replay.Session) -> str:
     """Return the instant at which the last bar before the holdout was known."""
     known = [bar.available_at for history in data.history.values() for bar in history]
     known.sort()
