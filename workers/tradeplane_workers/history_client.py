@@ -30,7 +30,7 @@ class HistoryClient:
     ----------
     url : base URL of the market data process
     timeout_s : for connecting and for each read; a long history takes a moment
-    patience_s : how long one call tries again while there is no answer
+    patience_s : how long one call tries again while there is no answer; 0 for callers that do so themselves
     transport : another HTTP transport, for tests
     """
 
@@ -56,13 +56,22 @@ class HistoryClient:
 
         Raises HistoryRefusedError, or HistoryUnavailableError when patience is over.
         """
-        query = {"symbols": ",".join(sorted(symbols)), "timeframe": timeframe, "start": times.text(start)}
-        if end is not None:
-            query["end"] = times.text(end)
-        retrying = stamina.retry_context(
-            on=HistoryUnavailableError, attempts=None, timeout=self._patience_s, wait_initial=0.1, wait_max=2.0
-        )
-        for attempt in retrying:
+        query = {"start": times.text(start)} | ({} if end is None else {"end": times.text(end)})
+        return self._slices(symbols, timeframe, query)
+
+    def newest(self, symbols: Sequence[str], *, timeframe: str, last: int) -> tuple[bars.BarSlice, ...]:
+        """Return the slices of the newest ``last`` sessions; raises as :meth:`slices`."""
+        return self._slices(symbols, timeframe, {"last": str(last)})
+
+    def _slices(self, symbols: Sequence[str], timeframe: str, span: dict[str, str]) -> tuple[bars.BarSlice, ...]:
+        query = {"symbols": ",".join(sorted(symbols)), "timeframe": timeframe} | span
+        for attempt in stamina.retry_context(
+            on=HistoryUnavailableError,
+            attempts=None if self._patience_s else 1,
+            timeout=self._patience_s or None,
+            wait_initial=0.1,
+            wait_max=2.0,
+        ):
             with attempt:
                 answer = self._ask(query)
         found = [bar_messages.bar(entry) for entry in answer.bars]

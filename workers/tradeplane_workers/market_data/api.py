@@ -1,7 +1,6 @@
 """HTTP side of the market data process: history, health, metrics."""
 
 from collections.abc import Callable
-from typing import Annotated
 
 import fastapi
 import pydantic
@@ -13,6 +12,7 @@ from tradeplane_workers import bar_messages, messages, metrics
 from tradeplane_workers.market_data import history, provider
 
 TIMEFRAME = "1d"
+_LAST_MAX = 10_000
 _SYMBOLS: pydantic.TypeAdapter[tuple[str, ...]] = pydantic.TypeAdapter(tuple[messages.Symbol, ...])
 
 
@@ -41,11 +41,16 @@ def application(reader: history.Reader, *, ready: Callable[[], bool]) -> fastapi
 
     @app.get("/v1/history")
     async def read_history(
-        symbols: str, timeframe: str, start: str, end: Annotated[str | None, fastapi.Query()] = None
+        symbols: str, timeframe: str, start: str | None = None, end: str | None = None, last: int | None = None
     ) -> fastapi.Response:
         if timeframe != TIMEFRAME:
             raise errors.ValueRefused("timeframe", TIMEFRAME, timeframe)
-        answer = await _history(reader, _symbols(symbols), start, end)
+        if start is not None and last is None:
+            answer = await _between(reader, _symbols(symbols), start, end)
+        elif start is None and end is None and last is not None:
+            answer = await _newest(reader, _symbols(symbols), last)
+        else:
+            raise errors.ValueRefused("start, end, last", "either start (and end), or last", f"{start}, {end}, {last}")
         return fastapi.Response(answer.model_dump_json(), media_type="application/json")
 
     @app.get("/healthz")
@@ -64,7 +69,18 @@ class NotKnownYetError(Exception):
     """The range reaches past what the provider has; an answer would silently be shorter than what was asked for."""
 
 
-async def _history(reader: history.Reader, symbols: tuple[str, ...], start: str, end: str | None) -> messages.History:
+async def _newest(reader: history.Reader, symbols: tuple[str, ...], last: int) -> messages.History:
+    if not 1 <= last <= _LAST_MAX:
+        raise errors.ValueRefused("last", f"1 to {_LAST_MAX} sessions", last)
+    newest = await reader.newest_end(symbols)
+    if newest is None:
+        return messages.History(bars=(), actions=())
+    sessions = reader.calendar.newest(last, until=newest)
+    found = await reader.read_bars(symbols, sessions[0], sessions[-1])
+    return _answer(found, await reader.read_actions(symbols, sessions[0], sessions[-1]))
+
+
+async def _between(reader: history.Reader, symbols: tuple[str, ...], start: str, end: str | None) -> messages.History:
     since = times.instant(start, field="start")
     until = reader.machine_now() if end is None else times.instant(end, field="end")
     if until < since:

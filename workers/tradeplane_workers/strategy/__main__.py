@@ -1,0 +1,113 @@
+"""``python -m tradeplane_workers.strategy``: one attempt of one Strategy.
+
+Exit codes: 0 stopped by SIGTERM or SIGINT; 2 the configuration was refused, here or by the gateway; 3 fenced: another
+process decides for this Strategy; 1 anything unexpected.
+"""
+
+import json
+import sys
+import time
+from dataclasses import dataclass
+
+import pydantic_settings
+import redis
+import structlog
+
+from tradeplane_engine import errors, loop
+from tradeplane_engine.domain import times
+from tradeplane_engine.features import sources
+from tradeplane_workers import history_client, logs, messages, metrics, translate
+from tradeplane_workers.strategy import bar_stream, figures, gateway_client, model_client, runner, stopping
+
+log = structlog.get_logger(__name__)
+
+STOPPED, REFUSED, FENCED = 0, 2, 3
+# Above the blocking time of a read, so that a dead Redis is noticed and a silent one is not taken for dead.
+_REDIS_TIMEOUT_S = 5.0
+
+
+class Settings(pydantic_settings.BaseSettings):
+    """Process settings, ``TRADEPLANE_*``.
+
+    config : a StrategyConfig as JSON
+    gateway_url, market_data_url : base URLs
+    redis_url : of the bar stream
+    metrics_listen : ``host:port`` of ``/metrics``; a free port of loopback unless given, named in the log
+    """
+
+    model_config = pydantic_settings.SettingsConfigDict(env_prefix="TRADEPLANE_", frozen=True)
+
+    config: str
+    gateway_url: str
+    market_data_url: str
+    redis_url: str
+    metrics_listen: str = "127.0.0.1:0"
+
+
+@dataclass(frozen=True, slots=True)
+class MachineClock:
+    """Trading time, live: no bar that the machine's clock has not reached may be decided on."""
+
+    def now(self) -> times.Nanos:
+        """Return the machine's time."""
+        return times.Nanos(time.time_ns())
+
+
+def main() -> int:
+    """Run the attempt that the environment describes; returns the exit code."""
+    logs.configure("strategy")
+    stop = stopping.Stop()
+    stop.listen()
+    settings = Settings()
+    try:
+        config = translate.strategy_config(json.loads(settings.config))
+        structlog.contextvars.bind_contextvars(
+            strategy=config.name, generation=config.generation, attempt=config.attempt
+        )
+        return run(settings, config, stop)
+    except stopping.Stopped:
+        log.info("stopped")
+        return STOPPED
+    except gateway_client.Fenced as fenced:
+        log.warning("fenced", detail=str(fenced))
+        return FENCED
+    except (ValueError, errors.ValueRefused, gateway_client.GatewayRefused) as refused:
+        log.error("refused", error=str(refused))  # noqa: TRY400 - the message says all, a traceback would hide it
+        return REFUSED
+
+
+def run(settings: Settings, config: messages.StrategyConfig, stop: stopping.Stop) -> int:
+    """Build the ports, take the fence, decide until stopped."""
+    strategy = translate.strategy(config)
+    counted = figures.Figures()
+    served = metrics.serve(counted.registry, settings.metrics_listen)
+    log.info("metrics served", port=served.port)
+    gateway = gateway_client.Gateway(settings.gateway_url, config, stop=stop, counted=counted)
+    model = model_client.ModelClient(config.model, counted=counted)
+    history = history_client.HistoryClient(settings.market_data_url, patience_s=0.0)
+    client = redis.Redis.from_url(
+        settings.redis_url,
+        decode_responses=True,
+        socket_timeout=_REDIS_TIMEOUT_S,
+        socket_connect_timeout=_REDIS_TIMEOUT_S,
+    )
+    clock = MachineClock()
+    features = sources.LastBars(strategy.features, strategy.symbols)
+    looped = loop.Loop(strategy, loop.Ports(features=features, predictor=model, venue=gateway, clock=clock))
+    stream = bar_stream.BarStream(
+        client, timeframe=strategy.timeframe, symbols=strategy.symbols, stop=stop, counted=counted
+    )
+    origins = runner.Sources(history=history, stream=stream, heartbeat=gateway.book)
+    followed = runner.Runner(strategy, looped, origins, stop=stop, counted=counted, machine_now=clock.now)
+    try:
+        followed.start(gateway.take_fence())
+        followed.follow()
+    finally:
+        for part in (gateway, model, history, client):
+            part.close()
+        served.stop()
+    return STOPPED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

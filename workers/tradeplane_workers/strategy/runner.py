@@ -1,0 +1,216 @@
+"""Follows the bars: which of them are history, which are triggers, and which of the triggers were missed.
+
+1. take the fence; it names the last decided trigger
+2. read history: without a last trigger everything known is history, and only bars that come later are triggers; with
+   one, every later bar is a trigger
+3. of several triggers at once only the newest is decided, the older ones are recorded as missed: a decision on an old
+   bar would trade on prices that are gone
+4. then follow the stream. A gap marker, a back-filled slice, an entry that cannot be read or a slice that does not
+   mention a symbol of ours means that the stream is not the whole truth: history is asked from the last bar on.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import structlog
+
+from tradeplane_engine import errors, loop, settings
+from tradeplane_engine.domain import bars, times
+from tradeplane_workers import bar_messages, history_client, messages
+from tradeplane_workers.strategy import bar_stream, figures, stopping
+
+log = structlog.get_logger(__name__)
+
+# Sessions are at most 5 of 7 days; two weeks more cover every run of holidays.
+_WARM_UP_SLACK_DAYS = 14
+# A holder that is silent for 10 s may lose its fence to an equal one.
+_HEARTBEAT_S = 3.0
+
+
+class History(Protocol):
+    """Where past bars come from."""
+
+    def slices(
+        self, symbols: Sequence[str], *, timeframe: str, start: times.Nanos, end: times.Nanos | None
+    ) -> tuple[bars.BarSlice, ...]:
+        """Return the slices that end in [start, end], oldest first."""
+        ...
+
+    def newest(self, symbols: Sequence[str], *, timeframe: str, last: int) -> tuple[bars.BarSlice, ...]:
+        """Return the slices of the newest ``last`` sessions."""
+        ...
+
+
+class Stream(Protocol):
+    """New entries of the bar stream."""
+
+    def seek(self, end: times.Nanos) -> None:
+        """Go on behind the slice that ended at ``end``."""
+        ...
+
+    def read(self) -> list[bar_stream.Entry]:
+        """Wait a moment for entries."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where bars come from, and what proves that this process lives.
+
+    heartbeat : called while nothing happens; raises when the fence is lost
+    """
+
+    history: History
+    stream: Stream
+    heartbeat: Callable[[], object]
+
+
+class Runner:
+    """Drives the loop of one attempt.
+
+    Parameters
+    ----------
+    strategy : symbols, timeframe, features
+    looped : the engine's loop with live ports
+    sources : bars and heartbeat
+    stop : ends every wait
+    counted : metrics
+    machine_now : the machine's clock in nanoseconds
+    """
+
+    def __init__(
+        self,
+        strategy: settings.StrategySettings,
+        looped: loop.Loop,
+        sources: Sources,
+        *,
+        stop: stopping.Stop,
+        counted: figures.Figures,
+        machine_now: Callable[[], times.Nanos],
+    ) -> None:
+        self._strategy = strategy
+        self._loop = looped
+        self._sources = sources
+        self._stop = stop
+        self._counted = counted
+        self._machine_now = machine_now
+        self._last = times.Nanos(0)
+        self._carried: tuple[bars.CorporateAction, ...] = ()
+        self._beat_s = time.monotonic()
+
+    def start(self, last_trigger: times.Nanos | None) -> None:
+        """Warm up, and answer the triggers that passed while no process ran."""
+        window = self._strategy.features.window
+        if last_trigger is None:
+            past = self._patiently(lambda: self._newest(window))
+            later: tuple[bars.BarSlice, ...] = ()
+        else:
+            days = window * 7 // 5 + _WARM_UP_SLACK_DAYS
+            start = times.Nanos(last_trigger - days * times.DAY)
+            found = self._patiently(lambda: self._since(start))
+            past = tuple(one for one in found if one.end <= last_trigger)
+            later = tuple(one for one in found if one.end > last_trigger)
+        self._loop.warm(past)
+        newest = past[-1].end if past else times.Nanos(0)
+        self._last = max(newest, last_trigger or newest)
+        log.info("warmed up", slices=len(past), missed=len(later), last=times.text(self._last))
+        self._answer(later)
+        self._sources.stream.seek(self._last)
+
+    def follow(self) -> None:
+        """Decide on every new bar until stopped; raises Stopped, Fenced."""
+        while True:
+            entries = self._sources.stream.read()
+            if entries:
+                self._take(entries)
+            elif time.monotonic() - self._beat_s > _HEARTBEAT_S:
+                self._sources.heartbeat()
+                self._beat_s = time.monotonic()
+
+    def _take(self, entries: Sequence[bar_stream.Entry]) -> None:
+        arrived = time.monotonic()
+        found = [one for entry in entries if (one := self._whole(entry)) is not None]
+        if len(found) < len(entries):
+            start = times.Nanos(self._last + 1)
+            log.info("stream is not whole", asking_from=times.text(start))
+            known = self._patiently(lambda: self._since(start))
+            ends = {one.end for one in known}
+            # History carries all actions since then itself.
+            self._carried = ()
+            found = sorted([*known, *(one for one in found if one.end not in ends)], key=lambda one: one.end)
+        triggers = [one for one in self._with_bars(found) if one.end > self._last]
+        self._answer(triggers)
+        if triggers:
+            self._counted.decision_seconds.observe(time.monotonic() - arrived)
+        self._beat_s = time.monotonic()
+
+    def _whole(self, entry: bar_stream.Entry) -> bars.BarSlice | None:
+        """Return our part of a slice that says everything about our symbols, else nothing."""
+        if not isinstance(entry, messages.SliceMessage) or entry.backfilled:
+            return None
+        ours = set(self._strategy.symbols)
+        if not ours <= {bar.symbol for bar in entry.bars} | set(entry.absent):
+            return None
+        try:
+            one = bar_messages.bar_slice(entry)
+        except errors.EngineError as error:
+            self._counted.slices_refused.inc()
+            log.warning("slice refused", end=entry.end, error=str(error))
+            return None
+        return replace(
+            one,
+            bars={symbol: bar for symbol, bar in one.bars.items() if symbol in ours},
+            actions=tuple(action for action in one.actions if action.symbol in ours),
+        )
+
+    def _with_bars(self, found: Iterable[bars.BarSlice]) -> list[bars.BarSlice]:
+        """Drop slices without a bar of ours; their actions act before the next one that has."""
+        kept = []
+        for one in found:
+            if one.bars:
+                kept.append(replace(one, actions=(*self._carried, *one.actions)))
+                self._carried = ()
+            else:
+                self._carried += one.actions
+        return kept
+
+    def _answer(self, triggers: Sequence[bars.BarSlice]) -> None:
+        if not triggers:
+            return
+        *older, newest = triggers
+        for one in older:
+            self._loop.missed(one.end, detail=f"decided at {times.text(newest.end)}", one=one)
+            self._last = one.end
+        self._await_availability(newest)
+        self._loop.step(newest)
+        self._last = newest.end
+        self._sources.stream.seek(self._last)
+
+    def _await_availability(self, one: bars.BarSlice) -> None:
+        """Wait out a clock that is a little behind the publisher's; the loop refuses bars of the future."""
+        known = max(bar.available_at for bar in one.bars.values())
+        while (ahead := known - self._machine_now()) > 0:
+            log.warning("bar from the future", end=times.text(one.end), ahead_s=ahead / times.SECOND)
+            self._stop.pause(min(ahead / times.SECOND, 1.0))
+
+    def _newest(self, last: int) -> tuple[bars.BarSlice, ...]:
+        return self._sources.history.newest(self._strategy.symbols, timeframe=self._strategy.timeframe, last=last)
+
+    def _since(self, start: times.Nanos) -> tuple[bars.BarSlice, ...]:
+        strategy = self._strategy
+        return self._sources.history.slices(strategy.symbols, timeframe=strategy.timeframe, start=start, end=None)
+
+    def _patiently(self, read: Callable[[], tuple[bars.BarSlice, ...]]) -> tuple[bars.BarSlice, ...]:
+        """Ask until there is an answer: without whole history no decision may be made."""
+        failures = 0
+        while True:
+            try:
+                return read()
+            except (history_client.HistoryUnavailableError, history_client.HistoryRefusedError) as error:
+                self._counted.failures.labels("market_data").inc()
+                log.warning("history not available", error=str(error), failures=failures + 1)
+                self._stop.back_off(failures)
+                self._sources.heartbeat()
+                failures += 1
