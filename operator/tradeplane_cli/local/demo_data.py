@@ -31,6 +31,8 @@ PUBLICATION_DELAY: Final = times.SECOND
 # adj_close is written with 13 significant digits: what is left of r after a dividend is found is far below this.
 NOISE_USD: Final = Decimal("0.00001")
 CENT: Final = Decimal("0.01")
+# A larger one is a split that this file does not have; the largest true one, MSFT 2004-11-15, is 11 %.
+LARGEST_DIVIDEND: Final = Decimal("0.25")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +140,9 @@ def _action(before: Row, row: Row, *, ex_start: times.Nanos) -> bars.CorporateAc
         amount = Decimal(row.close) * (ratio - 1)
         split = abs(Decimal(row.close) * (ratio - 2)) < NOISE_USD
         dividend = amount.quantize(CENT)
-        explained = split or abs(amount - dividend) < NOISE_USD
-    if not explained or dividend < 0:
+        possible = 0 <= dividend < LARGEST_DIVIDEND * Decimal(row.close)
+        explained = split or (possible and abs(amount - dividend) < NOISE_USD)
+    if not explained:
         raise processes.LocalError(
             f"{row.symbol} {row.date}: adjusted close must follow from a 2:1 split or a dividend in cents, "
             f"got a change of {amount:.6f} USD"
