@@ -166,11 +166,14 @@ class Http:
 
     async def request(self, method: str, target: str, *, dispatch: Dispatch, body: bytes = b"") -> Answer:
         """Send one request and read the whole answer; raises PermitRefused and httpcore2's exceptions."""
+        headers: dict[bytes | str, bytes | str] = dict(self._headers.items())
+        if body:
+            headers["Content-Type"] = "application/json"
         with _current(dispatch):
             response = await self._pool.request(
                 method,
                 self._base_url + target,
-                headers={**self._headers, **({"Content-Type": "application/json"} if body else {})},
+                headers=headers,
                 content=body,
                 extensions={"timeout": self._timeout},
             )

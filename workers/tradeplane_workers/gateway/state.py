@@ -12,7 +12,9 @@ from tradeplane_workers.gateway import machine, switch
 
 HALTED = "halted"
 NO_EPOCH = "epoch"
+UNREAD = "the Environment has not been read"
 NOT_READY = "not-ready"
+STARTING = "starting"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,11 @@ class State:
     causes: tuple[Cause, ...]
 
     @property
+    def is_starting(self) -> bool:
+        """Whether nothing forbids trading except that this process has not read everything yet."""
+        return bool(self.causes) and all(cause.kind == STARTING for cause in self.causes)
+
+    @property
     def message(self) -> str:
         """All causes in one line."""
         return "; ".join(cause.message for cause in self.causes)
@@ -59,7 +66,7 @@ class Inputs:
 
     strategies: dict[str, Strategy] | None = None
     halts: dict[str, str] = field(default_factory=dict)
-    environment: str = "the Environment has not been read"
+    environment: str = UNREAD
     is_hearing: bool = False
 
 
@@ -79,6 +86,7 @@ class Guard:
         self.inputs = Inputs()
         self.bell = machine.Bell()
         self._has_epoch = has_epoch
+        self._started_s = clock().boot_s
         self._since: dict[tuple[str, str], str] = {}
         self._last: State | None = None
         self.changed_at = clock().text
@@ -87,16 +95,19 @@ class Guard:
         """Return the state of trading as a whole."""
         at = self.clock()
         view = self.switch.view(at)
+        # Nothing leaves before the first reads; but to cancel what works, not knowing yet is no reason.
+        is_young = at.boot_s - self._started_s < self.switch.window_s
         found: list[tuple[str, str]] = []
         if view.refusal:
-            found.append(("stale" if view.is_stale else "switch", view.refusal))
+            found.append((_kind(view, is_young=is_young), view.refusal))
         elif self.switch.has_lapsed:
             found.append(("stale", "a stale period ends with a clean reconciliation, which is not done yet"))
         found += [("halt", f"{name}: {message}") for name, message in sorted(self.inputs.halts.items())]
         if self.inputs.environment:
-            found.append(("environment", self.inputs.environment))
+            is_unread = is_young and self.inputs.environment == UNREAD
+            found.append((STARTING if is_unread else "environment", self.inputs.environment))
         if self.inputs.strategies is None:
-            found.append(("strategies", "the Strategies have not been listed"))
+            found.append((STARTING if is_young else "strategies", "the Strategies have not been listed"))
         return self._settled(found, at)
 
     def strategy(self, uid: str) -> str:
@@ -114,9 +125,13 @@ class Guard:
             return NOT_READY
         return ""
 
+    def is_recovering(self) -> bool:
+        """Whether only a clean reconciliation is missing for the end of a stale period."""
+        return self.switch.has_lapsed and not self.switch.view(self.clock()).is_stale
+
     def recovered(self) -> None:
         """A clean reconciliation was made: the end of a stale period, if the switch is fresh."""
-        if self.switch.has_lapsed and not self.switch.view(self.clock()).is_stale:
+        if self.is_recovering():
             self.switch.has_lapsed = False
             self.bell.ring()
 
@@ -133,3 +148,9 @@ class Guard:
             self.changed_at = at.text
         self._last = current
         return current
+
+
+def _kind(view: switch.View, *, is_young: bool) -> str:
+    if not view.is_stale:
+        return "switch"
+    return STARTING if is_young and not view.uid else "stale"

@@ -58,6 +58,17 @@ async def open_ledger(connection: Any, *, environment: str, mode: str, venue_pro
     )
 
 
+async def is_foreign_history(connection: Any, ledger: Ledger) -> bool:
+    """Whether the database is another one, or has another past, than when the ledger was last reconciled in full."""
+    return await database.identity(connection) != (ledger.system_identifier, ledger.timeline)
+
+
+async def adopt_history(connection: Any) -> None:
+    """Remember the present database as the ledger's, after everything in it was reconciled."""
+    system, timeline = await database.identity(connection)
+    await connection.execute("update ledger set system_identifier = $1, timeline = $2", system, timeline)
+
+
 async def bind_account(connection: Any, *, account: str, cash: numbers.Money) -> None:
     """Remember the account and its cash at the first contact; later calls change nothing."""
     await connection.execute("update ledger set account = $1, starting_cash = $2 where account is null", account, cash)

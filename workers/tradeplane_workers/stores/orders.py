@@ -1,9 +1,10 @@
 """Orders, what the broker said about them, their fills, and the positions that follow."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tradeplane_engine.domain import numbers, orders, times
+from tradeplane_engine.domain import numbers
 from tradeplane_workers.stores import decisions
 
 
@@ -19,15 +20,17 @@ class Exposure:
 
 
 @dataclass(frozen=True, slots=True)
-class FillRow:
-    """A fill as money needs it."""
+class Adjustment:
+    """A booking that is no fill: a fee, a dividend, a split; (source, id) is its identity."""
 
-    sub_ledger: str
+    source: str
+    id: str
+    kind: str
+    date: str
+    amount: numbers.Money
     symbol: str
-    side: orders.Side
     quantity: numbers.Quantity
-    price: numbers.Price
-    at: times.Nanos
+    description: str
 
 
 async def insert(connection: Any, intent: decisions.Intent) -> None:
@@ -60,17 +63,6 @@ async def fills_of(connection: Any, client_order_id: str) -> list[Any]:
         "select * from fills where client_order_id = $1 order by cumulative_from", client_order_id
     )
     return rows
-
-
-async def is_event_known(connection: Any, *, broker_order_id: str, kind: str, body: str) -> bool:
-    """Whether the same words of the broker are already recorded."""
-    found = await connection.fetchval(
-        "select 1 from order_events where broker_order_id = $1 and kind = $2 and body = $3::jsonb limit 1",
-        broker_order_id,
-        kind,
-        body,
-    )
-    return found is not None
 
 
 async def exposures(connection: Any) -> tuple[Exposure, ...]:
@@ -111,32 +103,48 @@ async def exposures(connection: Any) -> tuple[Exposure, ...]:
     )
 
 
-async def fill_rows(connection: Any) -> tuple[FillRow, ...]:
-    """Return every fill in ledger sequence."""
-    rows = await connection.fetch("select * from fills order by sequence")
-    return tuple(
-        FillRow(
-            row["sub_ledger"],
-            row["symbol"],
-            orders.Side(row["side"]),
-            numbers.Quantity(row["quantity"]),
-            numbers.Price(row["price"]),
-            times.Nanos(row["at"]),
-        )
-        for row in rows
+async def cash_flow(connection: Any) -> tuple[numbers.Money, numbers.Money]:
+    """Return the sum of all booked adjustments, and the part of it that was fees (positive when paid)."""
+    row = await connection.fetchrow(
+        "select coalesce(sum(amount), 0)::bigint as total,"
+        " coalesce(-sum(amount) filter (where kind = 'FEE'), 0)::bigint as fees from adjustments"
     )
-
-
-async def adjusted_cash(connection: Any) -> dict[str, numbers.Money]:
-    """Return the sum of booked amounts per kind (fees, dividends, ...)."""
-    rows = await connection.fetch("select kind, sum(amount)::bigint as amount from adjustments group by kind")
-    return {row["kind"]: numbers.Money(row["amount"]) for row in rows}
+    return numbers.Money(row["total"]), numbers.Money(row["fees"])
 
 
 async def open_orders(connection: Any) -> list[Any]:
-    """Return orders that may still fill, and ended ones whose executions are not all booked."""
+    """Return sent orders that may still fill, and ended ones whose executions are not all booked."""
     rows: list[Any] = await connection.fetch(
-        "select * from orders where status not in ('filled', 'canceled', 'expired', 'replaced', 'rejected')"
-        " or reported > filled order by created"
+        "select o.* from orders o join intents i using (client_order_id)"
+        " where i.status in ('sending', 'unknown', 'acknowledged')"
+        " and (o.status not in ('filled', 'canceled', 'expired', 'replaced', 'rejected') or o.reported > o.filled)"
+        " order by o.created"
     )
     return rows
+
+
+async def irregular(connection: Any) -> list[Any]:
+    """Return orders of which the broker said something that was not booked."""
+    rows: list[Any] = await connection.fetch(
+        "select client_order_id, irregular from orders where irregular <> '' order by created"
+    )
+    return rows
+
+
+async def client_ids(connection: Any, broker_order_ids: Sequence[str]) -> dict[str, str]:
+    """Return our ids of orders by the broker's."""
+    rows = await connection.fetch(
+        "select broker_order_id, client_order_id from orders where broker_order_id = any($1::text[])",
+        list(broker_order_ids),
+    )
+    return {row["broker_order_id"]: row["client_order_id"] for row in rows}
+
+
+async def insert_adjustment(connection: Any, row: Adjustment) -> bool:
+    """Book what is no fill, once per source and id; returns whether it was new."""
+    result: str = await connection.execute(
+        "insert into adjustments (source, id, kind, date, amount, symbol, quantity, description)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing",
+        *(getattr(row, name) for name in row.__slots__),
+    )
+    return result == "INSERT 0 1"

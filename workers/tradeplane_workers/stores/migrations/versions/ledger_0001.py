@@ -21,7 +21,7 @@ create table ledger (
     recorded_state text not null default '',
     system_identifier text not null,
     timeline integer not null,
-    last_clean timestamptz,
+    last_clean bigint,
     created timestamptz not null default clock_timestamp()
 );
 

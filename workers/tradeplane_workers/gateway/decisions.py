@@ -1,0 +1,300 @@
+"""Decisions: one row and one transaction each, with everything that it was judged by.
+
+1. Both fences are checked in the transaction: the gateway's epoch and the strategy's token.
+2. A repeated decision returns the first receipt and changes nothing; a different one under its key is refused.
+3. What it is judged by is in the ledger's sequence before it: Environment, policies, state.
+4. The engine's gate judges, with the strategy's policy on its sub-ledger and the Environment's on the account, at the
+   trigger's time: a backtest of the sequence gives the same verdicts.
+5. A strategy that is halted by itself (suspended, deleting, absent) is refused after the gate, and each intent that
+   the gate had passed is recorded as ``not-sent``.
+"""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tradeplane_engine import errors
+from tradeplane_engine.domain import bars, numbers, orders, times
+from tradeplane_engine.risk import gate
+from tradeplane_workers import messages
+from tradeplane_workers.gateway import books, core, fence, manifests, prices, state
+from tradeplane_workers.stores import database, epochs, journal
+from tradeplane_workers.stores import decisions as decisions_store
+from tradeplane_workers.stores import orders as orders_store
+
+_PRICES_TIMEOUT_S = 5.0
+
+
+class NotReady(Exception):  # noqa: N818 - named for what happened
+    """Not leading, not reconciled, or no prices yet: post again."""
+
+
+class Conflict(Exception):  # noqa: N818 - named for what happened
+    """Another decision stands under this key; ``receipt`` is the first one's."""
+
+    def __init__(self, receipt: messages.DecisionReceipt) -> None:
+        super().__init__("a different decision stands under this key")
+        self.receipt = receipt
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    intent: orders.Intent
+    client_order_id: str
+    reason: str
+    detail: str
+    passed_gate: bool
+
+
+class Desk:
+    """Takes decisions, one at a time."""
+
+    def __init__(
+        self, shared: core.Core, fills: books.Fills, *, known: manifests.Known, reference: prices.Prices
+    ) -> None:
+        self._ledger = shared.ledger
+        self._pool = shared.pool
+        self._fills = fills
+        self._leadership = shared.leadership
+        self._guard = shared.guard
+        self._known = known
+        self._prices = reference
+        self._one_at_a_time = asyncio.Lock()
+
+    async def decide(self, message: messages.DecisionMessage) -> messages.DecisionReceipt:
+        """Record a decision and judge its intents; raises NotReady, Conflict and Fenced."""
+        trigger = times.instant(message.trigger, field="trigger")
+        keys = {(intent.symbol, intent.role, intent.number) for intent in message.intents}
+        if len(keys) != len(message.intents):
+            raise errors.ValueRefused("intents", "each (symbol, role, number) once", len(message.intents))
+        times.compact(trigger)
+        if message.intents and not await self._prices.wait_for(trigger, timeout_s=_PRICES_TIMEOUT_S):
+            raise NotReady(f"no bars that end at {message.trigger} have been read yet")
+        lead = self._leadership.epoch
+        if lead is None or not self._leadership.is_valid() or not self._guard.inputs.is_hearing:
+            raise NotReady("not leading, or not reconciled with the broker yet")
+        async with self._one_at_a_time, database.transaction(self._pool) as connection:
+            await journal.take_places(connection, 0)
+            if not await epochs.holds(connection, epochs.GATEWAY, lead.token):
+                self._leadership.lose()
+                raise NotReady("another gateway leads")
+            holder = await fence.check(connection, message.uid, message.token)
+            if (message.generation, message.attempt) != (holder.generation, holder.attempt):
+                raise fence.Fenced(f"the fence is for {(holder.generation, holder.attempt)}")
+            repeated = await self._repeated(connection, message, trigger)
+            if repeated is not None:
+                return repeated
+            return await self._record(connection, message, trigger, epoch_number=lead.number)
+
+    async def _repeated(
+        self, connection: Any, message: messages.DecisionMessage, trigger: times.Nanos
+    ) -> messages.DecisionReceipt | None:
+        last = await decisions_store.last(connection, message.uid)
+        if last is None or last.trigger < trigger:
+            return None
+        first = await decisions_store.find(connection, message.uid, trigger) or last
+        receipt = await receipt_of(connection, first)
+        if first.trigger != trigger or first.digest != content_digest(message):
+            raise Conflict(receipt)
+        return receipt
+
+    async def _record(
+        self, connection: Any, message: messages.DecisionMessage, trigger: times.Nanos, *, epoch_number: int
+    ) -> messages.DecisionReceipt:
+        config = await fence.configuration(connection, message.uid)
+        if config is None:
+            raise fence.Fenced("no configuration is recorded for this fence")
+        policy = self._known.policies.get(config.policy.name)
+        account_policy = await self._record_circumstances(connection, policy)
+        judged = await self._judge(connection, message, config, trigger=trigger, policy=policy)
+        sequence = await journal.take_places(connection, 1 + len(judged))
+        await decisions_store.insert(
+            connection,
+            decisions_store.Decision(
+                sequence=sequence,
+                strategy_uid=message.uid,
+                strategy=config.name,
+                generation=message.generation,
+                attempt=message.attempt,
+                trigger=trigger,
+                outcome=message.outcome,
+                detail=message.detail[:1000],
+                model_digest=message.model_digest,
+                feature_set=feature_set(config),
+                policy_hash="" if policy is None else policy.hash,
+                account_policy_hash=account_policy,
+                epoch=epoch_number,
+                digest=content_digest(message),
+            ),
+            signals=[_signal(signal) for signal in message.signals],
+            intents=[
+                _intent(one, sequence=sequence, position=position, uid=message.uid, trigger=trigger)
+                for position, one in enumerate(judged)
+            ],
+        )
+        for one in judged:
+            if one.reason and one.passed_gate:
+                await journal.record(
+                    connection, "not-sent", {"client_order_id": one.client_order_id, "reason": one.reason}
+                )
+        verdicts = tuple(
+            messages.Verdict(client_order_id=one.client_order_id, reason=one.reason, detail=one.detail)
+            for one in judged
+        )
+        return messages.DecisionReceipt(sequence=sequence, repeated=False, verdicts=verdicts)
+
+    async def _record_circumstances(self, connection: Any, policy: manifests.Policy | None) -> str:
+        """Put what this decision is judged by before it; returns the account policy's hash."""
+        environment = self._known.environment
+        account = None if environment is None else self._known.policies.get(environment.policy_name)
+        if environment is not None and account is not None:
+            shown = {"name": account.name, "hash": account.hash, "spec": dict(account.spec)}
+            await journal.record_if_new(
+                connection, "environment", "", {"spec": dict(environment.spec), "policy": shown}
+            )
+        for each in (account, policy):
+            if each is not None:
+                body = {"name": each.name, "hash": each.hash, "spec": dict(each.spec)}
+                await journal.record_if_new(connection, "policy", "name", body)
+        await record_state(connection, self._guard.state())
+        return "" if account is None else account.hash
+
+    async def _judge(
+        self,
+        connection: Any,
+        message: messages.DecisionMessage,
+        config: messages.StrategyConfig,
+        *,
+        trigger: times.Nanos,
+        policy: manifests.Policy | None,
+    ) -> list[_Judged]:
+        intents = [_engine_intent(intent) for intent in message.intents]
+        if not intents:
+            return []
+        current = self._guard.state()
+        await self._fills.advance(connection)
+        scopes = await self._scopes(connection, config, policy=policy, known=self._prices.at(trigger))
+        verdicts = gate.judge(intents, state=current.state, now=trigger, scopes=scopes)
+        own = self._guard.strategy(message.uid)
+        if policy is None or policy.refusal:
+            own = own or f"the Strategy's RiskPolicy {config.policy.name} is absent or refused"
+        return [self._judged(verdict, message.uid, trigger, own=own, message=current.message) for verdict in verdicts]
+
+    async def _scopes(
+        self,
+        connection: Any,
+        config: messages.StrategyConfig,
+        *,
+        policy: manifests.Policy | None,
+        known: Mapping[str, bars.Bar],
+    ) -> Sequence[gate.Scope]:
+        environment = self._known.environment
+        account = None if environment is None else self._known.policies.get(environment.policy_name)
+        if policy is None or policy.limits is None or account is None or account.limits is None:
+            return ()
+        exposures = await orders_store.exposures(connection)
+        fills = self._fills
+        capital = numbers.money(config.spec["portfolio"]["capital"], field="portfolio.capital")
+        return (
+            gate.Scope(
+                name="strategy",
+                limits=policy.limits,
+                book=books.strategy_book(fills, exposures, known, uid=config.uid, capital=capital),
+                symbols=frozenset(config.spec["universe"]["symbols"]),
+            ),
+            gate.Scope(name="account", limits=account.limits, book=books.account_book(fills, exposures, known)),
+        )
+
+    def _judged(self, verdict: gate.Verdict, uid: str, trigger: times.Nanos, *, own: str, message: str) -> _Judged:
+        key = orders.OrderKey(
+            ledger=self._ledger,
+            uid=uid,
+            trigger=trigger,
+            symbol=verdict.intent.symbol,
+            role=verdict.intent.role,
+            number=verdict.intent.number,
+        )
+        reason, detail = verdict.reason, verdict.detail
+        if reason == state.HALTED and message:
+            detail = message
+        if verdict.accepted and own:
+            reason, detail = state.HALTED, own
+        return _Judged(verdict.intent, orders.client_order_id(key), reason, detail[:1000], verdict.accepted)
+
+
+async def record_state(connection: Any, current: state.State) -> bool:
+    """Record the state if it is not the one recorded last; returns whether it was recorded."""
+    await journal.take_places(connection, 0)
+    last = await connection.fetchval("select recorded_state from ledger")
+    if last == current.state.value:
+        return False
+    causes = [cause.message for cause in current.causes]
+    await journal.record(connection, "state", {"state": current.state.value, "causes": causes})
+    await connection.execute("update ledger set recorded_state = $1", current.state.value)
+    return True
+
+
+async def receipt_of(connection: Any, decision: decisions_store.Decision) -> messages.DecisionReceipt:
+    """Return the receipt that a decision was first answered with."""
+    verdicts = tuple(
+        messages.Verdict(
+            client_order_id=intent.client_order_id,
+            reason=intent.reason if intent.status == "refused" else "",
+            detail=intent.detail if intent.status == "refused" else "",
+        )
+        for intent in await decisions_store.intents_of(connection, decision.sequence)
+    )
+    return messages.DecisionReceipt(sequence=decision.sequence, repeated=True, verdicts=verdicts)
+
+
+def content_digest(message: messages.DecisionMessage) -> str:
+    """Return the sha256 of what a decision says; who said it in which attempt is no part of it."""
+    content = message.model_dump(mode="json", exclude={"token", "attempt", "generation", "detail"})
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def feature_set(config: messages.StrategyConfig) -> str:
+    """Return name and version of the feature set, ``alpha158/v1``."""
+    return f"{config.model.features.get('set', '')}/{config.model.features.get('version', '')}"
+
+
+def _engine_intent(message: messages.IntentMessage) -> orders.Intent:
+    return orders.Intent(
+        symbol=message.symbol,
+        side=orders.Side(message.side),
+        quantity=numbers.quantity(message.quantity, field="quantity"),
+        type=message.type,
+        time_in_force=message.time_in_force,
+        role=orders.Role(message.role),
+        number=message.number,
+    )
+
+
+def _signal(message: messages.SignalMessage) -> orders.Signal:
+    features = tuple(float("nan") if value is None else value for value in message.features)
+    return orders.Signal(message.symbol, message.score, features)
+
+
+def _intent(judged: _Judged, *, sequence: int, position: int, uid: str, trigger: times.Nanos) -> decisions_store.Intent:
+    intent = judged.intent
+    return decisions_store.Intent(
+        sequence=sequence + 1 + position,
+        client_order_id=judged.client_order_id,
+        decision=sequence,
+        position=position,
+        strategy_uid=uid,
+        trigger=trigger,
+        symbol=intent.symbol,
+        side=intent.side,
+        quantity=intent.quantity,
+        type=intent.type,
+        time_in_force=intent.time_in_force,
+        role=intent.role.value,
+        status="refused" if judged.reason else "released",
+        reason=judged.reason,
+        detail=judged.detail,
+    )

@@ -1,0 +1,107 @@
+"""Reference prices: the gateway reads the bars itself, so that no strategy can tell it what something is worth."""
+
+import asyncio
+import bisect
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+import pydantic
+import redis.asyncio as redis_asyncio
+import structlog
+from redis import exceptions as redis_exceptions
+
+from tradeplane_engine import errors
+from tradeplane_engine.domain import bars, times
+from tradeplane_workers import bar_messages, messages
+from tradeplane_workers.gateway import machine
+
+_log = structlog.get_logger(__name__)
+_KEPT = 1000
+_BLOCK_MS = 5000
+_RETRY_S = 0.5
+_GENERIC: pydantic.TypeAdapter[messages.SliceMessage | messages.GapMessage] = pydantic.TypeAdapter(
+    messages.SliceMessage | messages.GapMessage
+)
+
+
+class Prices:
+    """The latest bars of every symbol, from one stream.
+
+    Parameters
+    ----------
+    client : of the Redis that holds the bars
+    timeframe : of the bars
+    """
+
+    def __init__(self, client: redis_asyncio.Redis, *, timeframe: str = "1d") -> None:
+        self._client = client
+        self._stream = f"bars:{timeframe}"
+        self._bars: dict[str, deque[bars.Bar]] = {}
+        self._last_id = ""
+        self._bell = machine.Bell()
+        self.last_end = times.Nanos(0)
+
+    def at(self, trigger: times.Nanos) -> Mapping[str, bars.Bar]:
+        """Return the last bar per symbol that had ended at ``trigger``."""
+        found = {}
+        for symbol, history in self._bars.items():
+            index = bisect.bisect_right(history, trigger, key=lambda bar: bar.end)
+            if index:
+                found[symbol] = history[index - 1]
+        return found
+
+    async def wait_for(self, trigger: times.Nanos, *, timeout_s: float) -> bool:
+        """Wait until the slice that ends at ``trigger`` (or a later one) was read."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self.last_end < trigger:
+                    await self._bell.wait(self._bell.rings)
+        except TimeoutError:
+            return False
+        return True
+
+    async def follow(self) -> None:
+        """Read the stream, for ever; after a loss of Redis whatever is published again is read again."""
+        while True:
+            try:
+                if not self._last_id:
+                    await self._catch_up()
+                answer = await self._client.xread({self._stream: self._last_id}, block=_BLOCK_MS, count=_KEPT)
+                for _, entries in _streams(answer):
+                    for entry_id, fields in entries:
+                        self._take(entry_id, fields)
+            except (redis_exceptions.RedisError, OSError) as error:
+                _log.warning("bars not readable", error=str(error))
+                self._last_id = ""
+                await asyncio.sleep(_RETRY_S)
+
+    async def _catch_up(self) -> None:
+        entries: Any = await self._client.xrevrange(self._stream, count=_KEPT)
+        self._last_id = "0-0"
+        for entry_id, fields in reversed(entries):
+            self._take(entry_id, fields)
+
+    def _take(self, entry_id: bytes | str, fields: Mapping[bytes, bytes]) -> None:
+        self._last_id = entry_id.decode() if isinstance(entry_id, bytes) else entry_id
+        try:
+            message = _GENERIC.validate_json(fields[b"message"])
+            if isinstance(message, messages.SliceMessage):
+                self.add(bar_messages.bar_slice(message))
+        except (KeyError, pydantic.ValidationError, errors.EngineError) as error:
+            _log.warning("bars refused", entry=self._last_id, error=str(error))
+
+    def add(self, piece: bars.BarSlice) -> None:
+        """Keep the bars of a slice; a bar that does not follow the symbol's last one is known already."""
+        for symbol, bar in piece.bars.items():
+            history = self._bars.setdefault(symbol, deque(maxlen=_KEPT))
+            if not history or bar.end > history[-1].end:
+                history.append(bar)
+        self.last_end = max(self.last_end, piece.end)
+        self._bell.ring()
+
+
+def _streams(answer: object) -> list[tuple[bytes, list[tuple[bytes, Mapping[bytes, bytes]]]]]:
+    if isinstance(answer, dict):  # RESP3 clients answer with a mapping of lists of pages
+        return [(name, [entry for page in pages for entry in page]) for name, pages in answer.items()]
+    return list(answer) if isinstance(answer, list) else []

@@ -1,0 +1,176 @@
+"""The sender: released intents, in ledger sequence, each to the broker at most once.
+
+1. An intent is marked ``sending`` in a transaction that holds the gateway's epoch, and only then handed to the broker.
+2. The permit is asked between that and the first byte; what it refuses was not sent. Halted: it never will be. No
+   epoch or no stream: it goes back to ``released`` and is tried again for a minute, through every check.
+3. After a start, every intent found ``sending`` is unknown, and nothing is sent until all of them are resolved.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import structlog
+
+from tradeplane_engine.domain import times
+from tradeplane_workers.brokers import port
+from tradeplane_workers.gateway import core, manifests, outcomes, state
+from tradeplane_workers.stores import database, decisions, epochs
+from tradeplane_workers.stores import orders as orders_store
+
+_log = structlog.get_logger(__name__)
+_WAIT_S = 0.25
+_PATIENCE_S = 60.0
+# An intent that waited longer is checked against the policy's bar age again, by the broker's clock.
+_FRESH_S = 5.0
+_DEFAULT_AGE = times.Nanos(times.HOUR)
+LATE = "late"
+_TRANSIENT = frozenset({state.NO_EPOCH, state.NOT_READY, "unreachable", "rate-limit"})
+
+
+@dataclass(frozen=True, slots=True)
+class LastOrder:
+    """The latest order whose first byte left."""
+
+    client_order_id: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    intent: decisions.Intent
+    since_s: float
+
+
+class Sender:
+    """One queue, one order at a time."""
+
+    def __init__(
+        self,
+        shared: core.Core,
+        broker: port.Broker,
+        *,
+        results: outcomes.Outcomes,
+        known: manifests.Known,
+    ) -> None:
+        self.last_order: LastOrder | None = None
+        self._pool = shared.pool
+        self._broker = broker
+        self._leadership = shared.leadership
+        self._guard = shared.guard
+        self._outcomes = results
+        self._known = known
+        self._metrics = shared.metrics
+        self._taken: set[str] = set()
+        self._queue: deque[_Waiting] = deque()
+        self._arrived = asyncio.Event()
+
+    def enqueue(self, intents: Iterable[decisions.Intent]) -> None:
+        """Send these, in this order; only those that are released, and each once."""
+        self._queue.extend(_Waiting(intent, self._guard.clock().boot_s) for intent in self._new(intents))
+        self._arrived.set()
+
+    async def recover(self) -> None:
+        """Take over what an earlier process left: unknown first, then what it had released."""
+        async with database.transaction(self._pool) as connection:
+            found = await decisions.in_flight(connection)
+        for intent in found:
+            if intent.status != "released":
+                self._outcomes.resolve(intent)
+        await self._outcomes.all_known()
+        self._queue.extend(_Waiting(intent, float("-inf")) for intent in self._new(found))
+        self._arrived.set()
+
+    async def run(self) -> None:
+        """Recover, then send, for ever."""
+        await self.recover()
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            while self._queue:
+                waiting = self._queue[0]
+                await self._deliver(waiting)
+                self._queue.popleft()
+                self._taken.discard(waiting.intent.client_order_id)
+
+    def _new(self, intents: Iterable[decisions.Intent]) -> list[decisions.Intent]:
+        fresh = [
+            intent for intent in intents if intent.status == "released" and intent.client_order_id not in self._taken
+        ]
+        self._taken.update(intent.client_order_id for intent in fresh)
+        return fresh
+
+    async def _deliver(self, waiting: _Waiting) -> None:
+        intent = waiting.intent
+        started_s = self._guard.clock().boot_s
+        reason = ""
+        while True:
+            rings = self._guard.bell.rings
+            reason = self._guard.permit(intent.strategy_uid) or await self._lateness(waiting)
+            if not reason:
+                reason = await self._attempt(intent)
+            if not reason:
+                return
+            if reason not in _TRANSIENT or self._guard.clock().boot_s - started_s > _PATIENCE_S:
+                await self._outcomes.not_sent(intent, reason)
+                return
+            await self._guard.bell.wait(rings, timeout_s=_WAIT_S)
+
+    async def _attempt(self, intent: decisions.Intent) -> str:
+        """Try once; returns why nothing was sent, or nothing when the intent is settled or being looked up."""
+        try:
+            if not await self._mark(intent):
+                self._leadership.lose()
+                return state.NO_EPOCH
+        except database.FAILURES as error:
+            self._metrics.failures.labels("sending").inc()
+            _log.warning("intent not marked, not sent", error=f"{type(error).__name__}: {error}")
+            return state.NOT_READY
+        request = port.Request(
+            client_order_id=intent.client_order_id,
+            symbol=intent.symbol,
+            side=intent.side,
+            quantity=intent.quantity,
+            type=intent.type,
+            time_in_force=intent.time_in_force,
+        )
+        self._outcomes.unknown.add(intent.client_order_id)
+        with self._metrics.submit_seconds.time():
+            outcome = await self._broker.submit(request, lambda: self._permit(intent))
+        if isinstance(outcome, port.NotSent):
+            _log.info("not sent", client_order_id=intent.client_order_id, reason=outcome.reason, detail=outcome.detail)
+            await self._outcomes.put_back(intent)
+            return outcome.reason
+        await self._outcomes.settle(intent, outcome)
+        return ""
+
+    def _permit(self, intent: decisions.Intent) -> str:
+        reason = self._guard.permit(intent.strategy_uid)
+        if not reason:
+            self.last_order = LastOrder(intent.client_order_id, self._guard.clock().text)
+        return reason
+
+    async def _mark(self, intent: decisions.Intent) -> bool:
+        lead = self._leadership.epoch
+        async with database.transaction(self._pool) as connection:
+            if lead is None or not await epochs.holds(connection, epochs.GATEWAY, lead.token):
+                return False
+            # "sending" too: this process has not sent it, but the answer to an earlier mark may have been lost.
+            await decisions.mark(connection, intent.client_order_id, "sending", expected=("released", "sending"))
+            await orders_store.insert(connection, intent)
+        return True
+
+    async def _lateness(self, waiting: _Waiting) -> str:
+        if self._guard.clock().boot_s - waiting.since_s < _FRESH_S:
+            return ""
+        try:
+            age = await self._broker.clock() - waiting.intent.trigger
+        except port.BrokerError:
+            return "unreachable"
+        allowed = [
+            each.limits.max_bar_age
+            for each in self._known.policies.values()
+            if each.limits is not None and each.limits.max_bar_age is not None
+        ]
+        return LATE if age > min(allowed, default=_DEFAULT_AGE) else ""
