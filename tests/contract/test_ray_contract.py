@@ -153,10 +153,18 @@ async def test_a_wrong_token_is_refused(endpoint: ray_support.Endpoint, tmp_path
     token_file = tmp_path / "own-token"
     token_file.write_text("wrong")
     adapter = external.ExternalRay(endpoint.address, token_file=token_file)
-    with pytest.raises(port.RayRefused, match="401"):
+    with pytest.raises(port.RayRefused, match="403"):
         await adapter.jobs()
     token_file.write_text(endpoint.token_file.read_text())
     await adapter.jobs()
+    await adapter.close()
+
+
+async def test_no_token_is_refused(endpoint: ray_support.Endpoint) -> None:
+    """An operator without a token file gets nothing from a Ray that asks for one."""
+    adapter = external.ExternalRay(endpoint.address, token_file=None)
+    with pytest.raises(port.RayRefused, match="401"):
+        await adapter.jobs()
     await adapter.close()
 
 

@@ -174,8 +174,10 @@ class StandIn:
             raise web.HTTPServiceUnavailable(text="The GCS may be down")
         if self.token is not None:
             headers = (request.headers.get("Authorization"), request.headers.get("x-ray-authorization"))
+            if headers == (None, None):
+                raise web.HTTPUnauthorized(text="Unauthorized: Missing authentication token")
             if f"Bearer {self.token}" not in headers:
-                raise web.HTTPUnauthorized(text="Unauthorized")
+                raise web.HTTPForbidden(text="Forbidden: Invalid authentication token")
         return await handler(request)
 
     async def _get_applications(self, _: web.Request) -> web.Response:
