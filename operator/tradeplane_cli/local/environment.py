@@ -158,7 +158,7 @@ class Environment:
         self.plane.apply_resource_definitions(CHECKOUT / "crds")
         self.plane.apply(*access.manifests(self.options.name), self._secret())
         run.run(self.plane.controller_manager())
-        self._render()
+        self.render()
         run.await_ready("ray")
 
     def start_tradeplane(self) -> None:
@@ -268,7 +268,8 @@ class Environment:
             "stringData": self.keys.trading,
         }
 
-    def _render(self) -> None:
+    def render(self) -> None:
+        """Write the Environment manifest."""
         broker = self.addresses.listen("simulator")
         document = {
             "apiVersion": "tradeplane.dev/v1alpha1",
