@@ -1,0 +1,328 @@
+"""Which bars are history, which are triggers, and which triggers were missed."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from support import engine_data
+from tradeplane_engine import execution, loop
+from tradeplane_engine.domain import bars, numbers, orders, times
+from tradeplane_engine.features import sources
+from tradeplane_workers import bar_messages, history_client, messages
+from tradeplane_workers.strategy import bar_stream, figures, runner, stopping
+
+MARKET = engine_data.market(80)
+STRATEGY = engine_data.strategy()
+NOW = times.Nanos(engine_data.ending(1000))
+
+
+@dataclass
+class Venue:
+    """Keeps what was submitted."""
+
+    decisions: list[orders.Decision] = field(default_factory=list)
+
+    def book(self) -> Mapping[str, execution.Holding]:
+        """Nothing is held."""
+        return {}
+
+    def submit(self, decision: orders.Decision) -> None:
+        """Keep it."""
+        self.decisions.append(decision)
+
+
+@dataclass
+class History:
+    """The provider knows the first ``known`` slices, and ``later`` more once it was asked for the newest."""
+
+    known: int
+    slices_of_market: Sequence[bars.BarSlice] = MARKET
+    later: int = 0
+    failures: int = 0
+    asked: list[times.Nanos] = field(default_factory=list)
+
+    def slices(
+        self, symbols: Sequence[str], *, timeframe: str, start: times.Nanos, end: times.Nanos | None
+    ) -> tuple[bars.BarSlice, ...]:
+        """Return known slices from ``start`` on."""
+        assert (tuple(symbols), timeframe, end) == (engine_data.SYMBOLS, "1d", None)
+        self._fail()
+        self.asked.append(start)
+        return tuple(one for one in self.slices_of_market[: self.known] if one.end >= start)
+
+    def newest(self, symbols: Sequence[str], *, timeframe: str, last: int) -> tuple[bars.BarSlice, ...]:
+        """Return the newest known slices."""
+        assert (tuple(symbols), timeframe) == (engine_data.SYMBOLS, "1d")
+        self._fail()
+        found = tuple(self.slices_of_market[: self.known][-last:])
+        self.known += self.later
+        return found
+
+    def _fail(self) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise history_client.HistoryUnavailableError("down")
+
+
+@dataclass
+class Stream:
+    """Gives prepared batches, then asks to stop."""
+
+    stop: stopping.Stop
+    batches: list[list[bar_stream.Entry]]
+    position: int = 0
+
+    def seek(self, end: times.Nanos) -> None:
+        """Remember the place."""
+        self.position = end
+
+    def read(self) -> list[bar_stream.Entry]:
+        """Give the next batch."""
+        self.stop.check()
+        if not self.batches:
+            self.stop.request()
+            return []
+        return self.batches.pop(0)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Late enough for every bar."""
+
+    at: times.Nanos = NOW
+
+    def now(self) -> times.Nanos:
+        """Return it."""
+        return self.at
+
+
+@dataclass
+class Life:
+    """One run of a strategy against fakes."""
+
+    venue: Venue
+    stream: Stream
+    history: History
+    features: sources.LastBars
+
+    @property
+    def outcomes(self) -> list[tuple[int, str]]:
+        """(session, outcome) of every decision, in order."""
+        sessions = {one.end: number for number, one in enumerate(MARKET)}
+        return [(sessions[one.trigger], one.outcome.value) for one in self.venue.decisions]
+
+
+def live(
+    *batches: Sequence[bar_stream.Entry],
+    history: History,
+    last: int | None = None,
+) -> Life:
+    """Start after trigger number ``last`` and follow the batches to their end."""
+    stop = stopping.Stop()
+    stream = Stream(stop, [list(batch) for batch in batches])
+    venue = Venue()
+    features = sources.LastBars(STRATEGY.features, STRATEGY.symbols)
+    ports = loop.Ports(features=features, predictor=engine_data.LastReturn(), venue=venue, clock=Clock())
+    origins = runner.Sources(history=history, stream=stream, heartbeat=venue.book)
+    followed = runner.Runner(
+        STRATEGY, loop.Loop(STRATEGY, ports), origins, stop=stop, counted=figures.Figures(), machine_now=lambda: NOW
+    )
+    followed.start(None if last is None else MARKET[last].end)
+    with pytest.raises(stopping.Stopped):
+        followed.follow()
+    return Life(venue, stream, history, features)
+
+
+def message(
+    number: int, *, backfilled: bool = False, market: Sequence[bars.BarSlice] = MARKET
+) -> messages.SliceMessage:
+    """Return a session's slice as market data publishes it."""
+    one = market[number]
+    return messages.SliceMessage(
+        timeframe="1d",
+        end=times.text(one.end),
+        bars=tuple(bar_messages.bar_message(bar) for bar in one.bars.values()),
+        absent=tuple(sorted(set(engine_data.SYMBOLS) - one.bars.keys())),
+        actions=tuple(bar_messages.action_message(action) for action in one.actions),
+        backfilled=backfilled,
+    )
+
+
+def gap(since: int, until: int) -> messages.GapMessage:
+    """Return a gap marker between two sessions."""
+    return messages.GapMessage(timeframe="1d", since=times.text(MARKET[since].end), until=times.text(MARKET[until].end))
+
+
+def rows_after(slices: Iterable[bars.BarSlice]) -> bytes:
+    """Return the bits of the newest feature rows after these slices."""
+    features = sources.LastBars(STRATEGY.features, STRATEGY.symbols)
+    for one in slices:
+        features.observe(one)
+    symbols, rows = features.rows()
+    return repr(symbols).encode() + rows.tobytes()
+
+
+def bits(life: Life) -> bytes:
+    """Return the bits of a life's newest feature rows."""
+    symbols, rows = life.features.rows()
+    return repr(symbols).encode() + rows.tobytes()
+
+
+def test_the_first_start_decides_only_on_bars_that_come_later() -> None:
+    """Without a last trigger everything that is known is history."""
+    life = live([message(70)], history=History(known=70))
+    assert life.outcomes == [(70, "traded")]
+
+
+def test_a_first_start_without_new_bars_decides_nothing() -> None:
+    """History alone is no trigger."""
+    life = live(history=History(known=70))
+    assert life.outcomes == []
+    assert life.stream.position == MARKET[69].end
+
+
+def test_a_restart_without_missed_bars_goes_on() -> None:
+    """With a last trigger the next bar is the next trigger."""
+    life = live([message(70)], history=History(known=70), last=69)
+    assert life.outcomes == [(70, "traded")]
+
+
+def test_a_bar_that_came_while_no_process_ran_is_decided() -> None:
+    """The newest bar after the last trigger is a trigger, even at the start."""
+    life = live(history=History(known=71), last=69)
+    assert life.outcomes == [(70, "traded")]
+
+
+def test_of_several_missed_bars_only_the_newest_is_decided() -> None:
+    """Older bars after the last trigger are recorded as missed, in order."""
+    life = live(history=History(known=73), last=69)
+    assert life.outcomes == [(70, "missed"), (71, "missed"), (72, "traded")]
+
+
+def test_a_batch_of_the_stream_is_treated_the_same() -> None:
+    """Several slices at once: the newest is decided."""
+    life = live([message(70), message(71)], history=History(known=70))
+    assert life.outcomes == [(70, "missed"), (71, "traded")]
+
+
+def test_a_repeated_slice_is_ignored() -> None:
+    """One decision per bar, whatever the stream repeats."""
+    life = live([message(70)], [message(70)], [message(69)], history=History(known=70))
+    assert life.outcomes == [(70, "traded")]
+
+
+def test_a_back_filled_slice_asks_history_whether_it_is_the_newest() -> None:
+    """The first of several back-filled slices is not decided when later bars are known."""
+    life = live(
+        [gap(69, 72)],
+        [message(70, backfilled=True)],
+        [message(71, backfilled=True)],
+        history=History(known=70, later=2),
+    )
+    assert life.outcomes == [(70, "missed"), (71, "traded")]
+
+
+def test_a_hole_in_the_stream_is_filled_from_history() -> None:
+    """After a gap marker bars that the stream never had are missed triggers, and in the features."""
+    life = live([gap(69, 72), message(72, backfilled=True)], history=History(known=70, later=3))
+    assert life.outcomes == [(70, "missed"), (71, "missed"), (72, "traded")]
+    assert bits(life) == rows_after(MARKET[:73])
+
+
+def test_an_entry_that_cannot_be_read_is_asked_from_history() -> None:
+    """A broken entry costs no bar."""
+    life = live([None], history=History(known=70, later=1))
+    assert life.outcomes == [(70, "traded")]
+
+
+def test_a_slice_that_does_not_mention_our_symbols_is_asked_from_history() -> None:
+    """A slice published before our subscription was seen is completed by REST."""
+    partial = message(70)
+    partial = partial.model_copy(update={"bars": partial.bars[:2], "absent": ()})
+    life = live([partial], history=History(known=70, later=1))
+    assert life.outcomes == [(70, "traded")]
+    assert bits(life) == rows_after(MARKET[:71])
+
+
+def test_a_slice_with_a_broken_bar_is_never_traded() -> None:
+    """A bar that cannot be an exact bar makes history the source."""
+    broken = message(70)
+    first = broken.bars[0].model_copy(update={"close": "0"})
+    broken = broken.model_copy(update={"bars": (first, *broken.bars[1:])})
+    life = live([broken], history=History(known=70, later=1))
+    assert [signal.symbol for signal in life.venue.decisions[0].signals] == list(engine_data.SYMBOLS)
+    assert bits(life) == rows_after(MARKET[:71])
+
+
+def test_symbols_of_others_are_left_out() -> None:
+    """A slice holds every subscribed symbol; ours are ours."""
+    other = engine_data.bar("ZZZ", 70)
+    foreign = message(70)
+    foreign = foreign.model_copy(update={"bars": (*foreign.bars, bar_messages.bar_message(other))})
+    life = live([foreign], history=History(known=70))
+    assert [signal.symbol for signal in life.venue.decisions[0].signals] == list(engine_data.SYMBOLS)
+
+
+def test_a_slice_without_our_bars_is_no_trigger_but_its_actions_count() -> None:
+    """A session in which none of ours traded gives no decision; its split acts before the next bar."""
+    split = bars.CorporateAction("AAA", MARKET[70].bars["AAA"].start, (2, 1), numbers.Money(0))
+    quiet = message(70).model_copy(
+        update={
+            "bars": (),
+            "absent": engine_data.SYMBOLS,
+            "actions": (bar_messages.action_message(split),),
+        }
+    )
+    life = live([quiet], [message(71)], history=History(known=70))
+    assert life.outcomes == [(71, "traded")]
+    expected = [*MARKET[:70], replace(MARKET[71], actions=(split,))]
+    assert bits(life) == rows_after(expected)
+
+
+def test_features_are_the_same_through_any_path() -> None:
+    """History at the start and slices of the stream give the same bits as history alone."""
+    life = live(*[[message(number)] for number in range(65, 75)], history=History(known=65))
+    assert bits(life) == rows_after(MARKET[:75])
+
+
+def test_actions_reach_the_features_through_a_gap() -> None:
+    """A split inside a gap is in the newest rows as in training."""
+    split = bars.CorporateAction("BBB", MARKET[71].bars["BBB"].start, (2, 1), numbers.Money(0))
+    market = list(MARKET)
+    market[71] = replace(market[71], actions=(split,))
+    life = live([gap(69, 72)], history=History(known=70, later=3, slices_of_market=market))
+    assert bits(life) == rows_after(market[:73])
+    assert bits(life) != rows_after(MARKET[:73])
+
+
+def test_history_is_asked_until_it_answers() -> None:
+    """Without whole history no decision is made; an outage only delays."""
+    life = live([message(70)], history=History(known=70, failures=3))
+    assert life.outcomes == [(70, "traded")]
+
+
+def test_bars_of_the_future_are_awaited() -> None:
+    """A bar that the machine's clock has not reached is not decided on before it has."""
+    stop = stopping.Stop()
+    venue = Venue()
+    readings = iter([MARKET[70].end - times.SECOND // 100, NOW])
+    ports = loop.Ports(
+        features=sources.LastBars(STRATEGY.features, STRATEGY.symbols),
+        predictor=engine_data.LastReturn(),
+        venue=venue,
+        clock=Clock(),
+    )
+    followed = runner.Runner(
+        STRATEGY,
+        loop.Loop(STRATEGY, ports),
+        runner.Sources(history=History(known=70), stream=Stream(stop, [[message(70)]]), heartbeat=venue.book),
+        stop=stop,
+        counted=figures.Figures(),
+        machine_now=lambda: times.Nanos(next(readings)),
+    )
+    followed.start(None)
+    with pytest.raises(stopping.Stopped):
+        followed.follow()
+    assert len(venue.decisions) == 1
+    assert next(readings, None) is None
