@@ -1,8 +1,10 @@
 """What the embedded environment hands to its processes, without starting any."""
 
 import json
+import os
 import re
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -98,6 +100,12 @@ def test_everything_listens_on_loopback(composed: environment.Environment) -> No
     assert set(re.findall(r"\b\d+(?:\.\d+){3}\b(?!/)", text)) == {"127.0.0.1"}
     assert "--bind-address=127.0.0.1" in text
     assert "listen_addresses=" in composed.postgres.spec().argv
+
+
+def test_jobs_run_on_this_environments_python(composed: environment.Environment) -> None:
+    """Ray finds `python`, with which a job's entry point begins, where the supervisor's own is."""
+    first = composed.ray.spec().env["PATH"].split(os.pathsep)[0]
+    assert Path(first) == Path(sys.executable).parent
 
 
 def test_ports_are_all_different(composed: environment.Environment) -> None:

@@ -4,6 +4,7 @@ Every port is chosen, because a second Ray on default ports has a dead jobs inte
 token; the processes of jobs and replicas inherit the environment that is given here, so it must hold no secret.
 """
 
+import os
 import secrets
 import urllib.request
 from collections.abc import Mapping
@@ -92,6 +93,8 @@ class Ray:
             log=self.log,
             env={
                 **self.env,
+                # A job's entry point says `python`: it must be this environment's.
+                "PATH": os.pathsep.join((str(program.parent), os.environ.get("PATH", ""))),
                 # Keeps all ports but one on loopback; --node-ip-address alone does not (docs: Ray's habits).
                 "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
                 "RAY_AUTH_MODE": "token",
