@@ -8,7 +8,8 @@
         venue.to_bars(0)      # its bars are published
 
 The clock starts one hour before the first open; a symbol is listed (can be ordered) from its first open on, because
-before that nobody knows a price. ``kill`` ends it with SIGKILL, ``start`` starts it again on the same ports with the same state file.
+before that nobody knows a price. ``kill`` ends it with SIGKILL, ``start`` starts it again on the same ports with the
+same state file.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -219,6 +221,15 @@ class Venue:
     def to_bars(self, session: int) -> dict[str, Any]:
         """Move to the publication of a session's bars."""
         return self.move(self.sessions[session].published)
+
+    def wait_for_stream(self, stream: str, clients: int = 1) -> None:
+        """Wait until this many clients listen to ``trading`` or subscribe to ``data``."""
+        line = f'tradeplane_simulator_stream_clients{{stream="{stream}"}} {float(clients)}'
+        deadline = time.monotonic() + START_PATIENCE_S
+        while line not in self.client.get(f"{self.control_url}/metrics").text:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"no {clients} clients on the {stream} stream")
+            time.sleep(0.01)
 
     def _read(self, process: "subprocess.Popen[str]", ready: threading.Event) -> None:
         assert process.stdout is not None

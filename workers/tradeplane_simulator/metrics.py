@@ -23,7 +23,7 @@ CLOCK = prometheus_client.Gauge(
     "tradeplane_simulator_clock_seconds", "The venue's clock, seconds since 1970", registry=REGISTRY
 )
 CONNECTIONS = prometheus_client.Gauge(
-    "tradeplane_simulator_stream_connections", "Connected streams", ["stream"], registry=REGISTRY
+    "tradeplane_simulator_stream_clients", "Clients that listen or subscribe", ["stream"], registry=REGISTRY
 )
 DROPPED = prometheus_client.Counter(
     "tradeplane_simulator_slow_clients", "Streams closed because the client did not read", registry=REGISTRY

@@ -55,6 +55,18 @@ class Connection:
         self.symbols: set[str] = set()
         self.message_pack = False
         self.closed = asyncio.Event()
+        self._counted = False
+
+    @property
+    def receives(self) -> bool:
+        """Whether this client has asked for anything that may be sent to it."""
+        return self.listening or bool(self.symbols)
+
+    def count(self, *, receives: bool) -> None:
+        """Keep the gauge of receiving clients true."""
+        if receives != self._counted:
+            metrics.CONNECTIONS.labels(self.stream).inc(1 if receives else -1)
+            self._counted = receives
 
     def put(self, frame: bytes | str) -> None:
         """Queue a frame; a client whose queue is full is dropped."""
@@ -149,8 +161,6 @@ class Hub:
         answer: Callable[[Connection, Any], bool],
     ) -> None:
         self._connections.add(client)
-        gauge = metrics.CONNECTIONS.labels(client.stream)
-        gauge.inc()
         tasks = [
             asyncio.ensure_future(client.write()),
             asyncio.ensure_future(self._read(client, socket, answer)),
@@ -160,7 +170,7 @@ class Hub:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._connections.discard(client)
-            gauge.dec()
+            client.count(receives=False)
             client.closed.set()
             for task in tasks:
                 task.cancel()
@@ -188,7 +198,9 @@ class Hub:
             if message["type"] == "websocket.disconnect":
                 return
             raw = message.get("bytes") or (message.get("text") or "").encode()
-            if not answer(client, _parsed(raw, message_pack=client.message_pack)):
+            goes_on = answer(client, _parsed(raw, message_pack=client.message_pack))
+            client.count(receives=client.receives)
+            if not goes_on:
                 await client.drained()
                 return
 

@@ -1,0 +1,130 @@
+"""The venue as a server: state file, dataset, the trading and data port and the control port on one event loop."""
+
+import asyncio
+import contextlib
+import pathlib
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from tradeplane_engine.domain import times
+from tradeplane_engine.venue import profile
+from tradeplane_simulator import app, control, credentials, dataset, journal, simulator, store, streams
+
+_STOP_S = 2
+_BACKLOG = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The command line.
+
+    data : dataset folder
+    state : SQLite file; it wins over ``clock`` when it exists
+    accounts : JSON file of accounts and keys
+    listen, control : ``HOST:PORT`` of the trading and data port and of the control port; port 0 takes a free one
+    clock : where a new venue starts
+    profile : name of the venue profile
+    """
+
+    data: pathlib.Path
+    state: pathlib.Path
+    accounts: pathlib.Path
+    listen: tuple[str, int]
+    control: tuple[str, int]
+    clock: times.Nanos
+    profile: profile.VenueProfile
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a server listens, and what its clock shows."""
+
+    listen: str
+    control: str
+    clock: str
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to the process, which has two of them."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+async def serve(chosen: Settings, *, stop: asyncio.Event, listening: Callable[[Addresses], None]) -> None:
+    """Serve until ``stop`` is set; ``listening`` is told once clients can connect."""
+    entries = credentials.read(chosen.accounts)
+    keys = credentials.Keys(entries)
+    hub = streams.Hub(keys)
+    state = store.Store(chosen.state)
+    try:
+        venue = simulator.Simulator(
+            simulator.Setup(data=dataset.read(chosen.data), profile=chosen.profile, state=state, audience=hub),
+            clock=chosen.clock,
+        )
+        for entry in entries:
+            venue.open_account(entry.name, entry.starting_cash)
+        trading = journal.Journal(
+            app.build(venue, keys=keys, hub=hub), state=state, venue_time=lambda: times.text(venue.clock)
+        )
+        ports = [_port(chosen.listen, trading), _port(chosen.control, control.build(venue))]
+        try:
+            listen, control_port = (_name(opened) for _, opened in ports)
+            listening(Addresses(listen=listen, control=control_port, clock=times.text(venue.clock)))
+            await _until(stop, ports)
+        finally:
+            for _, opened in ports:
+                opened.close()
+    finally:
+        state.close()
+
+
+async def _until(stop: asyncio.Event, ports: list[tuple[_Server, socket.socket]]) -> None:
+    running = asyncio.gather(*(server.serve(sockets=[opened]) for server, opened in ports))
+    stopping = asyncio.ensure_future(stop.wait())
+    waits: list[asyncio.Future[Any]] = [running, stopping]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        for server, _ in ports:
+            server.should_exit = True
+        await running
+
+
+def _port(address: tuple[str, int], application: ASGIApp) -> tuple[_Server, socket.socket]:
+    host, port = address
+    config = uvicorn.Config(
+        application,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        ws_per_message_deflate=False,
+        timeout_graceful_shutdown=_STOP_S,
+    )
+    return _Server(config), _listening(host, port)
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    # Listening before anyone is told, so that whoever reads the address can connect at once. The protocol is named
+    # because asyncio switches Nagle's algorithm off only then; with it on, every answer waits 40 ms.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    opened = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    opened.bind((host.strip("[]"), port))
+    opened.listen(_BACKLOG)
+    opened.settimeout(0)
+    return opened
+
+
+def _name(opened: socket.socket) -> str:
+    host, port = opened.getsockname()[:2]
+    return f"{host}:{port}"
