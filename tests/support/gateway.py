@@ -12,6 +12,7 @@ import asyncio
 import base64
 import contextlib
 import copy
+import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,10 +20,11 @@ from typing import Any
 import httpx2
 import redis.asyncio as redis_asyncio
 
-from support import simulator
+from support import servers, simulator
 from tradeplane_kube import errors as kube_errors
 from tradeplane_workers import messages
 from tradeplane_workers.gateway import api, service
+from tradeplane_workers.gateway import manifests as manifests_port
 from tradeplane_workers.gateway import settings as gateway_settings
 
 UID = "3f2b8c1e-1111-2222-3333-444455556666"
@@ -186,7 +188,7 @@ class Bench:
     """A running gateway and everything around it."""
 
     gateway: service.Gateway
-    cluster: StandInCluster
+    cluster: Any
     venue: simulator.Venue
     http: httpx2.AsyncClient
     redis: redis_asyncio.Redis
@@ -336,7 +338,7 @@ def settings(postgres_url: str, redis_url: str, *, holder: str = "test") -> gate
 
 @contextlib.asynccontextmanager
 async def running(
-    venue: simulator.Venue, postgres_url: str, redis_url: str, *, cluster: StandInCluster | None = None
+    venue: simulator.Venue, postgres_url: str, redis_url: str, *, cluster: manifests_port.Cluster | None = None
 ) -> AsyncIterator[Bench]:
     """Run a gateway for the length of a test."""
     around = cluster or cluster_of(venue)
@@ -352,3 +354,53 @@ async def running(
             await asyncio.gather(task, return_exceptions=True)
             await made.stop()
             await client.aclose()
+
+
+def manifests(kube: servers.Kube, venue: simulator.Venue, *, window: str = "5s") -> list[dict[str, Any]]:
+    """Return Environment, Secret, policy and Strategy as a real API server takes them."""
+    metadata = {"namespace": kube.namespace}
+    version = "tradeplane.dev/v1alpha1"
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {**metadata, "name": "broker-credentials"},
+            "stringData": {"key_id": venue.key_id, "secret_key": venue.secret_key},
+        },
+        {
+            "apiVersion": version,
+            "kind": "RiskPolicy",
+            "metadata": {**metadata, "name": "prudent"},
+            "spec": POLICY,
+        },
+        {
+            "apiVersion": version,
+            "kind": "Strategy",
+            "metadata": {**metadata, "name": "momentum"},
+            "spec": {
+                "universe": {"symbols": ["AAPL", "IBM", "MSFT"]},
+                "signal": {"models": [{"name": "alpha"}]},
+                "portfolio": {"construct": "top-bottom-n", "top": 1, "bottom": 1, "capital": "500000"},
+                "riskPolicyRef": "prudent",
+            },
+        },
+        {
+            "apiVersion": version,
+            "kind": "Environment",
+            "metadata": {**metadata, "name": "demo"},
+            "spec": environment_spec(venue, window=window),
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {**metadata, "name": "kill-switch"},
+            "data": {"trading": "halted"},
+        },
+    ]
+
+
+def apply(kube: servers.Kube, venue: simulator.Venue, *, window: str = "5s") -> str:
+    """Apply the manifests and return the Strategy's uid."""
+    for manifest in manifests(kube, venue, window=window):
+        kube.kubectl("apply", "-f", "-", stdin=json.dumps(manifest))
+    return kube.kubectl("get", "strategy", "momentum", "-o", "jsonpath={.metadata.uid}")

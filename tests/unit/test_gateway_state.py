@@ -17,6 +17,7 @@ class Clock:
         self.boot_s = 100.0
 
     def __call__(self) -> machine.Instant:
+        """Return both clocks."""
         return machine.Instant(self.boot_s, 1_000_000 + self.boot_s)
 
 

@@ -98,7 +98,6 @@ class Views:
         """Return the part of the Environment's status that this gateway writes."""
         current = self._guard.state()
         halt = self.halt(current)
-        halt.pop("waiting_for")
         last = None if self.reconciler is None else self.reconciler.last
         epoch = None if self.shared is None else self.shared.leadership.epoch
         kinds = sorted({cause.kind for cause in current.causes})
@@ -108,7 +107,14 @@ class Views:
             # Ages are for metrics: a status that moved by itself would be written for ever.
             "cause": (switch or ", ".join(kinds))[:1024],
             "since": self._guard.changed_at,
-            "proof": {**halt, "cancelled": halt["cancelled"][:500], "open": halt["open"][:500]},
+            "proof": {
+                "complete": halt["complete"],
+                "seen": halt["seen"],
+                "lastOrderBefore": halt["last_order_before"],
+                "cancelled": halt["cancelled"][:500],
+                "open": halt["open"][:500],
+                "completed": halt["completed"],
+            },
             "epoch": {"number": epoch.number if epoch else 0, "holder": epoch.holder if epoch else ""},
             "reconciliation": {
                 "clean": last is not None and last.is_clean and self._guard.inputs.is_hearing,
