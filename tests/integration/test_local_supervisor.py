@@ -163,6 +163,28 @@ def test_kill_takes_what_the_process_started(running: supervisor.Supervisor, tmp
     assert [_gone(pid) for pid in children] == [True, True]
 
 
+def test_one_member_dies_alone(running: supervisor.Supervisor, tmp_path: Path) -> None:
+    """One child of a process can be killed by its command line, as a job of Ray, while the rest lives."""
+    pids = tmp_path / "pids"
+    code = f"""
+        import pathlib, subprocess, sys, time
+        children = [subprocess.Popen([sys.executable, "-c", {SLEEPER!r}, word]) for word in ("job-a", "job-b")]
+        pathlib.Path({str(pids)!r}).write_text(" ".join(str(child.pid) for child in children))
+        time.sleep(600)
+    """
+    running.run(_spec(tmp_path, code, ready=_writes(pids)))
+    _wait(lambda: len(pids.read_text().split()) == 2 and len(running.members("one")) == 3)
+    first, second = (int(text) for text in pids.read_text().split())
+    # The parent's command line holds the words too, but not one after the other.
+    child = "time.sleep(600) job-a"
+    assert running.kill_members("one", child) == (first,)
+    assert _gone(first)
+    assert not _gone(second)
+    running.check()
+    with pytest.raises(processes.LocalError, match="none of its processes has"):
+        running.kill_members("one", child)
+
+
 def test_stop_finds_a_daemon_whose_parent_is_gone(running: supervisor.Supervisor, tmp_path: Path) -> None:
     """A daemon in a session of its own, whose parent ended long ago, still carries the tag."""
     pids = tmp_path / "pids"

@@ -323,9 +323,8 @@ def opened(options: Options, *, progress: supervisor.Progress) -> Iterator[Envir
                 running.record(**environment.facts())
                 yield environment
             finally:
-                if running.running:
-                    running.end()
-                    close(places)
+                running.end()
+                close(places)
 
 
 def compose(options: Options, places: layout.Layout, *, running: supervisor.Supervisor) -> Environment:

@@ -141,6 +141,24 @@ class Supervisor:
         """Return the living processes that belong to a named one, itself included."""
         return process_table.belonging(tag=self.id, name=name, roots=self._roots.get(name, ()))
 
+    def kill_members(self, name: str, having: str) -> tuple[int, ...]:
+        """End by SIGKILL those processes of a named one whose command line holds a text, and return their ids.
+
+        So does one Ray job or one replica die while Ray lives: ``kill_members("ray", "tradeplane_workers.strategy")``,
+        ``kill_members("ray", "ray::ServeReplica:model-alpha")``.
+
+        Raises
+        ------
+        processes.LocalError : no such process is running
+        """
+        found = [entry for entry in self.members(name) if having in process_table.command(entry.pid)]
+        if not found:
+            raise processes.LocalError(f"{name}: none of its processes has {having!r} in its command line")
+        for entry in found:
+            process_table.send(entry, signal.SIGKILL)
+        process_table.wait_gone(found, timeout_s=5.0)
+        return tuple(sorted(entry.pid for entry in found))
+
     def pid(self, name: str) -> int:
         """Return the process id of a running process."""
         started = self._started.get(name)
