@@ -32,7 +32,10 @@ class Ledger:
     costs : what a fill costs
     """
 
-    __slots__ = ("_booked", "_charges", "_costs", "_exact", "_flow", "fills", "positions", "realised", "starting")
+    __slots__ = (
+        *("_booked", "_booked_total", "_charges", "_costs", "_exact", "_flow"),
+        *("fills", "positions", "realised", "starting"),
+    )
 
     def __init__(self, starting: numbers.Money, costs: profile.VenueProfile) -> None:
         self.starting = starting
@@ -41,9 +44,10 @@ class Ledger:
         self.fills = 0
         self._costs = costs
         self._flow = 0
-        self._exact = Fraction(0)
-        self._charges: dict[str, dict[str, Fraction]] = {}
+        self._exact = 0
+        self._charges: dict[str, dict[str, int]] = {}
         self._booked: dict[str, int] = {}
+        self._booked_total = 0
 
     def apply(self, fill: orders.Fill) -> None:
         """Book one fill; the caller sees to it that each fill comes once."""
@@ -97,12 +101,12 @@ class Ledger:
     @property
     def fees_booked(self) -> numbers.Money:
         """Sum of the day fees, the current day's accrual included."""
-        return numbers.Money(sum(self._booked.values()))
+        return numbers.Money(self._booked_total)
 
     @property
     def fees_exact(self) -> Fraction:
         """Exact sum of every fill's fees, in units of Money."""
-        return self._exact
+        return profile.exact_fraction(self._exact)
 
     def day_fees(self, session: str) -> dict[str, numbers.Money]:
         """Return one day's fees per kind, rounded up to the cent."""
@@ -122,7 +126,7 @@ class Ledger:
         if value is None:
             return None
         start = self.starting if capital is None else capital
-        exact = start - self._flow + value - self._exact
+        exact = start - self._flow + value - self.fees_exact
         return numbers.Money(numbers.checked(exact.numerator // exact.denominator, "equity"))
 
     def check_conservation(self) -> None:
@@ -133,8 +137,8 @@ class Ledger:
                 f"cash flow {-self._flow} differs from realised {self.realised} less cost {cost} (units of 1e-9 USD)"
             )
         booked = sum(sum(self.day_fees(session).values()) for session in self._charges)
-        exact = sum((sum(kinds.values(), Fraction(0)) for kinds in self._charges.values()), Fraction(0))
-        if booked != self.fees_booked or exact != self._exact or booked < exact:
+        exact = sum(sum(kinds.values()) for kinds in self._charges.values())
+        if booked != self.fees_booked or exact != self._exact or booked < self.fees_exact:
             raise errors.LedgerBroken(f"fees booked {booked} and exact {exact} differ from the running sums")
 
     def _hold(self, symbol: str, quantity: numbers.Quantity, cost: int) -> None:
@@ -147,9 +151,11 @@ class Ledger:
     def _charge(self, fill: orders.Fill) -> None:
         kinds = self._charges.setdefault(fill.session, {})
         for charge in self._costs.charges(fill.side, fill.price, fill.quantity):
-            kinds[charge.kind] = kinds.get(charge.kind, Fraction(0)) + charge.amount
+            kinds[charge.kind] = kinds.get(charge.kind, 0) + charge.amount
             self._exact += charge.amount
-        self._booked[fill.session] = sum(self.day_fees(fill.session).values())
+        before, after = self._booked.get(fill.session, 0), sum(map(profile.booked, kinds.values()))
+        self._booked[fill.session] = after
+        self._booked_total += after - before
 
     def _value(self, prices: Mapping[str, bars.Bar]) -> int | None:
         total = 0

@@ -13,6 +13,7 @@ from tradeplane_engine.domain import numbers, times
 
 _ID_MAX = 128
 _PART = re.compile(r"[A-Za-z0-9_]+")
+_WHOLE = re.compile(r"[A-Za-z0-9_]+(?:-[A-Za-z0-9_]+){7}")
 
 
 class Side(StrEnum):
@@ -147,10 +148,10 @@ def client_order_id(key: OrderKey) -> str:
         str(key.replacement),
         str(key.attempt),
     )
-    for part in parts:
-        if not _PART.fullmatch(part):
-            raise errors.ValueRefused("client_order_id", "built from parts of [A-Za-z0-9_]", part)
     text = "-".join(parts)
+    if not _WHOLE.fullmatch(text):
+        part = next((part for part in parts if not _PART.fullmatch(part)), text)
+        raise errors.ValueRefused("client_order_id", "built from parts of [A-Za-z0-9_]", part)
     if len(text) > _ID_MAX:
         raise errors.ValueRefused("client_order_id", f"at most {_ID_MAX} characters", text)
     return text

@@ -1,5 +1,6 @@
 """Instants as integer nanoseconds since 1970-01-01 UTC, and their text form at the border."""
 
+import functools
 import re
 from datetime import UTC, datetime
 from typing import NewType
@@ -40,6 +41,7 @@ def text(at: Nanos) -> str:
     return f"{base}.{fraction:09d}".rstrip("0") + "Z" if fraction else f"{base}Z"
 
 
+@functools.lru_cache(maxsize=1024)  # all orders of a decision have one trigger
 def compact(at: Nanos) -> str:
     """Return ``20120302T210000Z``, the form inside client order ids; whole seconds only."""
     if at % SECOND:
@@ -73,6 +75,7 @@ def duration_text(span: int) -> str:
     return f"{span}ns"
 
 
+@functools.lru_cache(maxsize=1024)  # all fills of an open have one instant
 def utc_day(at: Nanos) -> str:
     """Return the UTC date of an instant; for an instant inside a regular US session it is the New York date too."""
     return datetime.fromtimestamp(at // SECOND, UTC).strftime("%Y-%m-%d")

@@ -40,7 +40,10 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """One intent against one scope's limits and book, which does not contain the intent yet."""
+    """One intent against one scope's limits and book, which does not contain the intent yet.
+
+    ``gross`` is the book's, where the caller has it; it is computed where it is not given.
+    """
 
     intent: orders.Intent
     limits: risk_limits.Limits
@@ -48,6 +51,7 @@ class Proposal:
     state: orders.State
     now: times.Nanos
     symbols: frozenset[str] | None = None
+    gross: books.Gross | None = None
 
     @property
     def bar(self) -> bars.Bar | None:
@@ -60,6 +64,11 @@ class Proposal:
         if self.intent.side is orders.Side.BUY:
             return self.book.highest(self.intent.symbol) + self.intent.quantity <= 0
         return self.book.lowest(self.intent.symbol) - self.intent.quantity >= 0
+
+    @property
+    def worst_after(self) -> int:
+        """Largest absolute position that any filling of the working orders and the intent can lead to."""
+        return self.book.worst_with(self.intent)
 
 
 Check = Callable[[Proposal], Violation | None]
@@ -133,9 +142,7 @@ def weight_exceeds_limit(proposal: Proposal) -> Violation | None:
     most, bar = proposal.limits.max_weight, proposal.bar
     if most is None or bar is None or proposal.reduces:
         return None
-    after = proposal.book.with_working(proposal.intent)
-    exposure = after.worst(proposal.intent.symbol) * bar.close
-    return _share_of_equity(Reason.POSITION_WEIGHT, most, exposure, proposal.book.equity)
+    return _share_of_equity(Reason.POSITION_WEIGHT, most, proposal.worst_after * bar.close, proposal.book.equity)
 
 
 def gross_exceeds_limit(proposal: Proposal) -> Violation | None:
@@ -143,13 +150,11 @@ def gross_exceeds_limit(proposal: Proposal) -> Violation | None:
     most, bar = proposal.limits.max_gross, proposal.bar
     if most is None or bar is None or proposal.reduces:
         return None
-    after = proposal.book.with_working(proposal.intent)
-    exposure = 0
-    for symbol in sorted(after.symbols()):
-        held = after.prices.get(symbol)
-        if held is None:  # what has no price has no known value: unknown means no
-            return Violation(Reason.PORTFOLIO_GROSS, risk_limits.ratio_text(most), f"no price of {symbol}")
-        exposure += after.worst(symbol) * held.close
+    before = books.gross(proposal.book) if proposal.gross is None else proposal.gross
+    if before.unpriced:  # what has no price has no known value: unknown means no
+        return Violation(Reason.PORTFOLIO_GROSS, risk_limits.ratio_text(most), f"no price of {before.unpriced[0]}")
+    more = proposal.worst_after - proposal.book.worst(proposal.intent.symbol)
+    exposure = before.exposure + more * bar.close
     return _share_of_equity(Reason.PORTFOLIO_GROSS, most, exposure, proposal.book.equity)
 
 
@@ -181,8 +186,10 @@ def _share_of_equity(reason: Reason, most: Fraction, exposure: int, equity: int 
         return Violation(reason, limit, "unknown equity")
     if equity <= 0:
         return Violation(reason, limit, f"equity {numbers.money_text(numbers.Money(equity))}")
-    share = Fraction(exposure, equity * books.EXPOSURE_PER_MONEY)
-    return None if share <= most else Violation(reason, limit, risk_limits.ratio_text(share))
+    value = equity * books.EXPOSURE_PER_MONEY
+    if exposure * most.denominator <= most.numerator * value:
+        return None
+    return Violation(reason, limit, risk_limits.ratio_text(Fraction(exposure, value)))
 
 
 def _usd(exposure: int) -> str:

@@ -5,7 +5,7 @@ replay of the ledger's sequence gives the same verdicts.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tradeplane_engine.domain import orders, times
 from tradeplane_engine.risk import books, checks, limits
@@ -54,22 +54,41 @@ def judge(
     intents: Sequence[orders.Intent], *, state: orders.State, now: times.Nanos, scopes: Sequence[Scope]
 ) -> tuple[Verdict, ...]:
     """Judge intents in order; an accepted one is a working order for those after it. All scopes must agree."""
-    current = tuple(scopes)
+    current = [_Scoped(scope, scope.book, books.gross(scope.book)) for scope in scopes]
     verdicts = []
     for intent in intents:
         verdict = _verdict(intent, state=state, now=now, scopes=current)
         verdicts.append(verdict)
         if verdict.accepted:
-            current = tuple(replace(scope, book=scope.book.with_working(intent)) for scope in current)
+            current = [scoped.with_working(intent) for scoped in current]
     return tuple(verdicts)
 
 
-def _verdict(intent: orders.Intent, *, state: orders.State, now: times.Nanos, scopes: Sequence[Scope]) -> Verdict:
+@dataclass(frozen=True, slots=True)
+class _Scoped:
+    """A scope with its book so far; gross is carried along, because adding it up anew costs the whole book."""
+
+    scope: Scope
+    book: books.Book
+    gross: books.Gross
+
+    def with_working(self, intent: orders.Intent) -> "_Scoped":
+        return _Scoped(self.scope, self.book.with_working(intent), self.gross.with_working(intent, self.book))
+
+
+def _verdict(intent: orders.Intent, *, state: orders.State, now: times.Nanos, scopes: Sequence[_Scoped]) -> Verdict:
     if not scopes:  # nobody judged it: unknown means no
         return Verdict(intent, "gate", checks.Violation(checks.Reason.HALTED, "at least one policy", "none"))
-    for scope in scopes:
+    for scoped in scopes:
+        scope = scoped.scope
         proposal = checks.Proposal(
-            intent=intent, limits=scope.limits, book=scope.book, state=state, now=now, symbols=scope.symbols
+            intent=intent,
+            limits=scope.limits,
+            book=scoped.book,
+            state=state,
+            now=now,
+            symbols=scope.symbols,
+            gross=scoped.gross,
         )
         violation = checks.first_violation(proposal)
         if violation is not None:

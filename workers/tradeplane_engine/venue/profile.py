@@ -5,21 +5,27 @@ for a sell, rounded to 1e-4 against the trader. Fees of one account are summed p
 the cent, as Alpaca books them; the exact sum of a day so far is what has accrued.
 """
 
-import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from tradeplane_engine import errors
 from tradeplane_engine.domain import numbers, orders
 
+# An exact fee is an integer too: price (1e-4) x quantity (1e-9) x a rate in steps of 1e-11 fits in units of 1e-24 USD.
+CHARGE_DIGITS = 24
+_PER_MONEY = 10 ** (CHARGE_DIGITS - numbers.MONEY_DIGITS)
+_PER_CENT = numbers.ONE_CENT * _PER_MONEY
+_PER_VALUE = 10 ** (CHARGE_DIGITS - numbers.PRICE_DIGITS - numbers.QUANTITY_DIGITS)
+_PER_SHARE = 10 ** (CHARGE_DIGITS - numbers.QUANTITY_DIGITS)
+
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """Exact fee of one kind for one fill, as a fraction of a nanodollar so that a day's sum is exact."""
+    """Exact fee of one kind for one fill, in units of 1e-24 USD, so that a day's sum is exact."""
 
     kind: str
-    amount: Fraction
+    amount: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,37 +44,61 @@ class VenueProfile:
     taf_per_share: Fraction
     taf_cap: Fraction
     cat_per_share: Fraction
+    _rates: tuple[int, int, int, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Scale the rates once; one too fine to be exact is refused."""
+        rates = (
+            _steps("sec_per_million", self.sec_per_million / 1_000_000, _PER_VALUE),
+            _steps("taf_per_share", self.taf_per_share, _PER_SHARE),
+            _steps("taf_cap", self.taf_cap, 10**CHARGE_DIGITS),
+            _steps("cat_per_share", self.cat_per_share, _PER_SHARE),
+        )
+        object.__setattr__(self, "_rates", rates)
 
     def fill_price(self, side: orders.Side, reference: numbers.Price) -> numbers.Price:
         """Price of a market fill at ``reference``; rounded up for a buy, down for a sell."""
-        factor = 1 + side.sign * self.half_spread_bps / 10_000
-        exact = reference * factor
-        rounded = math.ceil(exact) if side is orders.Side.BUY else math.floor(exact)
-        return numbers.Price(numbers.checked(max(rounded, 1), "price"))
+        whole = 10_000 * self.half_spread_bps.denominator
+        spread = self.half_spread_bps.numerator
+        if side is orders.Side.BUY:
+            exact = -(-reference * (whole + spread) // whole)
+        else:
+            exact = reference * (whole - spread) // whole
+        return numbers.Price(numbers.checked(max(exact, 1), "price"))
 
     def charges(self, side: orders.Side, price: numbers.Price, quantity: numbers.Quantity) -> tuple[Charge, ...]:
         """Exact fees of one fill by kind (SEC and TAF on sales, CAT on both); ``quantity`` is positive."""
-        share_count = Fraction(quantity, numbers.ONE_SHARE)
-        unit = 10**numbers.MONEY_DIGITS
-        cat = Charge("CAT", self.cat_per_share * share_count * unit)
+        sec, taf, taf_cap, cat = self._rates
+        audit = Charge("CAT", cat * quantity)
         if side is orders.Side.BUY:
-            return (cat,)
-        value = Fraction(price, 10**numbers.PRICE_DIGITS) * share_count
-        sec = Charge("SEC", self.sec_per_million * value / 1_000_000 * unit)
-        taf = Charge("TAF", min(self.taf_per_share * share_count, self.taf_cap) * unit)
-        return (sec, taf, cat)
+            return (audit,)
+        return (Charge("SEC", sec * price * quantity), Charge("TAF", min(taf * quantity, taf_cap)), audit)
 
 
 def day_fees(charges: Iterable[Charge]) -> dict[str, numbers.Money]:
     """Sum one account's charges of one day per kind and round each sum up to the cent; sorted by kind."""
-    sums: dict[str, Fraction] = {}
+    sums: dict[str, int] = {}
     for charge in charges:
-        sums[charge.kind] = sums.get(charge.kind, Fraction(0)) + charge.amount
-    return {
-        kind: numbers.Money(numbers.checked(math.ceil(total / numbers.ONE_CENT) * numbers.ONE_CENT, "fee"))
-        for kind, total in sorted(sums.items())
-        if total
-    }
+        sums[charge.kind] = sums.get(charge.kind, 0) + charge.amount
+    return {kind: booked(total) for kind, total in sorted(sums.items()) if total}
+
+
+def booked(total: int) -> numbers.Money:
+    """Round the exact sum of one kind and day up to the cent."""
+    cents = -(-total // _PER_CENT)
+    return numbers.Money(numbers.checked(cents * numbers.ONE_CENT, "fee"))
+
+
+def exact_fraction(total: int) -> Fraction:
+    """Return an exact sum of charges in units of Money."""
+    return Fraction(total, _PER_MONEY)
+
+
+def _steps(name: str, rate: Fraction, per_unit: int) -> int:
+    scaled = rate * per_unit
+    if rate < 0 or scaled.denominator != 1:
+        raise errors.ValueRefused(name, f"a decimal of 0 or more in steps of 1e-{len(str(per_unit)) - 1}", str(rate))
+    return scaled.numerator
 
 
 _PROFILES = {
