@@ -33,7 +33,8 @@ from tradeplane_engine.data import dataset
 from tradeplane_engine.domain import bars, numbers, times
 from tradeplane_simulator import __main__, server
 
-START_PATIENCE_S = 30
+# A start imports for seconds, and many tests may share two cores.
+START_PATIENCE_S = 90
 FIRST = "2012-03-02"
 # Bars become known this long after the close.
 PUBLICATION_DELAY = dt.timedelta(minutes=15)
@@ -302,7 +303,7 @@ def threaded(
     """Run the same server on real sockets in a thread of the test, which saves the start of a process."""
     venue = prepare(folder, prices, actions=actions, cash=cash, first=first)
     chosen = __main__.settings(venue.command[3:])
-    ready: queue.Queue[server.Addresses | BaseException] = queue.Queue()
+    ready: queue.Queue[server.Addresses | Exception] = queue.Queue()
     stop: queue.Queue[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = queue.Queue()
 
     async def serve() -> None:
@@ -310,14 +311,13 @@ def threaded(
         stop.put((asyncio.get_running_loop(), ended))
         try:
             await server.serve(chosen, stop=ended, listening=ready.put)
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001 - raised again in the test's own thread
             ready.put(error)
-            raise
 
     thread = threading.Thread(target=asyncio.run, args=(serve(),), daemon=True)
     thread.start()
     found = ready.get(timeout=START_PATIENCE_S)
-    if isinstance(found, BaseException):
+    if isinstance(found, Exception):
         raise found
     venue.listen, venue.control = found.listen, found.control
     try:
