@@ -142,15 +142,20 @@ class Gateway:
     async def read(self) -> bool:
         """Ask once; say whether anything that a reconciler looks at has changed."""
         before = self.current()
+        await self.ask()
+        return bool(_signature(before) != _signature(self.current()))
+
+    async def ask(self) -> State | None:
+        """Ask now; None when there was no usable answer. For proofs, which an older answer cannot give."""
         asked_at_s = self.monotonic()
         try:
             answer = await self._http.get(f"{self.url}/v1/state")
             answer.raise_for_status()
             state = State.model_validate(answer.json())
         except (httpx2.HTTPError, OSError, ValueError):
-            return before is not None and self.current() is None
+            return None
         self._state, self._read_at_s = state, asked_at_s
-        return bool(_signature(before) != _signature(state))
+        return state
 
     def current(self) -> State | None:
         """The last answer while it is fresh, otherwise None."""

@@ -34,6 +34,6 @@ def configure() -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
-    # A request per second to each neighbour is a metric; as log lines it would bury everything else.
-    for name in ("httpx2", "httpcore2", "httpx", "httpcore", "asyncio", "aiohttp"):
+    # Requests to the neighbours and events of the objects are metrics; as log lines they would bury everything else.
+    for name in ("httpx2", "httpcore2", "httpx", "httpcore", "asyncio", "aiohttp", "kopf.objects"):
         logging.getLogger(name).setLevel(logging.WARNING)

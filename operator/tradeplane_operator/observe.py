@@ -29,13 +29,16 @@ async def of_strategy(outside: world.World, manifest: Json) -> strategy_kind.Obs
     # A pool that left the Environment is asked once more for the job it may still run, but not waited for.
     left = {job.address} - addresses if job is not None else set()
     jobs = await _jobs(outside, addresses | left, uid=manifest["metadata"]["uid"])
+    # "No open order" is a proof only when it was asked for after the job was seen stopped.
+    leaving = manifest["metadata"].get("deletionTimestamp") is not None
+    state = await outside.gateway.ask() if leaving else outside.gateway.current()
     return strategy_kind.Observed(
         manifest=manifest,
         environment=environment,
         policy=policy,
         model=named_model,
         jobs={address: found for address, found in jobs.items() if found is not None or address in addresses},
-        state=outside.gateway.current(),
+        state=state,
         settings=outside.settings,
     )
 
