@@ -41,7 +41,8 @@ class Replica:
         healthy with another one.
         """
         loaded = await asyncio.to_thread(self._core.load, user_config)
-        self.batched.set_max_batch_size(min(loaded.config.max_batch, _BATCH_REQUESTS))
+        most = min(loaded.config.max_batch, _BATCH_REQUESTS)
+        self.batched.set_max_batch_size(most)  # type: ignore[attr-defined]  # Ray's type of a batched method lacks it
         log.info("artifact loaded", model=loaded.config.model, digest=loaded.config.digest)
 
     async def check_health(self) -> None:
@@ -72,10 +73,10 @@ class Replica:
             return _json({"reason": "refused", "detail": answer.message}, status=422)
         return _json(answer.model_dump())
 
-    async def _answer(self, batch: list[messages.PredictRequest]) -> list[core.Answer]:
+    @serve.batch(max_batch_size=_BATCH_REQUESTS, batch_wait_timeout_s=_BATCH_WAIT_S)
+    async def batched(self, batch: list[messages.PredictRequest]) -> list[core.Answer]:
+        """Answer the requests that arrived together; called with one request at a time."""
         return self._core.answer(batch)
-
-    batched: Any = serve.batch(max_batch_size=_BATCH_REQUESTS, batch_wait_timeout_s=_BATCH_WAIT_S)(_answer)
 
 
 Predictor: Any = serve.deployment(
