@@ -23,6 +23,7 @@ import redis.asyncio as redis_asyncio
 from support import servers, simulator
 from tradeplane_kube import errors as kube_errors
 from tradeplane_workers import messages
+from tradeplane_workers.brokers import alpaca, port
 from tradeplane_workers.gateway import api, service
 from tradeplane_workers.gateway import manifests as manifests_port
 from tradeplane_workers.gateway import settings as gateway_settings
@@ -338,11 +339,20 @@ def settings(postgres_url: str, redis_url: str, *, holder: str = "test") -> gate
 
 @contextlib.asynccontextmanager
 async def running(
-    venue: simulator.Venue, postgres_url: str, redis_url: str, *, cluster: manifests_port.Cluster | None = None
+    venue: simulator.Venue,
+    postgres_url: str,
+    redis_url: str,
+    *,
+    cluster: manifests_port.Cluster | None = None,
+    broker: port.Broker | None = None,
 ) -> AsyncIterator[Bench]:
-    """Run a gateway for the length of a test."""
+    """Run a gateway for the length of a test; on the simulator unless another broker is given."""
     around = cluster or cluster_of(venue)
-    made = service.Gateway(settings(postgres_url, redis_url), around)
+
+    def connect(trading_url: str, stream_url: str, *, credentials: alpaca.Credentials) -> port.Broker:
+        return broker or alpaca.Alpaca(trading_url, stream_url, credentials=credentials)
+
+    made = service.Gateway(settings(postgres_url, redis_url), around, connect=connect)
     client = redis_asyncio.Redis.from_url(redis_url)
     task = asyncio.create_task(made.run())
     transport = httpx2.ASGITransport(app=api.create(made))

@@ -26,12 +26,7 @@ _LIST_SINCE = times.Nanos(5 * times.DAY)
 
 
 class Outcomes:
-    """Writes outcomes into the ledger and resolves unknown ones.
-
-    Parameters
-    ----------
-    unseen_after_s : how long an order may be absent everywhere before it is given up
-    """
+    """Writes outcomes into the ledger and resolves unknown ones."""
 
     def __init__(
         self,
@@ -39,7 +34,6 @@ class Outcomes:
         broker: port.Broker,
         *,
         books: bookkeeper.Bookkeeper,
-        unseen_after_s: float = UNSEEN_AFTER_S,
     ) -> None:
         self.unknown: set[str] = set()
         """Client order ids of which nobody knows whether the broker has them; known without the database."""
@@ -48,7 +42,6 @@ class Outcomes:
         self._books = books
         self._clock = shared.clock
         self._metrics = shared.metrics
-        self._unseen_after_s = unseen_after_s
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def settle(self, intent: decisions.Intent, outcome: port.Acknowledged | port.Refused | port.Unknown) -> None:
@@ -110,14 +103,14 @@ class Outcomes:
         started_s, pause_s = self._clock().boot_s, _FIRST_PAUSE_S
         while True:
             try:
-                found = await self._find(intent, thoroughly=self._clock().boot_s - started_s >= self._unseen_after_s)
+                found = await self._find(intent, thoroughly=self._clock().boot_s - started_s >= UNSEEN_AFTER_S)
             except port.BrokerError as error:
                 _log.warning("look-up failed", client_order_id=intent.client_order_id, error=str(error))
             else:
                 if found is not None:
                     await self._books.take_surely(found)
                     break
-                if self._clock().boot_s - started_s >= self._unseen_after_s:
+                if self._clock().boot_s - started_s >= UNSEEN_AFTER_S:
                     await self._surely(
                         functools.partial(_not_sent, intent=intent, status="unseen", reason="unseen", detail="")
                     )

@@ -18,7 +18,7 @@ from tradeplane_workers.gateway import machine
 
 _log = structlog.get_logger(__name__)
 _KEPT = 1000
-_BLOCK_MS = 5000
+_BLOCK_MS = 2000
 _RETRY_S = 0.5
 _GENERIC: pydantic.TypeAdapter[messages.SliceMessage | messages.GapMessage] = pydantic.TypeAdapter(
     messages.SliceMessage | messages.GapMessage
@@ -62,8 +62,10 @@ class Prices:
         return True
 
     async def follow(self) -> None:
-        """Read the stream, for ever; after a loss of Redis whatever is published again is read again."""
-        while True:
+        """Read the stream until cancelled; after a loss of Redis whatever is published again is read again."""
+        task = asyncio.current_task()
+        # The client may turn a cancellation that meets an arriving answer into a time-out: asked here, it is not lost.
+        while task is None or not task.cancelling():
             try:
                 if not self._last_id:
                     await self._catch_up()

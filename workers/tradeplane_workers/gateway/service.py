@@ -7,7 +7,7 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Protocol
 
 import asyncpg
 import redis.asyncio as redis_asyncio
@@ -49,6 +49,14 @@ _STOP_SWEEP_S = 20.0
 _DEFAULT_WINDOW_S = 5.0
 
 
+class Connect(Protocol):
+    """Makes a broker."""
+
+    def __call__(self, trading_url: str, stream_url: str, *, credentials: alpaca.Credentials) -> port.Broker:
+        """Return the broker of one account."""
+        ...
+
+
 class Gateway:
     """One gateway process.
 
@@ -57,11 +65,18 @@ class Gateway:
     settings : addresses and names
     cluster : the API server
     clock : the machine's clocks
+    connect : makes the broker from the Environment's URLs and the key
     """
 
     def __init__(
-        self, settings: gateway_settings.Settings, cluster: manifests.Cluster, *, clock: machine.Clock = machine.now
+        self,
+        settings: gateway_settings.Settings,
+        cluster: manifests.Cluster,
+        *,
+        clock: machine.Clock = machine.now,
+        connect: Connect = alpaca.Alpaca,
     ) -> None:
+        self._connect = connect
         self.metrics = metrics.Metrics()
         self.settings = settings
         self.leadership = epoch.Leadership(holder=settings.holder, clock=clock)
@@ -249,7 +264,8 @@ class Gateway:
         while True:
             credentials = await self._reader.secret(described["secretRef"])
             if credentials is not None:
-                return alpaca.Alpaca(described["urls"]["trading"], described["urls"]["stream"], credentials=credentials)
+                urls = described["urls"]
+                return self._connect(urls["trading"], urls["stream"], credentials=credentials)
             await asyncio.sleep(1.0)
 
     async def _open_database(self) -> asyncpg.Pool:

@@ -1,0 +1,424 @@
+"""Faults of broker, stream, database and API server: every intent at most once, every fill exactly once."""
+
+import asyncio
+import contextlib
+import itertools
+import pathlib
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import pytest
+
+from support import broker as stand_in
+from support import gateway, simulator
+from tradeplane_engine.domain import times
+from tradeplane_workers.brokers import port
+from tradeplane_workers.gateway import outcomes
+from tradeplane_workers.stores import database
+
+BUY = [("AAPL", "buy", "10")]
+
+
+@dataclass
+class Surroundings:
+    """What survives a gateway: the broker, the database, the API server."""
+
+    broker: stand_in.StandInBroker
+    venue: simulator.Venue
+    postgres_url: str
+    redis_url: str
+    cluster: gateway.StandInCluster
+
+    @contextlib.asynccontextmanager
+    async def gateway(self) -> AsyncIterator[gateway.Bench]:
+        """Run a gateway in these surroundings."""
+        async with gateway.running(
+            self.venue, self.postgres_url, self.redis_url, cluster=self.cluster, broker=self.broker
+        ) as bench:
+            yield bench
+
+    async def rows(self, query: str) -> list[dict[str, Any]]:
+        """Ask the ledger."""
+        connection = await asyncpg.connect(self.postgres_url)
+        try:
+            return [dict(row) for row in await connection.fetch(query)]
+        finally:
+            await connection.close()
+
+
+@pytest.fixture
+def around(tmp_path: pathlib.Path, postgres_url: str, redis_url: str) -> Iterator[Surroundings]:
+    """A stand-in broker, whose time is just after the first close."""
+    (tmp_path / "data").mkdir()
+    venue = simulator.prepare(tmp_path)
+    broker = stand_in.StandInBroker(times.instant(venue.sessions[0].published))
+    yield Surroundings(broker, venue, postgres_url, redis_url, gateway.cluster_of(venue))
+    venue.client.close()
+
+
+@pytest.fixture(autouse=True)
+def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An order that is nowhere is given up after a second instead of thirty."""
+    monkeypatch.setattr(outcomes, "UNSEEN_AFTER_S", 1.0)
+
+
+async def order(bench: gateway.Bench, session: int = 0) -> str:
+    """Decide on one order and return its id."""
+    token = await bench.fence()
+    receipt = await bench.decide(token, session, BUY)
+    return str(receipt["verdicts"][0]["client_order_id"])
+
+
+async def intent(bench: gateway.Bench, wanted: str) -> dict[str, Any]:
+    """Wait until the only intent has a status and return its row."""
+    for _ in range(500):
+        (row,) = await bench.listed("orders")
+        if row["status"] == wanted:
+            return row
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"status {wanted}: {row}")
+
+
+@pytest.mark.parametrize("fault", ["lost-answer", ""])
+async def test_an_order_whose_answer_was_lost_is_adopted(around: Surroundings, fault: str) -> None:
+    """It is looked up, found and ours; the broker received it once."""
+    async with around.gateway() as bench:
+        await bench.enabled()
+        around.broker.faults.append(fault)
+        name = await order(bench)
+        await intent(bench, "acknowledged")
+        assert around.broker.received == [name]
+
+
+async def test_an_order_that_never_arrived_is_unseen_and_not_sent_again(around: Surroundings) -> None:
+    """Once a byte left, nothing is sent again; it stops working only when it was absent everywhere."""
+    async with around.gateway() as bench:
+        await bench.enabled()
+        around.broker.faults.append("lost-request")
+        await order(bench)
+        await bench.settled(0)
+        row = await intent(bench, "unseen")
+        assert (row["reason"], around.broker.received) == ("unseen", [])
+
+
+async def test_an_unseen_order_that_turns_up_is_booked_and_cancelled(around: Surroundings) -> None:
+    """It is ours, but nobody counts on it any more."""
+    async with around.gateway() as bench:
+        await bench.enabled()
+        around.broker.faults.append("late")
+        await order(bench)
+        await intent(bench, "unseen")
+        around.broker.deliver_late()
+        await bench.until(lambda s: s["counts"]["orders"] == 1 and s["counts"]["open_orders"] == 0, "cancelled")
+        (row,) = await bench.listed("orders")
+        assert (row["status"], row["order_status"]) == ("acknowledged", "canceled")
+
+
+async def test_an_order_found_with_other_fields_halts(around: Surroundings) -> None:
+    """Somebody else uses our ids: nothing may be sent until a person has looked."""
+    async with around.gateway() as bench:
+        await bench.enabled()
+        around.broker.mangle = lambda _: []
+        around.broker.faults.append("lost-answer")
+        original = around.broker._accept
+        around.broker._accept = lambda request: original(  # type: ignore[method-assign]  # the fault
+            port.Request(request.client_order_id, "IBM", request.side, request.quantity)
+        )
+        await order(bench)
+        shown = await bench.until(lambda s: s["state"] == "halted", "halted")
+        assert [cause["kind"] for cause in shown["causes"]] == ["halt"]
+        assert "id-conflict" in shown["causes"][0]["message"]
+
+
+async def test_a_broker_that_is_away_gets_the_order_later_once(around: Surroundings) -> None:
+    """No byte left, so it may be sent again, under its id."""
+    async with around.gateway() as bench:
+        await bench.enabled()
+        around.broker.faults.extend(["unreachable", "rate-limit", "unreachable"])
+        name = await order(bench)
+        await intent(bench, "acknowledged")
+        assert around.broker.received == [name]
+
+
+async def test_the_brokers_refusal_is_final_and_named(around: Surroundings) -> None:
+    """It is in the ledger with the broker's own words, and nothing works."""
+    async with around.gateway() as bench:
+        await bench.enabled()
+        around.broker.faults.append("refused")
+        await order(bench)
+        row = await intent(bench, "broker-refused")
+        assert "insufficient buying power" in row["detail"]
+        assert (await bench.state())["counts"]["open_orders"] == 0
+
+
+async def test_a_halt_between_permit_and_byte_stops_the_order(around: Surroundings) -> None:
+    """The last instant is asked, not the commit: the intent is recorded as not sent."""
+    async with around.gateway() as bench:
+        await bench.enabled()
+
+        def halt() -> None:
+            bench.gateway.guard.switch.watched(
+                "MODIFIED",
+                {
+                    "metadata": {
+                        "uid": bench.cluster.objects["ConfigMap", "kill-switch"]["metadata"]["uid"],
+                        "resourceVersion": "100000",
+                    },
+                    "data": {"trading": "halted"},
+                },
+            )
+
+        around.broker.before_byte = halt
+        await order(bench)
+        row = await intent(bench, "not-sent")
+        assert (row["reason"], around.broker.received) == ("halted", [])
+        events = [event["type"] for event in await bench.listed("events")]
+        assert "not-sent" in events
+
+
+STOPS = ["before-mark", "after-mark", "in-flight", "after-answer"]
+
+
+@pytest.mark.parametrize("stop", STOPS)
+async def test_a_gateway_killed_anywhere_sends_at_most_once(
+    around: Surroundings, stop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed around each await of the send path, the next gateway ends with the order at the broker at most once."""
+    reached = asyncio.Event()
+
+    async def block(*_: object, **__: object) -> None:
+        reached.set()
+        await asyncio.Event().wait()
+
+    async with around.gateway() as bench:
+        await bench.enabled()
+        sender, results = bench.gateway._sender, bench.gateway._outcomes
+        assert sender is not None
+        assert results is not None
+        if stop == "before-mark":
+            monkeypatch.setattr(sender, "_mark", block)
+        elif stop == "after-mark":
+            original = sender._mark
+
+            async def mark_then_block(one: Any) -> bool:
+                await original(one)
+                await block()
+                return True
+
+            monkeypatch.setattr(sender, "_mark", mark_then_block)
+        elif stop == "in-flight":
+            around.broker.faults.append("hang")
+            around.broker.before_byte = reached.set
+            around.broker.mangle = lambda _: []
+        else:
+            monkeypatch.setattr(results, "settle", block)
+        name = await order(bench)
+        await asyncio.wait_for(reached.wait(), 10)
+        await asyncio.sleep(0.05)
+    monkeypatch.undo()
+    monkeypatch.setattr(outcomes, "UNSEEN_AFTER_S", 1.0)
+    around.broker.before_byte = lambda: None
+    async with around.gateway() as bench:
+        await bench.until(
+            lambda s: (
+                s["reconciliation"]["clean"] and s["counts"]["intents"] == 1 and s["counts"]["unsettled_intents"] == 0
+            ),
+            "everything settled",
+        )
+        (row,) = await bench.listed("orders")
+        received = around.broker.received
+        assert received in ([], [name])
+        assert row["status"] == ("acknowledged" if received else "unseen")
+        assert (await bench.state())["counts"]["open_orders"] == len(received)
+
+
+@pytest.mark.parametrize("mangling", ["duplicate", "drop", "reorder"])
+async def test_fills_are_booked_exactly_once_whatever_the_stream_does(around: Surroundings, mangling: str) -> None:
+    """Duplicated, dropped or reversed events: after a reconnect the ledger has each fill once."""
+    held: list[port.Event] = []
+
+    def mangle(event: port.Event) -> list[port.Event]:
+        if mangling == "duplicate":
+            return [event, event, event]
+        held.append(event)
+        return []
+
+    async with around.gateway() as bench:
+        await bench.enabled()
+        name = await order(bench)
+        await intent(bench, "acknowledged")
+        around.broker.mangle = mangle
+        for shares, price in (("2", "100"), ("3", "101"), ("5", "102.5")):
+            around.broker.fill(name, shares, price)
+        if mangling == "reorder":
+            for event in reversed(held):
+                for queue in around.broker.streams:
+                    queue.put_nowait(event)
+        else:
+            around.broker.break_streams()
+        await bench.until(lambda s: s["counts"]["fills"] == 3, "three fills")
+        around.broker.break_streams()
+        await bench.until(lambda s: not s["reconciliation"]["clean"], "away")
+        await bench.until(lambda s: s["reconciliation"]["clean"], "clean again")
+        fills = await bench.listed("fills")
+        assert [(fill["quantity"], fill["price"]) for fill in fills if fill["cumulative_from"] == "0"] == [("2", "100")]
+        assert sorted(fill["quantity"] for fill in fills) == ["2", "3", "5"]
+        assert [row["quantity"] for row in await bench.listed("positions")] == ["10"]
+
+
+async def test_a_difference_is_listed_never_overwritten_and_stops_trading(around: Surroundings) -> None:
+    """A position that nobody ordered is a difference; the ledger stays as it is."""
+    async with around.gateway() as bench:
+        await bench.enabled()
+        foreign = port.Request("by-hand", "IBM", port.orders.Side.BUY, port.numbers.quantity("7"))
+        await around.broker.submit(foreign, lambda: "")
+        around.broker.fill("by-hand", "7")
+        around.broker.break_streams()
+        shown = await bench.until(lambda s: len(s["reconciliation"]["differences"]) > 1, "differences")
+        assert any("position IBM: ledger 0, broker 7" in text for text in shown["reconciliation"]["differences"])
+        assert await bench.listed("positions") == []
+        answer = await bench.post(bench.body(await bench.fence(), 0, []))
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+
+
+async def test_a_late_order_during_a_halt_is_cancelled_and_reopens_the_proof(around: Surroundings) -> None:
+    """Complete, then an order appears: cancelled on sight, proof open until it is gone."""
+    async with around.gateway() as bench:
+        await bench.enabled()
+        first = await bench.halted()
+        late = port.Request("late-one", "AAPL", port.orders.Side.BUY, port.numbers.quantity("1"))
+        await around.broker.submit(late, lambda: "")
+        shown = await bench.until(
+            lambda s: s["halt"]["complete"] and s["halt"]["completed"] != first["halt"]["completed"], "complete again"
+        )
+        assert shown["halt"]["cancelled"] == ["late-one"]
+
+
+async def test_pending_cancel_is_open(around: Surroundings) -> None:
+    """A cancel that was asked for is no proof."""
+    async with around.gateway() as bench:
+        await bench.enabled()
+        name = await order(bench)
+        await intent(bench, "acknowledged")
+        around.broker.cancels_hang = True
+        bench.cluster.set_switch("halted")
+        shown = await bench.until(lambda s: s["halt"]["open"] == [name], "named as open")
+        assert not shown["halt"]["complete"]
+
+
+async def test_an_unknown_intent_keeps_the_proof_open(around: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody can say that nothing works while an outcome is unknown."""
+    monkeypatch.setattr(outcomes, "UNSEEN_AFTER_S", 600.0)
+    async with around.gateway() as bench:
+        await bench.enabled()
+        around.broker.faults.append("lost-request")
+        name = await order(bench)
+        await intent(bench, "unknown")
+        bench.cluster.set_switch("halted")
+        await bench.until(lambda s: s["halt"]["waiting_for"] == [name], "waits for the unknown one")
+        await asyncio.sleep(2.5)  # longer than the two listings of a complete halt
+        shown = await bench.state()
+        assert (shown["halt"]["complete"], shown["halt"]["waiting_for"]) == (False, [name])
+
+
+async def test_a_halt_needs_no_database(around: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person's halt cancels from the broker's own list while the ledger is away, and says what it cannot know."""
+    async with around.gateway() as bench:
+        await bench.enabled()
+        await order(bench)
+        await intent(bench, "acknowledged")
+
+        @contextlib.asynccontextmanager
+        async def gone(_: object) -> AsyncIterator[Any]:
+            raise OSError("database gone")
+            yield
+
+        monkeypatch.setattr(database, "transaction", gone)
+        bench.cluster.set_switch("halted")
+        for _ in itertools.repeat(None, 200):
+            if not await around.broker.orders(status="open"):
+                break
+            await asyncio.sleep(0.02)
+        assert await around.broker.orders(status="open") == ()
+
+
+async def test_without_the_database_nothing_is_sent(around: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be written down first does not leave."""
+    async with around.gateway() as bench:
+        await bench.enabled()
+        token = await bench.fence()
+        await bench.publish(0)
+
+        @contextlib.asynccontextmanager
+        async def gone(_: object) -> AsyncIterator[Any]:
+            raise OSError("database gone")
+            yield
+
+        monkeypatch.setattr(database, "transaction", gone)
+        answer = await bench.post(bench.body(token, 0, BUY))
+        assert answer.status_code == 503
+        assert around.broker.received == []
+
+
+async def test_a_lost_api_server_halts_cancels_and_comes_back(around: Surroundings) -> None:
+    """Older than the window: nothing leaves, open ones are cancelled; a good read and a reconciliation end it."""
+    around.cluster.put("Environment", "demo", {"spec": gateway.environment_spec(around.venue, window="1s")})
+    async with around.gateway() as bench:
+        await bench.enabled()
+        await order(bench)
+        await intent(bench, "acknowledged")
+        around.cluster.go_down()
+        shown = await bench.until(lambda s: s["state"] == "halted", "stale")
+        assert shown["causes"][0]["kind"] == "stale"
+        await bench.until(lambda s: s["counts"]["open_orders"] == 0, "cancelled")
+        around.cluster.is_down = False
+        await bench.until(lambda s: s["state"] == "enabled", "enabled again")
+
+
+async def test_a_switch_restored_from_a_backup_stays_halted_after_a_restart(around: Surroundings) -> None:
+    """The highest revision is in the ledger: an older one of the same object enables nothing."""
+    async with around.gateway() as bench:
+        await bench.enabled()
+        await bench.halted()
+        switch = around.cluster.objects["ConfigMap", "kill-switch"]["metadata"]
+        for _ in range(100):
+            (row,) = await around.rows("select max(resource_version)::text as seen from switch_seen")
+            if row["seen"] == switch["resourceVersion"]:
+                break
+            await asyncio.sleep(0.05)
+    around.cluster.put("ConfigMap", "kill-switch", {"data": {"trading": "enabled"}}, uid=switch["uid"], version=50)
+    async with around.gateway() as bench:
+        shown = await bench.until(lambda s: any("restored" in c["message"] for c in s["causes"]), "restored")
+        assert shown["state"] == "halted"
+
+
+async def test_a_second_gateway_waits_and_takes_over(around: Surroundings) -> None:
+    """While one leads the other neither listens nor sends; after its end the next epoch is taken."""
+    async with around.gateway() as first:
+        await first.enabled()
+        async with around.gateway() as second:
+            await second.until(lambda s: s["state"] == "enabled", "reads the switch")
+            await asyncio.sleep(1)
+            assert (await second.state())["epoch"]["number"] == 0
+            first.task.cancel()
+            await asyncio.gather(first.task, return_exceptions=True)
+            await second.until(lambda s: s["epoch"]["number"] == 2 and s["reconciliation"]["clean"], "leads")
+
+
+async def test_a_deposed_gateway_ends_and_commits_nothing(around: Surroundings) -> None:
+    """Its token is gone: the decision is not taken, and the process stops."""
+    async with around.gateway() as bench:
+        await bench.enabled()
+        token = await bench.fence()
+        await bench.publish(0)
+        connection = await asyncpg.connect(around.postgres_url)
+        await connection.execute("update epochs set token = 'other', number = number + 1 where scope = 'gateway'")
+        await connection.close()
+        answer = await bench.post(bench.body(token, 0, BUY))
+        assert answer.status_code == 503
+        done, _ = await asyncio.wait([bench.task], timeout=5)
+        assert done
+        assert around.broker.received == []
+        assert await around.rows("select 1 from decisions") == []
