@@ -10,6 +10,7 @@ import rich.console
 import rich.progress
 
 _LINE_EVERY_S = 5.0
+_NOTE_LENGTH = 100
 
 
 @dataclass(slots=True)
@@ -33,7 +34,9 @@ class Phase:
         """Say what the phase is waiting for."""
         self._show(text)
 
-    def _show(self, note: str) -> None:
+    def _show(self, text: str) -> None:
+        # A condition's message may quote the end of a log; the first line says enough while it may still change.
+        note = text.partition("\n")[0][:_NOTE_LENGTH]
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=self._done, note=note)
             return
