@@ -189,7 +189,7 @@ def _order(row: Mapping[str, Any]) -> f.Order:
         symbol=order.symbol,
         side=order.side.value,
         quantity=order.quantity,
-        sent=row["sent"] is not None and row["status"] != "not-sent",
+        sent=bool(row["sent"]) and row["status"] not in ("not-sent", "broker-refused"),
         state=row["order_status"] or row["status"],
         reason=row["reason"] or "",
         canonical=record.canonical_order(order).decode(),
