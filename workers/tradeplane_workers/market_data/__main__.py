@@ -1,6 +1,7 @@
 """``python -m tradeplane_workers.market_data``: reads settings, runs until SIGTERM or SIGINT."""
 
 import asyncio
+import signal
 import sys
 import time
 
@@ -22,6 +23,9 @@ _REDIS_TIMEOUT_S = 2.0
 def main() -> int:
     """Run the process; 0 after a signal, 1 when a part failed for good."""
     logs.configure("market_data")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn stops at the signal and then raises it again; that second one finds this handler: the exit is ours.
+        signal.signal(number, lambda _number, _frame: None)
     return asyncio.run(run(market_data_settings.Settings()))
 
 

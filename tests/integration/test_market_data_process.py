@@ -1,0 +1,270 @@
+"""The market data process against the project's own simulator and a real Valkey that is killed and restarted."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pydantic
+import pytest
+import redis
+from redis import exceptions as redis_exceptions
+
+from support import simulator
+from tradeplane_cli.local import valkey
+from tradeplane_workers import messages
+
+SYMBOLS = ("AAPL", "IBM", "MSFT")
+ENTRY: pydantic.TypeAdapter[messages.SliceMessage | messages.GapMessage] = pydantic.TypeAdapter(
+    messages.SliceMessage | messages.GapMessage
+)
+
+
+class World:
+    """Simulator, Redis and the process."""
+
+    def __init__(self, venue: simulator.Venue, redis_url: str, folder: Path) -> None:
+        self.venue = venue
+        self.redis: Any = redis.Redis.from_url(redis_url, decode_responses=True)
+        key_file = folder / "data-key.json"
+        key_file.write_text(json.dumps({"key_id": venue.data_key_id, "secret_key": venue.data_secret_key}))
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.listen = f"127.0.0.1:{free.getsockname()[1]}"
+        self._log = folder / "market-data.log"
+        self._env = {
+            "TRADEPLANE_LISTEN": self.listen,
+            "TRADEPLANE_REDIS_URL": redis_url,
+            "TRADEPLANE_DATA_URL": venue.url,
+            "TRADEPLANE_DATA_STREAM_URL": venue.data_stream_url,
+            "TRADEPLANE_DATA_KEY_FILE": str(key_file),
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the process."""
+        with self._log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tradeplane_workers.market_data"],
+                env={**os.environ, **self._env},
+                stdout=output,
+                stderr=output,
+            )
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """End the process."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        return self.process.wait(20)
+
+    def ready(self) -> None:
+        """Await that bars come in and go out."""
+        self.until(lambda: self.get("/healthz").status_code == 200)
+
+    def get(self, path: str, **query: str) -> httpx2.Response:
+        """Ask the process over HTTP; 599 while it does not listen."""
+        try:
+            return httpx2.get(f"http://{self.listen}{path}", params=query, timeout=20, trust_env=False)
+        except httpx2.TransportError:
+            return httpx2.Response(599)
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        """Await a fact of another process."""
+        started = time.monotonic()
+        while not holds():
+            assert time.monotonic() - started < 30, self.text[-3000:]
+            time.sleep(0.02)
+
+    def entries(self) -> list[messages.SliceMessage | messages.GapMessage]:
+        """Return the whole stream; empty while Redis is away."""
+        try:
+            return [ENTRY.validate_json(fields["message"]) for _, fields in self.redis.xrange("bars:1d")]
+        except redis_exceptions.RedisError:
+            return []
+
+    def slices(self) -> list[messages.SliceMessage]:
+        """Return the slices of the stream."""
+        return [entry for entry in self.entries() if isinstance(entry, messages.SliceMessage)]
+
+    def published(self, session: int) -> messages.SliceMessage:
+        """Await a session's slice."""
+        end = self.venue.sessions[session].close
+        self.until(lambda: any(entry.end == end for entry in self.slices()))
+        return next(entry for entry in self.slices() if entry.end == end)
+
+    @property
+    def text(self) -> str:
+        """What was logged."""
+        return self._log.read_text() if self._log.exists() else ""
+
+
+@pytest.fixture
+def world(redis_url: str, tmp_path: Path) -> Iterator[World]:
+    """Run simulator and process; the first session's bars are known."""
+    actions = [simulator.Action("IBM", 2, split=(2, 1)), simulator.Action("AAPL", 2, dividend="2.65")]
+    with simulator.running(tmp_path, actions=actions) as venue:
+        made = World(venue, redis_url, tmp_path)
+        venue.to_bars(0)
+        made.redis.sadd("subscriptions:1d", *SYMBOLS)
+        made.start()
+        try:
+            made.ready()
+            yield made
+        finally:
+            if made.process is not None and made.process.poll() is None:
+                made.process.kill()
+                made.process.wait()
+            with contextlib.suppress(redis_exceptions.RedisError):
+                made.redis.close()
+
+
+def test_each_session_is_one_slice_in_order(world: World) -> None:
+    """Sessions of the venue arrive exactly, absent symbols named, actions with the session they act before."""
+    for session in range(1, 4):
+        world.venue.to_bars(session)
+        world.published(session)
+    found = world.slices()
+    assert [entry.end for entry in found] == [world.venue.sessions[session].close for session in range(4)]
+    second = found[1]
+    assert [(bar.symbol, bar.open, bar.close) for bar in second.bars] == [
+        ("AAPL", "512.5", "505"),
+        ("IBM", "198.5", "201"),
+    ]
+    assert second.absent == ("MSFT",)
+    assert [(action.symbol, action.split, action.dividend) for action in found[2].actions] == [
+        ("AAPL", "1/1", "2.65"),
+        ("IBM", "2/1", "0"),
+    ]
+    assert not any(entry.backfilled for entry in found[1:])
+
+
+def test_history_is_what_is_known(world: World) -> None:
+    """By span, by count, and a refusal for what the venue's clock has not reached, though the machine's has."""
+    world.venue.to_bars(1)
+    days = world.venue.sessions
+    query = {"symbols": "AAPL,IBM", "timeframe": "1d", "start": days[0].open}
+    known = messages.History.model_validate_json(world.get("/v1/history", **query, end=days[1].close).content)
+    assert [(bar.symbol, bar.end) for bar in known.bars] == [
+        (symbol, days[session].close) for session in (0, 1) for symbol in ("AAPL", "IBM")
+    ]
+    later = world.get("/v1/history", **query, end=days[2].close)
+    assert (later.status_code, later.json()["reason"]) == (409, "not-known-yet")
+    assert days[2].close in later.json()["detail"]
+    newest = world.get("/v1/history", symbols="AAPL", timeframe="1d", last="1")
+    assert [bar["end"] for bar in newest.json()["bars"]] == [days[1].close]
+    world.venue.to_bars(2)
+    actions = world.get("/v1/history", **query).json()["actions"]
+    assert [(action["symbol"], action["ex_start"]) for action in actions] == [
+        ("AAPL", days[2].open),
+        ("IBM", days[2].open),
+    ]
+
+
+def test_a_killed_provider_costs_no_bar(world: World) -> None:
+    """Sessions that end while the process cannot connect are back-filled in order behind a gap marker."""
+    world.venue.kill()
+    world.until(lambda: world.get("/healthz").status_code == 503)
+    world.venue.start()
+    world.venue.to_bars(2)
+    world.published(2)
+    world.ready()
+    world.venue.to_bars(3)
+    world.published(3)
+    ends = [entry.end for entry in world.slices()]
+    assert ends == [world.venue.sessions[session].close for session in range(4)]
+    assert any(isinstance(entry, messages.GapMessage) for entry in world.entries())
+
+
+def test_a_killed_process_continues(world: World) -> None:
+    """Its next life publishes what it missed, once."""
+    world.stop(signal.SIGKILL)
+    world.venue.to_bars(2)
+    world.start()
+    world.published(2)
+    ends = [entry.end for entry in world.slices()]
+    assert ends == [world.venue.sessions[session].close for session in range(3)]
+    assert [entry.backfilled for entry in world.slices()[1:]] == [True, True]
+
+
+def test_a_stop_is_clean_and_logs_hold_no_secret(world: World) -> None:
+    """SIGTERM ends it with 0; every line is JSON; metrics are served; the key's secret is nowhere."""
+    figures = world.get("/metrics").text
+    assert 'tradeplane_market_data_slices_published_total{backfilled="true",timeframe="1d"} 1.0' in figures
+    assert world.stop() == 0
+    assert world.venue.data_secret_key not in world.text + figures
+    assert {json.loads(line)["process"] for line in world.text.splitlines()} == {"market_data"}
+
+
+def test_a_redis_that_is_killed_and_comes_back_empty_is_filled_again(tmp_path: Path) -> None:
+    """SIGKILL of a Valkey without persistence loses nothing for readers: subscriptions and slices come again."""
+    servers = _OwnValkey(tmp_path)
+    servers.start()
+    try:
+        with simulator.running(tmp_path) as venue:
+            world = World(venue, servers.url, tmp_path)
+            venue.to_bars(0)
+            world.redis.sadd("subscriptions:1d", *SYMBOLS)
+            world.start()
+            try:
+                world.ready()
+                world.published(0)
+                servers.kill()
+                venue.to_bars(1)
+                servers.start()
+                world.redis.sadd("subscriptions:1d", *SYMBOLS)
+                world.published(1)
+                venue.to_bars(2)
+                world.published(2)
+                ends = [entry.end for entry in world.slices()]
+                assert ends == sorted(set(ends))
+                assert ends == [venue.sessions[session].close for session in range(3)]
+                assert isinstance(world.entries()[0], messages.GapMessage)
+            finally:
+                assert world.stop() == 0
+    finally:
+        servers.close()
+
+
+class _OwnValkey:
+    """A Valkey of one test, because it is killed; its directory is short, because socket paths are bounded."""
+
+    def __init__(self, folder: Path) -> None:
+        self._directory = Path(tempfile.mkdtemp(prefix="tpv"))
+        self._server = valkey.Valkey(self._directory, folder / "valkey.log")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """URL of its socket."""
+        return self._server.url()
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        self._server.prepare()
+        self._process = subprocess.Popen(self._server.spec().argv, stdout=subprocess.DEVNULL)
+        started = time.monotonic()
+        while (missing := self._server.missing()) is not None:
+            assert time.monotonic() - started < 10, missing
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        """End it with SIGKILL; a second time does nothing."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def close(self) -> None:
+        """End it and remove its directory."""
+        self.kill()
+        shutil.rmtree(self._directory)
