@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from tradeplane_engine import desk, errors, execution, loop, record, settings
 from tradeplane_engine.data import dataset
@@ -10,6 +11,7 @@ from tradeplane_engine.features import sources
 from tradeplane_engine.models import predictor
 
 _Orders = tuple[orders.Order, ...]  # aliases, because a field of Result has the module's name
+_AVAILABLE = attrgetter("available_at")
 _Fills = tuple[orders.Fill, ...]
 
 
@@ -72,7 +74,7 @@ class SessionClock:
 
     def close(self, one: bars.BarSlice) -> None:
         """Move to the instant from which every bar of the slice is known."""
-        known = max((bar.available_at for bar in one.bars.values()), default=one.end)
+        known = max(map(_AVAILABLE, one.bars.values()), default=one.end)
         self.at = max(self.at, known, one.end)
 
 

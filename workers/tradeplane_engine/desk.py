@@ -48,6 +48,7 @@ class EquityPoint:
 class _Strategy:
     settings: settings.StrategySettings
     ledger: ledger.Ledger
+    symbols: frozenset[str]
 
 
 class Desk:
@@ -75,9 +76,9 @@ class Desk:
         known = self._strategies.get(strategy.uid)
         if known is None:
             book = ledger.Ledger(strategy.portfolio.capital, self.account.costs)
-            self._strategies[strategy.uid] = _Strategy(strategy, book)
+            self._strategies[strategy.uid] = _Strategy(strategy, book, frozenset(strategy.symbols))
         else:
-            known.settings = strategy
+            known.settings, known.symbols = strategy, frozenset(strategy.symbols)
 
     def bind(self, policy: str, allowed: limits.Limits | None) -> None:
         """Let a policy say something else from the next decision on, wherever it is used; None: it is refused."""
@@ -194,7 +195,7 @@ class Desk:
             self.ledger.equity(self.prices), self.ledger.quantities, *self._working(None), self.prices
         )
         return (
-            gate.Scope(name="strategy", limits=own, book=mine, symbols=frozenset(strategy.settings.symbols)),
+            gate.Scope(name="strategy", limits=own, book=mine, symbols=strategy.symbols),
             gate.Scope(name="account", limits=whole, book=all_of_it),
         )
 

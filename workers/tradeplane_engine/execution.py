@@ -29,7 +29,8 @@ def market_orders(
 ) -> tuple[orders.Intent, ...]:
     """Return the intents that bring each holding to its target, sorted by symbol."""
     intents = []
-    for symbol in sorted(targets):
+    wanted = [symbol for symbol, target in targets.items() if target or symbol in holdings]
+    for symbol in sorted(wanted):
         change = _change(targets[symbol], holdings.get(symbol, NOTHING))
         if change:
             side = orders.Side.BUY if change > 0 else orders.Side.SELL

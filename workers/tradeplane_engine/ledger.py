@@ -126,8 +126,8 @@ class Ledger:
         if value is None:
             return None
         start = self.starting if capital is None else capital
-        exact = start - self._flow + value - self.fees_exact
-        return numbers.Money(numbers.checked(exact.numerator // exact.denominator, "equity"))
+        exact = profile.less_charges(start - self._flow + value, self._exact)
+        return numbers.Money(numbers.checked(exact, "equity"))
 
     def check_conservation(self) -> None:
         """Raise LedgerBroken unless cash, realised P&L and cost of the positions add up exactly."""

@@ -9,6 +9,7 @@ For each slice: features -> predict port -> signals -> targets -> execution -> e
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Protocol
 
 import numpy as np
@@ -17,6 +18,8 @@ import numpy.typing as npt
 from tradeplane_engine import clock, errors, execution, portfolio, settings, signals
 from tradeplane_engine.domain import bars, numbers, orders, times
 from tradeplane_engine.models import predictor
+
+_AVAILABLE = attrgetter("available_at")
 
 
 class Feed(Protocol):
@@ -100,12 +103,11 @@ class Loop:
         if one.timeframe != self._strategy.timeframe:
             raise errors.DataRefused("wrong-timeframe", f"must be {self._strategy.timeframe}, got {one.timeframe}")
         now = self._ports.clock.now()
-        for bar in one.bars.values():
-            if bar.available_at > now:
-                raise errors.DataRefused(
-                    "not-yet-available",
-                    f"{bar.symbol}: known from {times.text(bar.available_at)}, now {times.text(now)}",
-                )
+        if one.bars and (latest := max(one.bars.values(), key=_AVAILABLE)).available_at > now:
+            raise errors.DataRefused(
+                "not-yet-available",
+                f"{latest.symbol}: known from {times.text(latest.available_at)}, now {times.text(now)}",
+            )
         self._last = one.end
         self._ports.features.observe(one)
 

@@ -7,9 +7,12 @@ fewer scores than ``top + bottom`` there is no ranking worth acting on: no targe
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from tradeplane_engine import errors
 from tradeplane_engine.domain import bars, numbers, orders
+
+_SYMBOL, _SCORE = attrgetter("symbol"), attrgetter("score")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +42,10 @@ def targets(
     """Return the wanted position of every scored symbol; empty with fewer scores than needed."""
     if len(signals) < construct.needed:
         return {}
-    ranked = sorted(signals, key=lambda signal: (-signal.score, signal.symbol))
+    # Two stable sorts: by score, highest first, and among equal scores by symbol.
+    ranked = sorted(sorted(signals, key=_SYMBOL), key=_SCORE, reverse=True)
     each = numbers.Money(construct.capital // construct.needed)
-    wanted = {signal.symbol: numbers.Quantity(0) for signal in ranked}
+    wanted = dict.fromkeys(map(_SYMBOL, ranked), numbers.Quantity(0))
     for signal in ranked[: construct.top]:
         wanted[signal.symbol] = numbers.shares(each, prices[signal.symbol].close)
     for signal in ranked[len(ranked) - construct.bottom :]:

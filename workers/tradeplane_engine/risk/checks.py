@@ -181,15 +181,16 @@ def first_violation(proposal: Proposal) -> Violation | None:
 
 
 def _share_of_equity(reason: Reason, most: Fraction, exposure: int, equity: int | None) -> Violation | None:
-    limit = risk_limits.ratio_text(most)
-    if equity is None:
-        return Violation(reason, limit, "unknown equity")
-    if equity <= 0:
-        return Violation(reason, limit, f"equity {numbers.money_text(numbers.Money(equity))}")
-    value = equity * books.EXPOSURE_PER_MONEY
-    if exposure * most.denominator <= most.numerator * value:
+    value = (equity or 0) * books.EXPOSURE_PER_MONEY
+    if value > 0 and exposure * most.denominator <= most.numerator * value:
         return None
-    return Violation(reason, limit, risk_limits.ratio_text(Fraction(exposure, value)))
+    if equity is None:
+        share = "unknown equity"
+    elif equity <= 0:
+        share = f"equity {numbers.money_text(numbers.Money(equity))}"
+    else:
+        share = risk_limits.ratio_text(Fraction(exposure, value))
+    return Violation(reason, risk_limits.ratio_text(most), share)
 
 
 def _usd(exposure: int) -> str:

@@ -14,8 +14,8 @@ from tradeplane_engine.domain import numbers, orders
 
 # An exact fee is an integer too: price (1e-4) x quantity (1e-9) x a rate in steps of 1e-11 fits in units of 1e-24 USD.
 CHARGE_DIGITS = 24
-_PER_MONEY = 10 ** (CHARGE_DIGITS - numbers.MONEY_DIGITS)
-_PER_CENT = numbers.ONE_CENT * _PER_MONEY
+_PER_MONEY: int = 10 ** (CHARGE_DIGITS - numbers.MONEY_DIGITS)
+_PER_CENT: int = numbers.ONE_CENT * _PER_MONEY
 _PER_VALUE = 10 ** (CHARGE_DIGITS - numbers.PRICE_DIGITS - numbers.QUANTITY_DIGITS)
 _PER_SHARE = 10 ** (CHARGE_DIGITS - numbers.QUANTITY_DIGITS)
 
@@ -87,6 +87,11 @@ def booked(total: int) -> numbers.Money:
     """Round the exact sum of one kind and day up to the cent."""
     cents = -(-total // _PER_CENT)
     return numbers.Money(numbers.checked(cents * numbers.ONE_CENT, "fee"))
+
+
+def less_charges(amount: int, total: int) -> int:
+    """Return an amount in units of Money less exact charges, rounded down."""
+    return (amount * _PER_MONEY - total) // _PER_MONEY
 
 
 def exact_fraction(total: int) -> Fraction:

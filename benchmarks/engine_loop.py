@@ -1,0 +1,200 @@
+"""How many bars a second the engine's loop decides on, against a bare Python loop of the same process.
+
+The whole path is on: loop, predict port, signals, targets, execution, gate with every limit, market, two exact ledgers,
+equity at each close, client order ids. Features are computed beforehand, as a backtest does; the model answers at once.
+Baseline: a bare Python event loop, which is what the language allows; every real engine adds its work on top of it.
+
+    python benchmarks/engine_loop.py [symbols] [bars]
+
+Scores change rarely (the held names rotate every 50 sessions), as a strategy's do; the number of orders is printed.
+"""
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+
+import numpy as np
+
+from tradeplane_engine import backtest, desk, loop, portfolio, settings
+from tradeplane_engine.domain import bars, numbers, orders, times
+from tradeplane_engine.features import registry, sources
+from tradeplane_engine.models import predictor
+from tradeplane_engine.risk import limits
+from tradeplane_engine.venue import profile
+
+REPEATS = 5
+ROTATION = 50
+DIGEST = "sha256:" + "0" * 64
+FEATURES = registry.FeatureSet(name="score", version="v1", columns=("score",), window=1)
+LIMITS = limits.Limits(
+    max_notional=numbers.money("1000000"),
+    max_quantity=numbers.quantity("1000000"),
+    max_weight=Fraction(1000),
+    allow_short=True,
+    max_gross=Fraction(1000),
+    max_bar_age=times.Nanos(times.DAY),
+)
+
+
+class FirstColumn:
+    """The score is the only feature."""
+
+    def predict(self, names: Sequence[str], rows: predictor.FloatArray) -> predictor.Prediction:
+        """Answer the column, whatever it is called."""
+        assert len(names) == 1  # noqa: S101 - the benchmark's own set
+        return predictor.Prediction(DIGEST, tuple(rows[:, 0].tolist()))
+
+
+def market(symbols: int, sessions: int) -> tuple[bars.BarSlice, ...]:
+    """Seeded random walks on daily sessions."""
+    source = np.random.default_rng(7)
+    names = [f"S{number:03d}" for number in range(symbols)]
+    closes = 100 * np.exp(np.cumsum(source.normal(0, 0.01, (sessions, symbols)), axis=0).clip(-2, 2))
+    units = np.round(closes * 10_000).astype(int).tolist()
+    found = []
+    for session, row in enumerate(units):
+        start = times.Nanos(session * times.DAY + 14 * times.HOUR)
+        end = times.Nanos(start + 6 * times.HOUR)
+        there = {
+            name: bars.Bar(
+                name,
+                start,
+                end,
+                end,
+                numbers.Price(close),
+                numbers.Price(close + 100),
+                numbers.Price(max(close - 100, 1)),
+                numbers.Price(close),
+                1000,
+            )
+            for name, close in zip(names, row, strict=True)
+        }
+        found.append(bars.BarSlice("1d", end, there))
+    return tuple(found)
+
+
+def precomputed(slices: Sequence[bars.BarSlice]) -> sources.Precomputed:
+    """Scores that rotate every ``ROTATION`` sessions."""
+    names = tuple(sorted(slices[0].bars))
+    column = np.arange(len(names), dtype=np.float64)
+    rows = {
+        one.end: (names, np.roll(column, session // ROTATION)[:, None].copy()) for session, one in enumerate(slices)
+    }
+    return sources.Precomputed(rows, 1)
+
+
+def engine(slices: Sequence[bars.BarSlice], features: sources.Precomputed) -> desk.Desk:
+    """Run the loop over everything."""
+    names = tuple(sorted(slices[0].bars))
+    strategy = settings.StrategySettings(
+        name="bench",
+        uid="bench",
+        generation=1,
+        symbols=names,
+        timeframe="1d",
+        features=FEATURES,
+        model_digest=DIGEST,
+        portfolio=portfolio.TopBottomN(top=1, bottom=0, capital=numbers.money("500000")),
+        policy="bench",
+        limits=LIMITS,
+    )
+    account = desk.Account(
+        ledger="bench",
+        cash=numbers.money("1000000"),
+        costs=profile.named("realistic"),
+        policy="bench",
+        limits=LIMITS,
+    )
+    keeper = desk.Desk(account, state=orders.State.ENABLED)
+    keeper.declare(strategy)
+    clock = backtest.SessionClock()
+    venue = backtest.StrategyVenue(keeper, strategy.uid)
+    looped = loop.Loop(strategy, loop.Ports(features=features, predictor=FirstColumn(), venue=venue, clock=clock))
+    for one in slices:
+        keeper.open_session(one)
+        clock.close(one)
+        looped.step(one)
+    return keeper
+
+
+class Crossing:
+    """Long while the mean of 20 closes is above that of 50: what a bare loop runs per bar."""
+
+    def __init__(self, closes: list[int]) -> None:
+        self.closes = closes
+        self.fast = self.slow = self.at = 0
+        self.position = 0
+
+    def on_bar(self, queue: list[tuple["Crossing", int]], close: int) -> None:
+        """Update both sums and queue an order where the sides change."""
+        at, closes = self.at, self.closes
+        self.at = at + 1
+        self.fast += close - (closes[at - 20] if at >= 20 else 0)  # noqa: PLR2004 - the fast window
+        self.slow += close - (closes[at - 50] if at >= 50 else 0)  # noqa: PLR2004 - the slow window
+        wanted = 100 if self.fast * 5 > self.slow * 2 and at >= 49 else 0  # noqa: PLR2004 - both windows full
+        if wanted != self.position:
+            queue.append((self, wanted - self.position))
+            self.position = wanted
+
+
+def bare(slices: Sequence[bars.BarSlice]) -> int:
+    """A bare event loop: queued orders fill at the open, then one callback per bar. No risk, ledger, ids or events."""
+    names = sorted(slices[0].bars)
+    closes = {name: [one.bars[name].close for one in slices] for name in names}
+    opens = {name: [one.bars[name].open for one in slices] for name in names}
+    strategies = {name: Crossing(closes[name]) for name in names}
+    symbol_of = {strategy: name for name, strategy in strategies.items()}
+    queue: list[tuple[Crossing, int]] = []
+    cash = 0
+    for at in range(len(slices)):
+        for strategy, change in queue:
+            cash -= change * opens[symbol_of[strategy]][at]
+        queue.clear()
+        for name, strategy in strategies.items():
+            strategy.on_bar(queue, closes[name][at])
+    return cash
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Median of a few runs."""
+    taken = []
+    for _ in range(REPEATS):
+        start = time.process_time()
+        work()
+        taken.append(time.process_time() - start)
+    return statistics.median(taken)
+
+
+def main() -> None:
+    """Print one JSON line."""
+    symbols = int(sys.argv[1]) if len(sys.argv) > 1 else 50
+    count = int(sys.argv[2]) if len(sys.argv) > 2 else 200_000  # noqa: PLR2004 - the second argument
+    slices = market(symbols, count // symbols)
+    features = precomputed(slices)
+    kept = engine(slices, features)
+    kept.check()
+    total = len(slices) * symbols
+    ours, floor = seconds(lambda: engine(slices, features)), seconds(lambda: bare(slices))
+    print(
+        json.dumps(
+            {
+                "symbols": symbols,
+                "bars": total,
+                "orders": len(kept.orders),
+                "fills": len(kept.fills),
+                "engine_bars_per_s": round(total / ours),
+                "orders_per_100_bars": round(100 * len(kept.orders) / total, 2),
+                "bare_python_loop_bars_per_s": round(total / floor),
+                "ratio_to_bare_python_loop": round(floor / ours, 4),
+                "target_bars_per_s": 250_000,
+                "ratio_to_target": round(total / ours / 250_000, 3),
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
