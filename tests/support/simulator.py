@@ -133,6 +133,7 @@ class Venue:
     control: str = "127.0.0.1:0"
     process: "subprocess.Popen[str] | None" = None
     lines: list[dict[str, Any]] = field(default_factory=list)
+    reader: threading.Thread | None = None
     client: httpx2.Client = field(default_factory=lambda: httpx2.Client(timeout=30))
 
     @property
@@ -173,27 +174,34 @@ class Venue:
 
     def start(self) -> None:
         """Start the process and wait until it listens; ports stay the same after the first time."""
+        self.lines.clear()
         self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         ready = threading.Event()
-        reader = threading.Thread(target=self._read, args=(self.process, ready), daemon=True)
-        reader.start()
-        if not ready.wait(START_PATIENCE_S) or self.process.poll() is not None:
-            self.stop()
+        self.reader = threading.Thread(target=self._read, args=(self.process, ready), daemon=True)
+        self.reader.start()
+        if not ready.wait(START_PATIENCE_S) or not any(line.get("event") == "listening" for line in self.lines):
+            self.kill()
             raise RuntimeError(f"simulator did not start: {self.lines[-5:]}")
 
     def kill(self) -> None:
         """End the process with SIGKILL."""
         if self.process is not None:
             self.process.kill()
-            self.process.wait()
-            self.process = None
+            self._ended()
 
     def stop(self) -> int:
         """End the process with SIGTERM; returns its exit status."""
         if self.process is None:
             return 0
         self.process.terminate()
-        status = self.process.wait(10)
+        return self._ended()
+
+    def _ended(self) -> int:
+        assert self.process is not None
+        assert self.reader is not None
+        status = self.process.wait(START_PATIENCE_S)
+        # Only then is everything that it logged in ``lines``.
+        self.reader.join(START_PATIENCE_S)
         self.process = None
         return status
 
