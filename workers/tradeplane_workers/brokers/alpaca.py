@@ -197,7 +197,7 @@ class Alpaca:
     async def _once(self, method: str, target: str) -> wire.Answer:
         try:
             return await self._http.request(method, target, dispatch=wire.Dispatch())
-        except (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError) as error:
+        except (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError, OSError) as error:
             raise port.BrokerUnreachable(f"{method} {target}: {type(error).__name__}: {error}") from error
 
 

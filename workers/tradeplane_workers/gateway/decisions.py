@@ -41,6 +41,16 @@ class Conflict(Exception):  # noqa: N818 - named for what happened
 
 
 @dataclass(frozen=True, slots=True)
+class _Circumstances:
+    """What one decision is judged by, read at one instant, so that the ledger records exactly that."""
+
+    state: state.State
+    environment: manifests.Environment | None
+    account: manifests.Policy | None
+    policy: manifests.Policy | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Judged:
     intent: orders.Intent
     client_order_id: str
@@ -107,9 +117,9 @@ class Desk:
         config = await fence.configuration(connection, message.uid)
         if config is None:
             raise fence.Fenced("no configuration is recorded for this fence")
-        policy = self._known.policies.get(config.policy.name)
-        account_policy = await self._record_circumstances(connection, policy)
-        judged = await self._judge(connection, message, config, trigger=trigger, policy=policy)
+        given = self._circumstances(config)
+        await _record_circumstances(connection, given)
+        judged = await self._judge(connection, message, config, trigger=trigger, given=given)
         sequence = await journal.take_places(connection, 1 + len(judged))
         await decisions_store.insert(
             connection,
@@ -124,8 +134,8 @@ class Desk:
                 detail=message.detail[:1000],
                 model_digest=message.model_digest,
                 feature_set=feature_set(config),
-                policy_hash="" if policy is None else policy.hash,
-                account_policy_hash=account_policy,
+                policy_hash="" if given.policy is None else given.policy.hash,
+                account_policy_hash="" if given.account is None else given.account.hash,
                 epoch=epoch_number,
                 digest=content_digest(message),
             ),
@@ -146,21 +156,14 @@ class Desk:
         )
         return messages.DecisionReceipt(sequence=sequence, repeated=False, verdicts=verdicts)
 
-    async def _record_circumstances(self, connection: Any, policy: manifests.Policy | None) -> str:
-        """Put what this decision is judged by before it; returns the account policy's hash."""
-        environment = self._known.environment
-        account = None if environment is None else self._known.policies.get(environment.policy_name)
-        if environment is not None and account is not None:
-            shown = {"name": account.name, "hash": account.hash, "spec": dict(account.spec)}
-            await journal.record_if_new(
-                connection, "environment", "", {"spec": dict(environment.spec), "policy": shown}
-            )
-        for each in (account, policy):
-            if each is not None:
-                body = {"name": each.name, "hash": each.hash, "spec": dict(each.spec)}
-                await journal.record_if_new(connection, "policy", "name", body)
-        await record_state(connection, self._guard.state())
-        return "" if account is None else account.hash
+    def _circumstances(self, config: messages.StrategyConfig) -> _Circumstances:
+        environment, policies = self._known.environment, self._known.policies
+        return _Circumstances(
+            state=self._guard.state(),
+            environment=environment,
+            account=None if environment is None else policies.get(environment.policy_name),
+            policy=policies.get(config.policy.name),
+        )
 
     async def _judge(
         self,
@@ -169,30 +172,30 @@ class Desk:
         config: messages.StrategyConfig,
         *,
         trigger: times.Nanos,
-        policy: manifests.Policy | None,
+        given: _Circumstances,
     ) -> list[_Judged]:
         intents = [_engine_intent(intent) for intent in message.intents]
         if not intents:
             return []
-        current = self._guard.state()
         await self._fills.advance(connection)
-        scopes = await self._scopes(connection, config, policy=policy, known=self._prices.at(trigger))
-        verdicts = gate.judge(intents, state=current.state, now=trigger, scopes=scopes)
+        scopes = await self._scopes(connection, config, given=given, known=self._prices.at(trigger))
+        verdicts = gate.judge(intents, state=given.state.state, now=trigger, scopes=scopes)
         own = self._guard.strategy(message.uid)
-        if policy is None or policy.refusal:
+        if given.policy is None or given.policy.refusal:
             own = own or f"the Strategy's RiskPolicy {config.policy.name} is absent or refused"
-        return [self._judged(verdict, message.uid, trigger, own=own, message=current.message) for verdict in verdicts]
+        return [
+            self._judged(verdict, message.uid, trigger, own=own, message=given.state.message) for verdict in verdicts
+        ]
 
     async def _scopes(
         self,
         connection: Any,
         config: messages.StrategyConfig,
         *,
-        policy: manifests.Policy | None,
+        given: _Circumstances,
         known: Mapping[str, bars.Bar],
     ) -> Sequence[gate.Scope]:
-        environment = self._known.environment
-        account = None if environment is None else self._known.policies.get(environment.policy_name)
+        policy, account = given.policy, given.account
         if policy is None or policy.limits is None or account is None or account.limits is None:
             return ()
         exposures = await orders_store.exposures(connection)
@@ -223,6 +226,19 @@ class Desk:
         if verdict.accepted and own:
             reason, detail = state.HALTED, own
         return _Judged(verdict.intent, orders.client_order_id(key), reason, detail[:1000], verdict.accepted)
+
+
+async def _record_circumstances(connection: Any, given: _Circumstances) -> None:
+    """Put what a decision is judged by before it in the sequence."""
+    if given.environment is not None and given.account is not None:
+        shown = {"name": given.account.name, "hash": given.account.hash, "spec": dict(given.account.spec)}
+        seen = {"spec": dict(given.environment.spec), "policy": shown}
+        await journal.record_if_new(connection, "environment", "", seen)
+    for each in (given.account, given.policy):
+        if each is not None:
+            body = {"name": each.name, "hash": each.hash, "spec": dict(each.spec)}
+            await journal.record_if_new(connection, "policy", "name", body)
+    await record_state(connection, given.state)
 
 
 async def record_state(connection: Any, current: state.State) -> bool:

@@ -39,6 +39,8 @@ class Reconciler:
 
     def __init__(self, shared: core.Core, broker: port.Broker, *, books: bookkeeper.Bookkeeper) -> None:
         self.last: Result | None = None
+        self.starting_cash = numbers.Money(0)
+        """The account's cash before the first order; known after the first reconciliation."""
         self._pool = shared.pool
         self._broker = broker
         self._ledger = shared.ledger
@@ -96,8 +98,11 @@ class Reconciler:
         if ledger["account"] is None:
             async with self._pool.acquire(timeout=2) as connection:
                 await journal.bind_account(connection, account=account.id, cash=account.cash)
+            self.starting_cash = account.cash
         elif ledger["account"] != account.id:
             return (f"account: the ledger is of {ledger['account']}, the broker's key of {account.id}",)
+        else:
+            self.starting_cash = numbers.Money(ledger["starting_cash"])
         differences = await self._orders(after)
         differences += await self._activities(after)
         return tuple(differences + await self._sums())

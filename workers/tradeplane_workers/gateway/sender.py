@@ -73,8 +73,7 @@ class Sender:
 
     async def recover(self) -> None:
         """Take over what an earlier process left: unknown first, then what it had released."""
-        async with database.transaction(self._pool) as connection:
-            found = await decisions.in_flight(connection)
+        found = await self._in_flight()
         for intent in found:
             if intent.status != "released":
                 self._outcomes.resolve(intent)
@@ -93,6 +92,16 @@ class Sender:
                 await self._deliver(waiting)
                 self._queue.popleft()
                 self._taken.discard(waiting.intent.client_order_id)
+
+    async def _in_flight(self) -> tuple[decisions.Intent, ...]:
+        while True:
+            try:
+                async with database.transaction(self._pool) as connection:
+                    return await decisions.in_flight(connection)
+            except database.FAILURES as error:
+                self._metrics.failures.labels("recovery").inc()
+                _log.warning("intents not readable, trying again", error=f"{type(error).__name__}: {error}")
+                await asyncio.sleep(_WAIT_S)
 
     def _new(self, intents: Iterable[decisions.Intent]) -> list[decisions.Intent]:
         fresh = [

@@ -235,8 +235,7 @@ class Gateway:
         self._run(group, listener.run(), self._sender.run(), writer.run(), self._keep_records(shared))
         while not self.guard.inputs.is_hearing:
             await self.guard.bell.wait(self.guard.bell.rings, timeout_s=_RETRY_S)
-        starting = await shared.pool.fetchval("select starting_cash from ledger")
-        fills = books.Fills(numbers.Money(starting), profile.named(self.settings.venue_profile))
+        fills = books.Fills(reconciler.starting_cash, profile.named(self.settings.venue_profile))
         self._desk = decisions.Desk(shared, fills, known=self._reader.known, reference=self.prices)
 
     async def _keep_records(self, shared: core.Core) -> None:

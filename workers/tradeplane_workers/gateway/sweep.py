@@ -90,11 +90,14 @@ class Sweeper:
     async def run(self) -> None:
         """Watch the state and sweep, for ever; looks every quarter of a second, because a read grows old silently."""
         due_s = float("-inf")
+        strategies = self._guard.inputs.strategies
         while True:
             rings = self._guard.bell.rings
             current, now_s = self._guard.state(), self._guard.clock().boot_s
             is_halted = current.state is orders.State.HALTED
             is_new = is_halted and (self.proof is None or self.proof.seen != self._guard.changed_at)
+            if strategies is not self._guard.inputs.strategies:
+                strategies, self._is_nudged = self._guard.inputs.strategies, True
             if not current.is_starting and (is_new or self._is_nudged or now_s >= due_s):
                 self._is_nudged = False
                 try:

@@ -1,0 +1,360 @@
+"""Decisions, fences, halts and lists at the gateway's HTTP interface, on the real simulator."""
+
+import asyncio
+import pathlib
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from support import gateway, simulator
+from tradeplane_engine import record
+from tradeplane_engine.domain import numbers
+
+BUY = [("AAPL", "buy", "10")]
+
+
+@pytest.fixture
+def venue(tmp_path: pathlib.Path) -> Iterator[simulator.Venue]:
+    """A venue after its first session."""
+    with simulator.threaded(tmp_path) as found:
+        found.to_bars(0)
+        yield found
+
+
+@pytest.fixture
+async def bench(venue: simulator.Venue, postgres_url: str, redis_url: str) -> AsyncIterator[gateway.Bench]:
+    """A gateway that may trade."""
+    async with gateway.running(venue, postgres_url, redis_url) as found:
+        await found.enabled()
+        yield found
+
+
+def reasons(receipt: dict[str, Any]) -> list[str]:
+    """Return the reasons of a receipt's verdicts."""
+    return [verdict["reason"] for verdict in receipt["verdicts"]]
+
+
+async def test_a_repeated_decision_changes_nothing(bench: gateway.Bench) -> None:
+    """It returns the first receipt, and the broker hears of one order."""
+    token = await bench.fence()
+    first = await bench.decide(token, 0, BUY)
+    await bench.settled(0)
+    second = await bench.decide(token, 0, BUY)
+    assert second == {**first, "repeated": True}
+    assert len(await bench.journal()) == 1
+
+
+async def test_a_repeated_decision_of_a_later_attempt_is_the_same(bench: gateway.Bench) -> None:
+    """A restarted strategy that decides the same again gets the first receipt."""
+    first = await bench.decide(await bench.fence(), 0, BUY)
+    token = await bench.fence(gateway.config(attempt=2))
+    second = await bench.decide(token, 0, BUY, attempt=2)
+    assert second == {**first, "repeated": True}
+
+
+async def test_a_different_decision_under_one_key_is_refused(bench: gateway.Bench) -> None:
+    """The first stands and is returned."""
+    token = await bench.fence()
+    first = await bench.decide(token, 0, BUY)
+    answer = await bench.post(bench.body(token, 0, [("AAPL", "buy", "11")]))
+    assert answer.status_code == 409
+    assert answer.json() == {"reason": "conflict", "decision": {**first, "repeated": True}}
+
+
+async def test_a_decision_before_the_last_one_is_refused(bench: gateway.Bench) -> None:
+    """Triggers only go forward."""
+    token = await bench.fence()
+    await bench.decide(token, 1, [])
+    answer = await bench.post(bench.body(token, 0, []))
+    assert answer.status_code == 409
+
+
+async def test_an_equal_attempt_of_a_living_holder_is_refused(bench: gateway.Bench) -> None:
+    """One process per attempt."""
+    await bench.fence()
+    answer = await bench.ask_fence()
+    assert (answer.status_code, answer.json()["reason"]) == (409, "fenced")
+
+
+async def test_a_lower_attempt_is_refused(bench: gateway.Bench) -> None:
+    """Who was deposed does not come back."""
+    await bench.fence(gateway.config(generation=2, attempt=1))
+    answer = await bench.ask_fence(gateway.config(generation=1, attempt=9))
+    assert answer.status_code == 409
+
+
+async def test_a_higher_attempt_deposes_the_holder(bench: gateway.Bench) -> None:
+    """The old token decides nothing and learns that it is out."""
+    old = await bench.fence()
+    await bench.fence(gateway.config(attempt=2))
+    answer = await bench.post(bench.body(old, 0, []))
+    book = await bench.http.get("/v1/strategies/momentum/book", params={"token": old})
+    assert (answer.status_code, book.status_code) == (403, 403)
+    assert await bench.listed("decisions") == []
+
+
+async def test_of_two_racing_fences_one_wins(bench: gateway.Bench) -> None:
+    """Two processes of the same attempt at the same instant."""
+    answers = await asyncio.gather(*(bench.ask_fence() for _ in range(6)))
+    assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409, 409, 409]
+
+
+async def test_of_two_racing_decisions_one_is_recorded(bench: gateway.Bench) -> None:
+    """The same trigger with different intents at the same instant: one row, one order."""
+    token = await bench.fence()
+    await bench.publish(0)
+    bodies = [bench.body(token, 0, [("AAPL", "buy", str(size))]) for size in (1, 2, 3, 4)]
+    answers = await asyncio.gather(*(bench.post(body) for body in bodies))
+    assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409]
+    await bench.settled(0)
+    assert len(await bench.journal()) == 1
+
+
+WORDS: list[tuple[str | None, dict[str, str]]] = [
+    (None, {}),
+    ("", {}),
+    ("Enabled", {}),
+    ("enabled ", {}),
+    ("yes", {}),
+    ("halted", {}),
+    ("enabled", {"strategy.momentum": "enabled"}),
+    ("enabled", {"colour": "red"}),
+]
+
+
+@pytest.mark.parametrize("word,keys", WORDS)
+async def test_no_order_leaves_unless_the_switch_says_exactly_enabled(
+    bench: gateway.Bench, word: str | None, keys: dict[str, str]
+) -> None:
+    """The intent is refused as halted, with the cause in its detail."""
+    token = await bench.fence()
+    bench.cluster.set_switch(word, **keys)
+    await bench.until(lambda s: s["state"] == "halted", "halted")
+    receipt = await bench.decide(token, 0, BUY)
+    assert reasons(receipt) == ["halted"]
+    assert "switch" in receipt["verdicts"][0]["detail"]
+    assert await bench.journal() == []
+
+
+async def test_no_order_leaves_when_the_switch_is_deleted(bench: gateway.Bench) -> None:
+    """Absent is halted, by the watch and by the read."""
+    token = await bench.fence()
+    bench.cluster.remove("ConfigMap", "kill-switch")
+    await bench.until(lambda s: "absent" in (s["causes"] or [{"message": ""}])[0]["message"], "absent")
+    assert reasons(await bench.decide(token, 0, BUY)) == ["halted"]
+
+
+async def test_a_halt_set_while_the_gateway_was_down_acts(
+    venue: simulator.Venue, postgres_url: str, redis_url: str
+) -> None:
+    """Its first read says halted: open orders are cancelled, nothing leaves."""
+    cluster = gateway.cluster_of(venue)
+    async with gateway.running(venue, postgres_url, redis_url, cluster=cluster) as bench:
+        await bench.enabled()
+        await bench.decide(await bench.fence(), 0, BUY)
+        await bench.settled(0)
+    cluster.set_switch("halted")
+    async with gateway.running(venue, postgres_url, redis_url, cluster=cluster) as bench:
+        shown = await bench.until(lambda s: s["halt"]["complete"] and s["ledger_readable"], "complete")
+        (row,) = await bench.listed("orders")
+        assert shown["halt"]["cancelled"] == [row["client_order_id"]]
+
+
+async def test_a_restart_keeps_open_orders(venue: simulator.Venue, postgres_url: str, redis_url: str) -> None:
+    """Not having read the switch yet is no reason to cancel what works."""
+    cluster = gateway.cluster_of(venue)
+    async with gateway.running(venue, postgres_url, redis_url, cluster=cluster) as bench:
+        await bench.enabled()
+        await bench.decide(await bench.fence(), 0, BUY)
+        await bench.settled(0)
+    async with gateway.running(venue, postgres_url, redis_url, cluster=cluster) as bench:
+        await bench.until(lambda s: s["state"] == "enabled" and s["reconciliation"]["clean"], "enabled")
+        assert (await bench.state())["counts"]["open_orders"] == 1
+
+
+async def test_a_halt_names_what_it_cancelled_and_what_was_sent_before(bench: gateway.Bench) -> None:
+    """Proof: seen, last order before, cancelled, nothing open, completed; and the lift lets orders leave again."""
+    token = await bench.fence()
+    receipt = await bench.decide(token, 0, BUY)
+    await bench.settled(0)
+    shown = await bench.halted()
+    assert shown["halt"]["cancelled"] == [receipt["verdicts"][0]["client_order_id"]]
+    assert shown["halt"]["open"] == []
+    assert shown["halt"]["last_order_before"] <= shown["halt"]["seen"] <= shown["halt"]["completed"]
+    status = bench.cluster.applied[-1]["status"]["trading"]
+    assert (status["state"], status["proof"]["cancelled"]) == ("halted", shown["halt"]["cancelled"])
+    await bench.enabled()
+    await bench.move(bench.venue.sessions[1].published)
+    assert reasons(await bench.decide(token, 1, BUY)) == [""]
+
+
+async def test_a_suspended_strategy_sends_nothing_and_loses_its_orders(bench: gateway.Bench) -> None:
+    """Its open orders are cancelled, its intents refused; the account as a whole stays enabled."""
+    token = await bench.fence()
+    await bench.decide(token, 0, BUY)
+    await bench.settled(0)
+    bench.cluster.put("Strategy", "momentum", {"spec": {"suspend": True}}, uid=gateway.UID)
+    shown = await bench.until(lambda s: s["counts"]["open_orders"] == 0, "cancelled")
+    assert (shown["state"], shown["strategies"][0]["state"]) == ("enabled", "halted")
+    await bench.publish(1)
+    assert reasons(await bench.decide(token, 1, BUY)) == ["halted"]
+    assert [event["type"] for event in await bench.listed("events")][-1] == "not-sent"
+
+
+async def test_a_deleted_strategy_loses_its_orders(bench: gateway.Bench) -> None:
+    """Orders of a UID that the API does not have are cancelled."""
+    await bench.decide(await bench.fence(), 0, BUY)
+    await bench.settled(0)
+    bench.cluster.remove("Strategy", "momentum")
+    await bench.until(lambda s: s["counts"]["open_orders"] == 0, "cancelled")
+
+
+@pytest.mark.parametrize(
+    "intents,expected",
+    [
+        ([("AAPL", "buy", "50001")], ["order-quantity"]),
+        ([("AAPL", "buy", "800")], ["order-notional"]),
+        ([("AAPL", "buy", "10"), ("TSLA", "buy", "1")], ["", "unknown-symbol"]),
+        ([("AAPL", "buy", "700"), ("AAPL", "sell", "701")], ["", ""]),
+    ],
+)
+async def test_the_gate_judges_with_typed_reasons(
+    bench: gateway.Bench, intents: list[tuple[str, str, str]], expected: list[str]
+) -> None:
+    """Limits act, and say which."""
+    token = await bench.fence()
+    body = bench.body(token, 0, intents)
+    for number, intent in enumerate(body["intents"]):
+        intent["number"] = number
+    await bench.publish(0)
+    answer = await bench.post(body)
+    assert reasons(answer.json()) == expected
+
+
+async def test_a_breach_is_shown_with_limit_and_value(bench: gateway.Bench) -> None:
+    """What the operator's condition is made of."""
+    await bench.decide(await bench.fence(), 0, [("AAPL", "buy", "800")])
+    breach = (await bench.state())["strategies"][0]["breach"]
+    assert (breach["reason"], breach["limit"], breach["value"]) == ("order-notional", "400000", "408000")
+
+
+async def test_an_edited_policy_acts_on_the_next_order(bench: gateway.Bench) -> None:
+    """The gateway reads it itself, and the ledger's sequence has it before the decision."""
+    token = await bench.fence()
+    tight = {**gateway.POLICY, "order": {"maxQuantity": "5"}}
+    bench.cluster.put("RiskPolicy", "prudent", {"spec": tight})
+    for _ in range(200):
+        if bench.gateway._reader.known.policies["prudent"].spec == tight:
+            break
+        await asyncio.sleep(0.02)
+    receipt = await bench.decide(token, 0, BUY)
+    assert reasons(receipt) == ["order-quantity"]
+    events = [event for event in await bench.listed("events") if event["type"] == "policy"]
+    assert events[-1]["spec"] == tight
+    assert events[-1]["sequence"] < receipt["sequence"]
+
+
+async def test_a_policy_that_contradicts_itself_halts(bench: gateway.Bench) -> None:
+    """What cannot be read as limits limits everything."""
+    bench.cluster.put("RiskPolicy", "prudent", {"spec": {"order": {"maxNotional": "-1"}}})
+    shown = await bench.until(lambda s: s["state"] == "halted", "halted")
+    assert "order.maxNotional" in shown["causes"][0]["message"]
+
+
+async def test_without_a_bar_nobody_trades(bench: gateway.Bench) -> None:
+    """MSFT has no bar in the second session, and its last one is too old."""
+    token = await bench.fence()
+    await bench.publish(0)
+    receipt = await bench.decide(token, 1, [("MSFT", "buy", "1")])
+    assert reasons(receipt) == ["stale-bar"]
+
+
+async def test_settled_waits_for_every_running_strategy(bench: gateway.Bench) -> None:
+    """Before the decision it names the strategy; afterwards it answers at once."""
+    token = await bench.fence()
+    trigger = bench.venue.sessions[0].close
+    waiting = await bench.http.get("/v1/settled", params={"trigger": trigger, "timeout_s": "0.1"})
+    assert waiting.json() == {"settled": False, "waiting_for": ["decision of momentum"]}
+    poll = asyncio.create_task(bench.settled(0))
+    await bench.decide(token, 0, BUY)
+    await poll
+
+
+async def test_the_session_record_is_what_the_engine_reads(bench: gateway.Bench) -> None:
+    """State, Environment, strategy and policy stand before the decision that they decided."""
+    token = await bench.fence()
+    await bench.decide(token, 0, BUY)
+    await bench.settled(0)
+    await bench.halted()
+    await bench.until(lambda s: s["counts"]["open_orders"] == 0, "cancelled")
+    parsed = record.parse(await bench.listed("session-record"))
+    kinds = [type(event).__name__ for event in parsed.sequence]
+    decision = kinds.index("DecisionEvent")
+    assert {"EnvironmentEvent", "StrategyEvent", "PolicyEvent", "StateEvent"} <= set(kinds[:decision])
+    assert "CancelledEvent" in kinds[decision:]
+    assert (parsed.starting_cash, parsed.venue_profile) == (numbers.money("1000000"), "realistic")
+
+
+async def test_an_order_can_be_traced(bench: gateway.Bench) -> None:
+    """Decision, signal, model digest, feature set, policy hash and generation are with the order."""
+    receipt = await bench.decide(await bench.fence(), 0, BUY)
+    await bench.settled(0)
+    (row,) = await bench.listed("orders")
+    assert row["decision"] == receipt["sequence"]
+    assert (row["score"], row["model_digest"], row["feature_set"]) == (0.5, "sha256:" + "0" * 64, "alpha158/v1")
+    assert (row["policy_hash"][:7], row["generation"], row["sub_ledger"]) == ("sha256:", 1, gateway.UID)
+    (signal,) = await bench.listed("signals")
+    assert signal["features"] == [1.0, None]
+
+
+async def test_the_book_shows_position_and_working_orders(bench: gateway.Bench) -> None:
+    """What a strategy starts its next decision from."""
+    token = await bench.fence()
+    await bench.decide(token, 0, BUY)
+    await bench.settled(0)
+    book = (await bench.http.get("/v1/strategies/momentum/book", params={"token": token})).json()
+    assert book["symbols"] == {"AAPL": {"position": "0", "working_buy": "10", "working_sell": "0"}}
+    await bench.move(bench.venue.sessions[1].open)
+    await bench.until(lambda s: s["counts"]["fills"] == 1, "filled")
+    book = (await bench.http.get("/v1/strategies/momentum/book", params={"token": token})).json()
+    assert book["symbols"] == {"AAPL": {"position": "10", "working_buy": "0", "working_sell": "0"}}
+    assert book["last_trigger"] == bench.venue.sessions[0].close
+
+
+async def test_cash_and_fees_are_the_brokers_to_the_cent(bench: gateway.Bench) -> None:
+    """After a close that books fees and a reconciliation, the ledger's money is the broker's."""
+    token = await bench.fence()
+    await bench.decide(token, 0, [("AAPL", "buy", "700"), ("IBM", "sell", "900")])
+    await bench.settled(0)
+    await bench.move(bench.venue.sessions[1].published)
+    await bench.until(lambda s: s["counts"]["fills"] == 2, "filled")
+    bench.gateway.views.reconciler and await bench.gateway.views.reconciler.run()
+    account = await bench.listed("account")
+    assert account["cash"] == account["broker"]["cash"]
+    assert numbers.money(account["fees"]) > 0
+
+
+async def test_what_happened_cannot_be_changed(bench: gateway.Bench) -> None:
+    """Events, decisions and control events are append-only in the database itself."""
+    await bench.decide(await bench.fence(), 0, BUY)
+    await bench.settled(0)
+    for statement in (
+        "update order_events set kind = 'x'",
+        "delete from order_events",
+        "truncate order_events",
+        "delete from control_events",
+        "update signals set score = 0",
+    ):
+        with pytest.raises(Exception, match="append-only"):
+            await bench.gateway.pool.execute(statement)
+
+
+async def test_metrics_count_without_secrets(bench: gateway.Bench) -> None:
+    """Counters move, and no key is in them."""
+    await bench.decide(await bench.fence(), 0, BUY)
+    await bench.settled(0)
+    text = (await bench.http.get("/metrics")).text
+    assert 'tradeplane_gateway_decisions_total{outcome="traded"} 1.0' in text
+    assert 'tradeplane_gateway_submissions_total{outcome="acknowledged"} 1.0' in text
+    assert bench.venue.secret_key not in text
