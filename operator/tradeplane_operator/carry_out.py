@@ -53,7 +53,11 @@ async def ensure_serve(outside: world.World, address: str) -> None:
             raise NotNow(f"Ray at {address} does not answer")
         wanted = serving.applications(models, variables=outside.settings.model_variables)
         planned = serving.plan(
-            wanted, found, namespace=outside.settings.namespace, serve_url=outside.settings.serve_url
+            wanted,
+            found,
+            namespace=outside.settings.namespace,
+            serve_url=outside.settings.serve_url,
+            starts=bool(models),
         )
         if planned.config is not None:
             await outside.ray(address).serve(planned.config)

@@ -44,13 +44,13 @@ class Controller:
             tasks.create_task(self._pulse())
 
     async def add_all(self) -> None:
-        """Look at every object, the switch and the orphans; raises KubeError."""
+        """Look at every object, the switch and the sweep; raises KubeError."""
         await self.queue.add(reconciler.Key(reconciler.SWITCH))
         for kind in kinds.KINDS:
             items, _ = await self._outside.kube.list(kind)
             for manifest in items:
                 await self.queue.add(reconciler.Key(kind, manifest["metadata"]["name"]))
-        await self.queue.add(reconciler.Key(reconciler.ORPHANS))
+        await self.queue.add(reconciler.Key(reconciler.SWEEP))
 
     async def _work(self) -> None:
         while True:

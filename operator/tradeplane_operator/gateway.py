@@ -43,9 +43,10 @@ class Reconciliation(_Answer):
 
 
 class Epoch(_Answer):
-    """Who leads; number 0 while nobody does."""
+    """Who leads; number 0 while nobody ever did, not valid while the answering gateway does not."""
 
     number: int = 0
+    valid: bool = True
 
 
 class Counts(_Answer):
@@ -78,11 +79,12 @@ class State(_Answer):
     reconciliation: Reconciliation | None = None
     counts: Counts = Counts()
     strategies: tuple[StrategyView, ...] = ()
+    ledger_readable: bool = True
 
     @property
     def leading(self) -> bool:
         """A gateway holds the epoch."""
-        return self.epoch is not None and self.epoch.number > 0
+        return self.epoch is not None and self.epoch.number > 0 and self.epoch.valid
 
     @property
     def clean(self) -> bool:
@@ -93,8 +95,13 @@ class State(_Answer):
         """The strategy with this uid."""
         return next((view for view in self.strategies if view.uid == uid), None)
 
-    def open_orders(self, uid: str) -> int:
-        """Open orders of one strategy; the whole account's where the gateway does not tell them apart."""
+    def open_orders(self, uid: str) -> int | None:
+        """Open orders of one strategy; the whole account's where the gateway does not tell them apart.
+
+        None while the gateway shows what it read before it lost its ledger.
+        """
+        if not self.ledger_readable:
+            return None
         view = self.strategy(uid)
         if view is None or view.open_orders is None:
             return self.counts.open_orders

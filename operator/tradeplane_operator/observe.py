@@ -90,7 +90,7 @@ async def of_environment(outside: world.World, manifest: Json) -> environment_ki
     )
 
 
-async def of_orphans(outside: world.World) -> sweep.Observed:
+async def of_sweep(outside: world.World) -> sweep.Observed:
     """Read everything that may have lost its object; the lists are complete or this raises."""
     environment, (models, _), (strategies, _) = await asyncio.gather(
         outside.kube.get(names.ENVIRONMENT, outside.settings.environment),

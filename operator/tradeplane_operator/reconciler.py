@@ -10,7 +10,7 @@ from tradeplane_operator.reconcile import decision, environment, model, risk_pol
 Json = dict[str, Any]
 
 SWITCH = "Switch"
-ORPHANS = "Orphans"
+SWEEP = "Sweep"
 # How often the absence of the switch is looked for.
 _SWITCH_S = 2.0
 
@@ -28,8 +28,8 @@ async def reconcile(outside: world.World, key: Key) -> float | None:
     match key.kind:
         case kind if kind == SWITCH:
             return await _switch(outside)
-        case kind if kind == ORPHANS:
-            return await _orphans(outside)
+        case kind if kind == SWEEP:
+            return await _sweep(outside)
         case _:
             return await _object(outside, key)
 
@@ -65,8 +65,8 @@ async def _switch(outside: world.World) -> float:
     return _SWITCH_S
 
 
-async def _orphans(outside: world.World) -> float:
-    decided = sweep.decide(await observe.of_orphans(outside))
+async def _sweep(outside: world.World) -> float:
+    decided = sweep.decide(await observe.of_sweep(outside))
     for action in decided.actions:
         match action:
             case decision.StopJob(address, submission_id):

@@ -109,12 +109,12 @@ class Watch:
         if event == "DELETED":
             self._known[kind].discard(name)
             self._seen.pop((kind, name), None)
-            yield reconciler.Key(reconciler.ORPHANS)
         elif self._seen.get((kind, name)) == seen:
             return
         else:
             self._known[kind].add(name)
             self._seen[kind, name] = seen
+        yield reconciler.Key(reconciler.SWEEP)
         for dependent in _DEPENDENTS[kind]:
             for other in sorted(self._known[dependent]):
                 yield reconciler.Key(dependent, other)

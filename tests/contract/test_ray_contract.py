@@ -82,7 +82,9 @@ def running(name: str, config: dict[str, Any]) -> Callable[[port.Serve], bool]:
 
 @pytest.mark.timeout(400)
 async def test_serve_life(ray: external.ExternalRay, endpoint: ray_support.Endpoint) -> None:
-    """A PUT replaces everything: applications come up, take a user_config in place, fail late, and leave."""
+    """An empty PUT starts Serve; each replaces everything: applications come up, change in place, fail late, leave."""
+    await ray.serve(render.serve_config([], serve_url=endpoint.serve_url))
+    await eventually(ray.serving, lambda it: it.listening == endpoint.serve_url.removeprefix("http://"))
     one, two = application("model-one"), application("model-two")
     await ray.serve(render.serve_config([one, two], serve_url=endpoint.serve_url))
     found = await eventually(ray.serving, lambda it: running("model-one", one)(it) and running("model-two", two)(it))

@@ -210,7 +210,7 @@ KEYS = (
     reconciler.Key("RiskPolicy", "prudent"),
     reconciler.Key("Model", "alpha"),
     reconciler.Key("Strategy", "momentum"),
-    reconciler.Key(reconciler.ORPHANS),
+    reconciler.Key(reconciler.SWEEP),
 )
 
 

@@ -282,3 +282,13 @@ def test_the_application_of_a_deleted_model_leaves() -> None:
     config = serving.applications([named("a")], variables=objects.SETTINGS.model_variables)["model-a"]
     found = port.Serve({"model-a": port.Application("model-a", "RUNNING", config=config)})
     assert swept(serve=found, serving_at=objects.RAY) == (decision.EnsureServe(objects.RAY),)
+
+
+def test_serve_starts_while_the_first_model_is_trained() -> None:
+    """An empty configuration brings Serve up; once it listens, nothing more is sent."""
+    untrained = (objects.stored("Model"),)
+    idle = port.Serve({})
+    started = (decision.EnsureServe(objects.RAY),)
+    assert swept(models=untrained, serve=idle, serving_at=objects.RAY) == started
+    assert swept(models=untrained, serve=replace(idle, listening="serve:8000"), serving_at=objects.RAY) == ()
+    assert swept(serve=idle, serving_at=objects.RAY) == ()

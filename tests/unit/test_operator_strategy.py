@@ -319,7 +319,15 @@ def test_deletion_stops_the_job_first() -> None:
     assert decide(it).actions == (decision.StopJob(objects.RAY, "strategy-uid-strategy-1-1"),)
 
 
-@pytest.mark.parametrize("state", [None, trading(strategies=[view(open_orders=1)]), trading(counts={"open_orders": 1})])
+@pytest.mark.parametrize(
+    "state",
+    [
+        None,
+        trading(strategies=[view(open_orders=1)]),
+        trading(counts={"open_orders": 1}),
+        trading(strategies=[view(open_orders=0)], ledger_readable=False),
+    ],
+)
 def test_deletion_waits_for_the_gateways_word(state: gateway.State | None) -> None:
     """An open order, anybody's where the gateway does not tell them apart, or silence keeps the finalizer."""
     decided = decide(deleting(state=state))

@@ -13,7 +13,9 @@ import httpx2
 
 from tradeplane_operator.ray import port
 
-_READ = httpx2.Timeout(10.0, connect=2.0)
+_TIMEOUT = httpx2.Timeout(10.0, connect=2.0)
+# The first PUT starts Serve itself; one that is given up is still being worked on, and a second would join it.
+_PUT_TIMEOUT = httpx2.Timeout(60.0, connect=2.0)
 _NAMESPACE = "tradeplane.dev/namespace"
 _FIRST_ERROR = 400
 _FIRST_SERVER_ERROR = 500
@@ -33,7 +35,7 @@ class ExternalRay:
         self._address = address.rstrip("/")
         self._token_file = token_file
         # Ray is inside the installation: a proxy of the environment must not see its token.
-        self._http = httpx2.AsyncClient(base_url=self._address, timeout=_READ, trust_env=False)
+        self._http = httpx2.AsyncClient(base_url=self._address, timeout=_TIMEOUT, trust_env=False)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -54,7 +56,7 @@ class ExternalRay:
 
     async def serve(self, config: dict[str, Any]) -> None:
         """PUT the whole configuration; readiness must be read back."""
-        await self._request("PUT", "/api/serve/applications/", json=config)
+        await self._request("PUT", "/api/serve/applications/", json=config, timeout=_PUT_TIMEOUT)
 
     async def jobs(self) -> dict[str, port.Job]:
         """All submitted jobs."""
@@ -87,10 +89,17 @@ class ExternalRay:
             return True
         return False
 
-    async def _request(self, method: str, path: str, *, json: Any = None) -> Any:
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        timeout: httpx2.Timeout = _TIMEOUT,  # noqa: ASYNC109 - httpx's own
+    ) -> Any:
         what = f"{method} {self._address}{path}"
         try:
-            answer = await self._http.request(method, path, json=json, headers=self._headers())
+            answer = await self._http.request(method, path, json=json, headers=self._headers(), timeout=timeout)
         except (httpx2.HTTPError, OSError) as problem:
             raise port.RayUnreachable(f"{what}: {problem!r}") from problem
         if answer.status_code == _NOT_FOUND:

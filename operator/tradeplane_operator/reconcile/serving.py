@@ -41,8 +41,13 @@ def _application(manifest: Json, *, variables: tuple[tuple[str, str], ...]) -> J
     return render.application(manifest["metadata"]["name"], active, max_batch=max_batch, variables=variables)
 
 
-def plan(wanted: Mapping[str, Json], found: port.Serve, *, namespace: str, serve_url: str) -> Plan:
-    """Compare what all Models declare with what was read back; the answer is the whole configuration or nothing."""
+def plan(
+    wanted: Mapping[str, Json], found: port.Serve, *, namespace: str, serve_url: str, starts: bool = False
+) -> Plan:
+    """Compare what all Models declare with what was read back; the answer is the whole configuration or nothing.
+
+    starts : Serve is to run although nothing may be wanted yet, so that it comes up while the first Model is trained
+    """
     foreign = sorted(
         name for name, application in found.applications.items() if not _is_ours(application, namespace=namespace)
     )
@@ -56,7 +61,7 @@ def plan(wanted: Mapping[str, Json], found: port.Serve, *, namespace: str, serve
     same = wanted.keys() == found.applications.keys() and all(
         render.is_part(wanted[name], found.applications[name].config) for name in wanted
     )
-    if same:
+    if same and not (starts and found.listening is None):
         return Plan()
     return Plan(config=render.serve_config(wanted.values(), serve_url=serve_url))
 

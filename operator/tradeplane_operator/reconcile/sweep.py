@@ -1,4 +1,4 @@
-"""What no object asks for any more: jobs of objects that are gone, applications of Models that are gone."""
+"""What belongs to no single object: jobs and applications of objects that are gone, and Serve itself."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Observed:
 
 
 def decide(observed: Observed) -> decision.Decision:
-    """Stop and remove what is not asked for; only what carries our namespace is ours."""
+    """Stop and remove what is not asked for, start Serve for the first Model; only our namespace's is ours."""
     owners = {
         "strategy": {manifest["metadata"]["uid"] for manifest in observed.strategies},
         # A Model that is being deleted, held by somebody else's finalizer, is as good as gone.
@@ -48,7 +48,11 @@ def decide(observed: Observed) -> decision.Decision:
     if observed.serve is not None and observed.serving_at is not None:
         wanted = serving.applications(observed.models, variables=observed.settings.model_variables)
         planned = serving.plan(
-            wanted, observed.serve, namespace=observed.settings.namespace, serve_url=observed.settings.serve_url
+            wanted,
+            observed.serve,
+            namespace=observed.settings.namespace,
+            serve_url=observed.settings.serve_url,
+            starts=bool(observed.models),
         )
         if planned.config is not None:
             actions.append(decision.EnsureServe(observed.serving_at))
