@@ -82,7 +82,7 @@ class World:
         """Await a fact of another process."""
         started = time.monotonic()
         while not holds():
-            assert time.monotonic() - started < 30, self.text[-3000:]
+            assert time.monotonic() - started < 60, self.text[-3000:]
             time.sleep(0.02)
 
     def entries(self) -> list[messages.SliceMessage | messages.GapMessage]:

@@ -163,6 +163,17 @@ async def test_a_symbol_that_nobody_has_is_absent(world: World) -> None:
     assert world.refused("gap") == 1
 
 
+async def test_a_symbol_that_never_traded_delays_nothing(world: World) -> None:
+    """A symbol before its listing is asked by REST at once; the others' slice does not wait for it."""
+    await world.subscribe("FB")
+    async with world.running(service.Patience(others_s=60, subscriptions_s=0.02, idle_s=60)):
+        await live(world)
+        await world.provider.send(world.provider.add(D2, BOTH))
+        found = (await world.slices(2))[-1]
+    assert (found.end, found.absent) == (E2, ("FB",))
+    assert world.refused("gap") == 0
+
+
 async def test_an_action_travels_with_the_session_before_whose_open_it_acts(world: World) -> None:
     """A split and a dividend with one ex-date are one action in that session's slice only."""
     world.provider.actions = {

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import sys
 import time
+from types import FrameType
 
 import structlog
 import uvicorn
@@ -23,13 +24,28 @@ _REDIS_TIMEOUT_S = 2.0
 def main() -> int:
     """Run the process; 0 after a signal, 1 when a part failed for good."""
     logs.configure("market_data")
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # uvicorn stops at the signal and then raises it again; that second one finds this handler: the exit is ours.
-        signal.signal(number, lambda _number, _frame: None)
-    return asyncio.run(run(market_data_settings.Settings()))
+    asked_to_stop = _SignalHandler()
+    return asyncio.run(run(market_data_settings.Settings(), asked_to_stop))
 
 
-async def run(settings: market_data_settings.Settings) -> int:
+class _SignalHandler:
+    """Exits at a signal until the HTTP server takes signals itself.
+
+    uvicorn stops at a signal and then raises it again, which would end the process before its exit code is ours; that
+    second one finds this handler and does nothing.
+    """
+
+    def __init__(self) -> None:
+        self.is_serving = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        if not self.is_serving:
+            sys.exit(0)
+
+
+async def run(settings: market_data_settings.Settings, signals: _SignalHandler) -> int:
     """Run all parts until the HTTP server is told to stop."""
     host, port = metrics.address(settings.listen, field="TRADEPLANE_LISTEN")
     rest = provider.RestProvider(
@@ -63,6 +79,7 @@ async def run(settings: market_data_settings.Settings) -> int:
         asyncio.create_task(market_data.follow_subscriptions(source), name="subscriptions"),
         asyncio.create_task(market_data.run(), name="publishing"),
     ]
+    signals.is_serving = True
     serving = asyncio.create_task(server.serve(), name="http")
     try:
         done, _ = await asyncio.wait([serving, *parts], return_when=asyncio.FIRST_COMPLETED)

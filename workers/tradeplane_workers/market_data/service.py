@@ -186,8 +186,13 @@ class MarketData:
         if self._compare and self._wanted:
             await self._catch_up(None)
         self._compare = False
-        while (end := self._assembly.due(self._wanted, now=asyncio.get_running_loop().time())) is not None:
+        while (end := self._assembly.due(self._expected, now=asyncio.get_running_loop().time())) is not None:
             await self._publish_live(end)
+
+    @property
+    def _expected(self) -> frozenset[str]:
+        """Symbols worth a wait; one that never traded (not listed yet) is asked by REST without it."""
+        return self._wanted & self._traded or self._wanted
 
     async def _publish_live(self, end: times.Nanos) -> None:
         self._wanted |= await self._output.wanted()

@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 
 # Sessions are at most 5 of 7 days; two weeks more cover every run of holidays.
 _WARM_UP_SLACK_DAYS = 14
+# A session in which none of our symbols traded is no slice.
+_WARM_UP_SLACK_SESSIONS = 10
 # A holder that is silent for 10 s may lose its fence to an equal one.
 _HEARTBEAT_S = 3.0
 
@@ -104,7 +106,7 @@ class Runner:
         """Warm up, and answer the triggers that passed while no process ran."""
         window = self._strategy.features.window
         if last_trigger is None:
-            past = self._patiently(lambda: self._newest(window))
+            past = self._patiently(lambda: self._newest(window + _WARM_UP_SLACK_SESSIONS))
             later: tuple[bars.BarSlice, ...] = ()
         else:
             days = window * 7 // 5 + _WARM_UP_SLACK_DAYS
