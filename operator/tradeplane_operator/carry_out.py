@@ -52,13 +52,13 @@ async def ensure_serve(outside: world.World, address: str) -> None:
         if found is None:
             raise NotNow(f"Ray at {address} does not answer")
         wanted = serving.applications(models, variables=outside.settings.model_variables)
-        planned = serving.plan(
-            wanted,
-            found,
-            namespace=outside.settings.namespace,
-            serve_url=outside.settings.serve_url,
+        place = serving.Place(
+            outside.settings.namespace,
+            outside.settings.serve_url,
             starts=bool(models),
+            now_s=outside.now().timestamp(),
         )
+        planned = serving.plan(wanted, found, place)
         if planned.config is not None:
             await outside.ray(address).serve(planned.config)
 

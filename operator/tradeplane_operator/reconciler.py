@@ -66,7 +66,7 @@ async def _switch(outside: world.World) -> float:
 
 
 async def _sweep(outside: world.World) -> float:
-    decided = sweep.decide(await observe.of_sweep(outside))
+    decided = sweep.decide(await observe.of_sweep(outside), now=outside.now())
     for action in decided.actions:
         match action:
             case decision.StopJob(address, submission_id):

@@ -208,7 +208,8 @@ def test_a_silent_serve_is_not_written_to() -> None:
 def planned(found: port.Serve, *models: Json) -> serving.Plan:
     """Plan for some Models."""
     wanted = serving.applications(models, variables=objects.SETTINGS.model_variables)
-    return serving.plan(wanted, found, namespace="paper", serve_url=objects.SERVE)
+    place = serving.Place("paper", objects.SERVE, starts=False, now_s=objects.NOW.timestamp())
+    return serving.plan(wanted, found, place)
 
 
 def named(name: str) -> Json:
@@ -257,7 +258,7 @@ def test_a_serve_that_listens_elsewhere_is_refused() -> None:
 def swept(**changes: Any) -> tuple[decision.Action, ...]:
     """Sweep a namespace in which nothing is left."""
     base = sweep.Observed(strategies=(), models=(), jobs={}, serve=None, serving_at=None, settings=objects.SETTINGS)
-    return sweep.decide(replace(base, **changes)).actions
+    return sweep.decide(replace(base, **changes), now=objects.NOW).actions
 
 
 def test_jobs_without_an_object_are_stopped() -> None:
@@ -280,7 +281,7 @@ def test_jobs_of_others_are_left_alone() -> None:
 def test_the_application_of_a_deleted_model_leaves() -> None:
     """The last Model's too, although nobody reconciles it any more."""
     config = serving.applications([named("a")], variables=objects.SETTINGS.model_variables)["model-a"]
-    found = port.Serve({"model-a": port.Application("model-a", "RUNNING", config=config)})
+    found = port.Serve({"model-a": port.Application("model-a", "RUNNING", config=config)}, listening="serve:8000")
     assert swept(serve=found, serving_at=objects.RAY) == (decision.EnsureServe(objects.RAY),)
 
 
@@ -292,3 +293,20 @@ def test_serve_starts_while_the_first_model_is_trained() -> None:
     assert swept(models=untrained, serve=idle, serving_at=objects.RAY) == started
     assert swept(models=untrained, serve=replace(idle, listening="serve:8000"), serving_at=objects.RAY) == ()
     assert swept(serve=idle, serving_at=objects.RAY) == ()
+
+
+def test_a_failed_deployment_is_tried_anew_each_minute() -> None:
+    """Ray never tries again by itself: the application leaves the configuration once, and comes back."""
+    wanted = serving.applications([named("a"), named("b")], variables=objects.SETTINGS.model_variables)
+    now_s = objects.NOW.timestamp()
+
+    def found(age_s: float) -> port.Serve:
+        failed = port.Application("model-a", "DEPLOY_FAILED", config=wanted["model-a"], deployed_s=now_s - age_s)
+        return port.Serve(
+            {"model-a": failed, "model-b": port.Application("model-b", "RUNNING", config=wanted["model-b"])}
+        )
+
+    assert planned(found(59), named("a"), named("b")) == serving.Plan()
+    left_out = planned(found(60), named("a"), named("b")).config
+    assert left_out is not None
+    assert [each["name"] for each in left_out["applications"]] == ["model-b"]

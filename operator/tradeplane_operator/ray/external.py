@@ -148,4 +148,5 @@ def _application(name: str, entry: dict[str, Any]) -> port.Application:
         replicas=sum(
             replica.get("state") == "RUNNING" for each in deployments.values() for replica in each.get("replicas") or ()
         ),
+        deployed_s=entry.get("last_deployed_time_s") or 0.0,
     )

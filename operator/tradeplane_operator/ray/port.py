@@ -59,7 +59,7 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """One Serve application as Ray reports it."""
+    """One Serve application as Ray reports it; ``deployed_s`` is the time of the last PUT, seconds since 1970."""
 
     name: str
     status: str
@@ -67,6 +67,7 @@ class Application:
     config: dict[str, Any] = field(default_factory=dict)
     deployments_healthy: bool = False
     replicas: int = 0
+    deployed_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

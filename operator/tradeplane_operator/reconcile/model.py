@@ -82,7 +82,7 @@ def decide(observed: Observed, *, now: dt.datetime) -> decision.Decision:
         kept = _Sourcing(observed.status.active, observed.status.training, _refusing(violation))
         return _finish(observed, kept, observed.status.serving, (), now=now)
     sourcing = _take(observed, spec) if spec.source.artifact is not None else _train(observed, spec, now=now)
-    served, findings, actions = _serve(observed, spec, sourcing)
+    served, findings, actions = _serve(observed, spec, sourcing, now=now)
     combined = _Sourcing(
         sourcing.version,
         sourcing.run,
@@ -178,7 +178,7 @@ def _of_training(active: model.Version | None, step: training.Step) -> Iterable[
 
 
 def _serve(
-    observed: Observed, spec: model.ModelSpec, sourcing: _Sourcing
+    observed: Observed, spec: model.ModelSpec, sourcing: _Sourcing, *, now: dt.datetime
 ) -> tuple[model.ServingStatus | None, tuple[conditions.Finding, ...], tuple[decision.Action, ...]]:
     """Bring the version to Serve and read back what answers."""
     if sourcing.version is None:
@@ -197,9 +197,8 @@ def _serve(
         observed.name, sourcing.version, max_batch=spec.serving.max_batch, variables=variables
     )
     wanted[application["name"]] = application
-    planned = serving.plan(
-        wanted, observed.serve, namespace=observed.settings.namespace, serve_url=observed.settings.serve_url
-    )
+    place = serving.Place(observed.settings.namespace, observed.settings.serve_url, starts=True, now_s=now.timestamp())
+    planned = serving.plan(wanted, observed.serve, place)
     if planned.violation is not None:
         return None, _refusing(planned.violation), ()
     actions = (decision.EnsureServe(address),) if planned.config is not None else ()

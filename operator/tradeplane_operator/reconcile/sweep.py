@@ -1,5 +1,6 @@
 """What belongs to no single object: jobs and applications of objects that are gone, and Serve itself."""
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +27,7 @@ class Observed:
     settings: settings.Settings
 
 
-def decide(observed: Observed) -> decision.Decision:
+def decide(observed: Observed, *, now: dt.datetime) -> decision.Decision:
     """Stop and remove what is not asked for, start Serve for the first Model; only our namespace's is ours."""
     owners = {
         "strategy": {manifest["metadata"]["uid"] for manifest in observed.strategies},
@@ -47,13 +48,13 @@ def decide(observed: Observed) -> decision.Decision:
                 actions.append(decision.StopJob(address, job.submission_id))
     if observed.serve is not None and observed.serving_at is not None:
         wanted = serving.applications(observed.models, variables=observed.settings.model_variables)
-        planned = serving.plan(
-            wanted,
-            observed.serve,
-            namespace=observed.settings.namespace,
-            serve_url=observed.settings.serve_url,
+        place = serving.Place(
+            observed.settings.namespace,
+            observed.settings.serve_url,
             starts=bool(observed.models),
+            now_s=now.timestamp(),
         )
+        planned = serving.plan(wanted, observed.serve, place)
         if planned.config is not None:
             actions.append(decision.EnsureServe(observed.serving_at))
     return decision.Decision(None, tuple(actions), again_s=decision.SOON_S if actions else decision.REST_S)
