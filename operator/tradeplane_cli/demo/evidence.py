@@ -20,20 +20,24 @@ def replays(home: Path, document: bytes, *, data_folder: Path, artifacts: Path) 
     path = home / "session.json"
     path.write_bytes(document)
 
-    def orders_of(*without: str) -> list[str]:
+    def start(*without: str) -> "subprocess.Popen[str]":
         argv = [
             *(sys.executable, "-m", "tradeplane_cli", "backtest"),
             *(f"--record={path}", f"--data={data_folder}", f"--artifacts={artifacts}", "--orders"),
             *(f"--without={what}" for what in without),
         ]
-        outcome = subprocess.run(
-            argv, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False, cwd=home
+        # Nothing but PATH: neither an address nor a kubeconfig can reach them.
+        return subprocess.Popen(
+            argv, env={"PATH": os.environ["PATH"]}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=home
         )
-        if outcome.returncode != 0:
-            raise person.DemoFailed(f"the backtest from the record failed: {outcome.stderr.strip()[-2000:]}")
-        return outcome.stdout.splitlines()
 
-    return f.Replays(same=orders_of(), without_halt=orders_of("halt"), without_edit=orders_of("edit"))
+    started = [start(), start("halt"), start("edit")]
+    ended = [(child, *child.communicate()) for child in started]
+    for child, _, error in ended:
+        if child.returncode != 0:
+            raise person.DemoFailed(f"the backtest from the record failed: {error.strip()[-2000:]}")
+    same, without_halt, without_edit = (printed.splitlines() for _, printed, _ in ended)
+    return f.Replays(same=same, without_halt=without_halt, without_edit=without_edit)
 
 
 def training(artifacts: Path, examples: Path) -> f.Training:

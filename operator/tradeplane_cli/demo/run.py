@@ -12,6 +12,7 @@ import bisect
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -134,18 +135,23 @@ def _session(
         halt = _halt(person.Person(env, client, say=show.say, note=phase.note), trading, phase)
     with show.phase("trade, lifted", len(sessions) - trading.position) as phase:
         trading.until(len(sessions), phase)
+    ended = datetime.now(UTC)
+    document = client.get(f"{gateway}/v1/session-record", timeout=60).raise_for_status().content
+    with show.phase("backtest from the record"):
+        replays = evidence.replays(
+            env.options.home, document, data_folder=env.options.dataset, artifacts=env.layout.artifacts
+        )
+    with show.phase("reconcile") as phase:
+        # The last day's fees were booked by the broker at the close; the periodic reconciliation brings them in.
+        someone = person.Person(env, client, say=show.say, note=phase.note)
+        someone.wait_state("reconciled", lambda state: _not_reconciled(state, ended), STEP_PATIENCE_S)
     with show.phase("gather"):
-        document = client.get(f"{gateway}/v1/session-record", timeout=60).raise_for_status().content
         ledger = gather.ledger(client, gateway)
         access = gather.BrokerAccess(env.addresses.url("simulator"), **env.keys.trading)
         broker = gather.broker(client, access)
         received = gather.received(client, control)
         training = evidence.training(env.layout.artifacts, examples)
         recomputed = evidence.scores(env.layout.artifacts, ledger)
-    with show.phase("backtest from the record"):
-        replays = evidence.replays(
-            env.options.home, document, data_folder=env.options.dataset, artifacts=env.layout.artifacts
-        )
     ends = [session.end for session in sessions]
     return f.Facts(
         sessions=ends,
@@ -198,6 +204,14 @@ def _halt(someone: person.Person, trading: Trading, phase: phases.Phase) -> f.Ha
         last_trigger=trading.last_end,
         proof=state["halt"],
     )
+
+
+def _not_reconciled(state: Mapping[str, Any], ended: datetime) -> str:
+    """Say that no clean reconciliation began after the session; one takes less than the five seconds allowed here."""
+    last = state["reconciliation"] or {"at": "never", "clean": False}
+    if last["clean"] and datetime.fromisoformat(last["at"]) > ended + timedelta(seconds=5):
+        return ""
+    return f"a clean reconciliation after the session; the last was at {last['at']}, clean: {last['clean']}"
 
 
 def not_enabled(state: Mapping[str, Any]) -> str:
