@@ -151,13 +151,13 @@ def bench(kube: servers.Kube, directory: Path) -> Iterator[Bench]:
 
 
 @contextlib.contextmanager
-def process(made: Bench) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the operator as a process of its own; its log is printed when a test fails."""
+def process(made: Bench, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the operator as a process of its own, with some settings changed; a failed test shows its log."""
     log = made.directory / f"operator-{time.monotonic_ns()}.log"
     with log.open("wb") as stream:
         running = subprocess.Popen(
             [sys.executable, "-m", "tradeplane_operator"],
-            env={**os.environ, **made.variables},
+            env={**os.environ, **made.variables, **variables},
             stdout=stream,
             stderr=subprocess.STDOUT,
         )
