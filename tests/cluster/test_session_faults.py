@@ -1,10 +1,8 @@
 """One environment, one session: everything is killed in turn, and in the end everything adds up."""
 
-import os
-import signal
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -16,6 +14,9 @@ from tradeplane_engine.data import dataset
 from tradeplane_engine.domain import numbers
 
 SESSIONS = 60
+SPARE = 20
+READ_WINDOW_NS = 5_000_000_000
+AWAY_NS = 30_000_000_000
 EVERY = 5
 EXAMPLES = environment.CHECKOUT / "examples"
 
@@ -42,6 +43,17 @@ class Session:
         """Base URL of the gateway."""
         return self.env.addresses.url("gateway")
 
+    @property
+    def control(self) -> str:
+        """Base URL of the simulator's control port."""
+        return self.env.addresses.url("simulator_control")
+
+    def open_at_broker(self) -> int:
+        """Count the orders that the broker holds open."""
+        accounts = gather.get(self.client, f"{self.control}/control/state")["accounts"]
+        count: int = accounts[self.env.options.name]["open_orders"]
+        return count
+
     def state(self) -> dict[str, Any]:
         """The gateway's state."""
         state: dict[str, Any] = gather.get(self.client, f"{self.gateway}/v1/state")
@@ -52,23 +64,6 @@ class Session:
         self.env.supervisor.kill(name)
         self.env.supervisor.start(name)
 
-    def kill_in_ray(self, marker: str) -> None:
-        """Kill a process that Ray runs, found by its command line; who owns it starts it again."""
-        killed = 0
-        for entry in self.env.supervisor.members("ray"):
-            if marker in command_line(entry.pid):
-                os.kill(entry.pid, signal.SIGKILL)
-                killed += 1
-        assert killed, f"no process of Ray with {marker!r} in its command line"
-
-
-def command_line(pid: int) -> str:
-    """Command line of a process; empty when it is gone."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    except OSError:
-        return ""
-
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
@@ -77,7 +72,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     folder = home / "dataset"
     demo_data.write(folder)
     data = dataset.read(folder)
-    sessions = run.holdout(data)[:SESSIONS]
+    sessions = run.holdout(data)[: SESSIONS + SPARE]
     options = environment.Options(home=home, dataset=folder, clock=run.before(data, sessions[0]))
     with environment.opened(options, progress=progress.Lines()) as env, httpx2.Client() as client:
         env.start()
@@ -102,7 +97,10 @@ def test_everything_killed_in_turn_loses_and_doubles_nothing(
     victims: list[tuple[str, Callable[[], None]]] = [
         (name, lambda name=name: session.restart(name)) for name in SUPERVISED
     ]
-    victims += [(name, lambda marker=marker: session.kill_in_ray(marker)) for name, marker in IN_RAY.items()]
+    victims += [
+        (name, lambda marker=marker: session.env.supervisor.kill_members("ray", marker))
+        for name, marker in IN_RAY.items()
+    ]
     trading = session.trading
     for name, kill in victims:
         while trading.position % EVERY:
@@ -132,3 +130,34 @@ def test_everything_killed_in_turn_loses_and_doubles_nothing(
         artifacts=session.env.layout.artifacts,
     )
     assert [o.canonical for o in ledger.orders if o.sent] == replayed.same
+
+
+def test_without_the_api_server_nothing_leaves_and_trading_comes_back(session: Session) -> None:
+    """Without the API server orders end within the read window, and trading comes back by itself after a good read."""
+    trading, supervisor = session.trading, session.env.supervisor
+    while not session.state()["counts"]["open_orders"]:
+        trading.next()
+    supervisor.kill("kube-apiserver")
+    stopped_ns = time.monotonic_ns()
+    session.someone.wait_state("stale", stale, run.STEP_PATIENCE_S)
+    session.someone.wait("cancelled", lambda: "open orders" if session.open_at_broker() else "", patience_s=30.0)
+    for _ in range(2):
+        trading.next()
+    while time.monotonic_ns() - stopped_ns < AWAY_NS:
+        time.sleep(0.1)
+    restarted_ns = time.monotonic_ns()
+    supervisor.start("kube-apiserver")
+    session.someone.wait_state("enabled", run.not_enabled, run.STEP_PATIENCE_S)
+    for _ in range(3):
+        trading.next()
+
+    received = [one.received_ns for one in gather.received(session.client, session.control)]
+    assert not [ns for ns in received if stopped_ns + READ_WINDOW_NS + 1_000_000_000 < ns < restarted_ns]
+    assert [ns for ns in received if ns > restarted_ns]
+    refused = [order for order in gather.ledger(session.client, session.gateway).orders if order.reason == "halted"]
+    assert refused
+
+
+def stale(state: Mapping[str, Any]) -> str:
+    """Say that the gateway still trusts its last read of the switch."""
+    return "" if state["state"] == "halted" else f"state {state['state']}"

@@ -115,12 +115,16 @@ def broker(client: httpx2.Client, access: BrokerAccess) -> f.Broker:
 
 def received(client: httpx2.Client, control: str) -> list[f.Received]:
     """Return every order that arrived at the broker, refused ones too, from its journal."""
-    rows = get(client, f"{control}/control/journal", after="0")
-    return [
-        f.Received(row["client_order_id"], row["received_monotonic_ns"], row["answered_monotonic_ns"])
-        for row in rows
-        if row["method"] == "POST" and row["path"] == "/v2/orders"
-    ]
+    found: list[f.Received] = []
+    after = 0
+    while rows := get(client, f"{control}/control/journal", after=str(after)):
+        after = rows[-1]["n"]
+        found.extend(
+            f.Received(row["client_order_id"], row["received_monotonic_ns"], row["answered_monotonic_ns"])
+            for row in rows
+            if row["method"] == "POST" and row["path"] == "/v2/orders"
+        )
+    return found
 
 
 def closes(data: dataset.Dataset, sessions: Sequence[str]) -> dict[str, dict[str, numbers.Price]]:
