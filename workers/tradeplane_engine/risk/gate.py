@@ -56,10 +56,10 @@ def judge(
     """Judge intents in order; an accepted one is a working order for those after it. All scopes must agree."""
     current = [_Scoped(scope, scope.book, books.gross(scope.book)) for scope in scopes]
     verdicts = []
-    for intent in intents:
+    for number, intent in enumerate(intents, start=1):
         verdict = _verdict(intent, state=state, now=now, scopes=current)
         verdicts.append(verdict)
-        if verdict.accepted:
+        if verdict.accepted and number < len(intents):
             current = [scoped.with_working(intent) for scoped in current]
     return tuple(verdicts)
 
