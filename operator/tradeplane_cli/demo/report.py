@@ -2,6 +2,7 @@
 
 import html
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from importlib import resources
 from typing import Any
 
@@ -62,7 +63,7 @@ def as_html(facts: f.Facts, summary: Mapping[str, Any]) -> str:
             f"<style>{resources.files(__package__).joinpath('report.css').read_text()}</style></head><body>",
             f"<h1>Tradeplane demo: {verdict}</h1>",
             f"<p class='soft'>{days[0]} to {days[-1]}, {len(days)} sessions; the whole run took {total_s:.0f} s</p>",
-            _tiles(facts, summary),
+            _tiles(summary),
             "<h2>Equity, USD</h2>",
             charts.line(equity, dollars, spans=(*spans, edit)),
             "<h2>Drawdown</h2>",
@@ -82,16 +83,16 @@ def as_html(facts: f.Facts, summary: Mapping[str, Any]) -> str:
     )
 
 
-def _tiles(facts: f.Facts, summary: Mapping[str, Any]) -> str:
+def _tiles(summary: Mapping[str, Any]) -> str:
     shown = (
-        ("P&L after costs, USD", summary["pnl"]),
-        ("fees, USD", summary["fees"]),
+        ("P&L after costs, USD", _cents(summary["pnl"])),
+        ("fees, USD", _cents(summary["fees"])),
         ("orders / fills", f"{summary['orders']} / {summary['fills']}"),
         ("refused", str(sum(summary["rejects"].values()))),
         ("holdout rank IC", f"{summary['holdout_ic']:+.3f} ± {summary['holdout_ic_se']:.3f}"),
         ("trials", str(summary["trials"])),
         ("backtest differences", str(summary["backtest_order_differences"])),
-        ("dividends not paid, USD", numbers.money_text(facts.unpaid_dividends)),
+        ("dividends not paid, USD", _cents(summary["unpaid_dividends"])),
     )
     return (
         "<div class='tiles'>"
@@ -154,6 +155,10 @@ def _counts(facts: f.Facts, *, sent: bool) -> list[float]:
 def _span(facts: f.Facts, first: str, last: str, label: str) -> charts.Span:
     sessions = list(facts.sessions)
     return charts.Span(sessions.index(first), sessions.index(last), label)
+
+
+def _cents(text: str) -> str:
+    return f"{Decimal(text):,.2f}"
 
 
 def _dollars(value: numbers.Money) -> float:
