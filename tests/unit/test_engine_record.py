@@ -87,11 +87,12 @@ def test_a_damaged_head_is_refused(change: dict[str, Any]) -> None:
         record.parse({**document(*EVENTS), **change})
 
 
-def test_the_sequence_must_grow() -> None:
-    """A repeated place in the sequence is damage."""
+@pytest.mark.parametrize("place", [2, 3])
+def test_the_sequence_must_grow(place: int) -> None:
+    """A repeated or smaller place in the sequence is damage."""
     damaged = document(*EVENTS)
-    damaged["sequence"][3]["seq"] = 2
-    with pytest.raises(errors.ValueRefused, match="sequence: must be above 3, got 2"):
+    damaged["sequence"][3]["seq"] = place
+    with pytest.raises(errors.ValueRefused, match=f"sequence: must be above 3, got {place}"):
         record.parse(damaged)
 
 

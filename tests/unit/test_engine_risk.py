@@ -92,6 +92,8 @@ def verdict(
             "portfolio-gross",
         ),
         ({"max_gross": "1"}, intent(SELL, 500), book({"AAA": 900, "BBB": 900}), ""),
+        ({"max_gross": "0.5"}, intent(BUY, 600), book({"AAA": -500}), ""),
+        ({"max_weight": "0.5"}, intent(BUY, 1), book(selling={"AAA": 900}), "position-weight"),
         ({"max_gross": "1"}, intent(BUY, 1, "CCC"), book(), "unknown-symbol"),
     ],
 )
