@@ -4,10 +4,15 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import redis
 
 from support import servers
+
+# Two busy cores make single examples slow; pytest-timeout bounds the whole test.
+hypothesis.settings.register_profile("shared-cores", deadline=None)
+hypothesis.settings.load_profile("shared-cores")
 
 
 def pytest_configure(config: pytest.Config) -> None:
