@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
@@ -110,6 +111,8 @@ def test_everything_killed_in_turn_loses_and_doubles_nothing(
     while trading.position < SESSIONS:
         trading.next()
 
+    ended = datetime.now(UTC)
+    session.someone.wait_state("reconciled", lambda state: run.not_reconciled(state, ended), run.STEP_PATIENCE_S)
     ledger = gather.ledger(session.client, session.gateway)
     access = gather.BrokerAccess(session.env.addresses.url("simulator"), **session.env.keys.trading)
     broker = gather.broker(session.client, access)

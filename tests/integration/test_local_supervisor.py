@@ -252,7 +252,9 @@ def test_children_do_not_inherit_the_callers_rights(
     monkeypatch.setenv("KUBECONFIG", "/somebody/else")
     monkeypatch.setenv("TRADEPLANE_DATABASE_URL", "postgresql://elsewhere")
     running.run(_spec(tmp_path))
-    found = process_table.environment(running.pid("one"))
+    # Popen answers a moment before the kernel shows the new program's variables.
+    while not (found := process_table.environment(running.pid("one"))):
+        pass
     assert "KUBECONFIG" not in found
     assert {key for key in found if key.startswith("TRADEPLANE_")} == {process_table.TAG, process_table.NAME}
 

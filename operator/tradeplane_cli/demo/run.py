@@ -144,7 +144,7 @@ def _session(
     with show.phase("reconcile") as phase:
         # The last day's fees were booked by the broker at the close; the periodic reconciliation brings them in.
         someone = person.Person(env, client, say=show.say, note=phase.note)
-        someone.wait_state("reconciled", lambda state: _not_reconciled(state, ended), STEP_PATIENCE_S)
+        someone.wait_state("reconciled", lambda state: not_reconciled(state, ended), STEP_PATIENCE_S)
     with show.phase("gather"):
         ledger = gather.ledger(client, gateway)
         access = gather.BrokerAccess(env.addresses.url("simulator"), **env.keys.trading)
@@ -206,7 +206,7 @@ def _halt(someone: person.Person, trading: Trading, phase: phases.Phase) -> f.Ha
     )
 
 
-def _not_reconciled(state: Mapping[str, Any], ended: datetime) -> str:
+def not_reconciled(state: Mapping[str, Any], ended: datetime) -> str:
     """Say that no clean reconciliation began after the session; one takes less than the five seconds allowed here."""
     last = state["reconciliation"] or {"at": "never", "clean": False}
     if last["clean"] and datetime.fromisoformat(last["at"]) > ended + timedelta(seconds=5):
