@@ -23,7 +23,7 @@ class OrderLimits(fields.Block):
 class PositionLimits(fields.Block):
     """Of one symbol, working orders counted."""
 
-    max_weight: fields.DecimalText = pydantic.Field(description="Fraction of the capital.")
+    max_weight: fields.DecimalText = pydantic.Field(description="Value at the last close as a fraction of equity.")
     allow_short: bool = False
 
     rules: ClassVar[tuple[fields.Rule, ...]] = (fields.positive("position.maxWeight"),)
@@ -32,7 +32,9 @@ class PositionLimits(fields.Block):
 class PortfolioLimits(fields.Block):
     """Of all symbols together, working orders counted."""
 
-    max_gross: fields.DecimalText = pydantic.Field(description="Sum of absolute weights, fraction of the capital.")
+    max_gross: fields.DecimalText = pydantic.Field(
+        description="Sum of absolute position values as a fraction of equity."
+    )
 
     rules: ClassVar[tuple[fields.Rule, ...]] = (fields.positive("portfolio.maxGross"),)
 
