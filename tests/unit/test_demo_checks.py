@@ -142,6 +142,19 @@ def test_the_report_has_the_promised_keys() -> None:
     assert promised <= summary.keys()
 
 
+def test_each_difference_between_ledger_and_broker_is_counted() -> None:
+    """A missing order, an extra fill and a cent of cash are three differences; none are none."""
+    facts = demo_facts.facts()
+    assert figures.ledger_differences(facts) == 0
+    broken = _broker(
+        facts,
+        orders=facts.broker.orders[:-1],
+        fills=(*facts.broker.fills, facts.broker.fills[0]),
+        cash=_cent_more(facts.broker.cash),
+    )
+    assert figures.ledger_differences(broken) == 3
+
+
 def test_one_failed_check_fails_the_report() -> None:
     """The whole passes only when each part does."""
     facts = demo_facts.facts()

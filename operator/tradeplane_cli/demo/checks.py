@@ -113,43 +113,32 @@ def holdout_ic_measured(facts: f.Facts) -> Check:
 
 def orders_equal_broker(facts: f.Facts) -> Check:
     """Every order at the broker is in the ledger as sent, and the reverse."""
-    ledger = Counter((o.client_order_id, o.symbol, o.side, o.quantity) for o in facts.ledger.orders if o.sent)
-    broker = Counter((o.client_order_id, o.symbol, o.side, o.quantity) for o in facts.broker.orders)
-    return _none([str(row) for row in (ledger - broker) + (broker - ledger)], "no order on one side only")
+    return _none(figures.order_differences(facts), "no order on one side only")
 
 
 def fills_equal_broker(facts: f.Facts) -> Check:
     """Ledger and broker hold the same executions."""
-    ledger, broker = Counter(facts.ledger.fills), Counter(facts.broker.fills)
-    return _none([str(row) for row in (ledger - broker) + (broker - ledger)], "no fill on one side only")
+    return _none(figures.fill_differences(facts), "no fill on one side only")
 
 
 def positions_equal_broker(facts: f.Facts) -> Check:
     """Positions are equal, and equal the sum of the ledger's fills."""
-    return _none(
-        [
-            f"{symbol}: fills {of_fills}, ledger {of_ledger}, broker {of_broker}"
-            for symbol, of_fills, of_ledger, of_broker in figures.position_rows(facts)
-            if not of_fills == of_ledger == of_broker
-        ],
-        "no symbol differs",
-    )
+    return _none(figures.position_differences(facts), "no symbol differs")
 
 
 def cash_equals_broker(facts: f.Facts) -> Check:
     """Cash, recomputed from fills and fees, equals the ledger's and the broker's to the cent."""
-    return _amounts("cash", figures.cash(facts), facts.ledger.cash, facts.broker.cash)
+    return _amounts(facts, "cash")
 
 
 def fees_equal_broker(facts: f.Facts) -> Check:
     """Fees, recomputed from the fills by the venue profile, equal the ledger's and the broker's to the cent."""
-    return _amounts("fees", figures.fees(facts), facts.ledger.fees, facts.broker.fees)
+    return _amounts(facts, "fees")
 
 
 def equity_equals_broker(facts: f.Facts) -> Check:
     """Equity at the last close, recomputed from the ledger, equals the broker's to the cent."""
-    recomputed = figures.equity_curve(facts)[-1]
-    return _amounts("equity", recomputed, recomputed, facts.broker.equity)
+    return _amounts(facts, "equity")
 
 
 def backtest_gives_the_same_orders(facts: f.Facts) -> Check:
@@ -238,12 +227,12 @@ def _none(problems: Sequence[str], limit: str) -> Check:
     return Check(passed=not problems, value=problems[:10] or 0, limit=limit)
 
 
-def _amounts(name: str, recomputed: numbers.Money, ledger: numbers.Money, broker: numbers.Money) -> Check:
-    shown = [numbers.money_text(amount) for amount in (recomputed, ledger, broker)]
-    equal = max(recomputed, ledger, broker) - min(recomputed, ledger, broker) < numbers.ONE_CENT
+def _amounts(facts: f.Facts, name: str) -> Check:
+    values = figures.amounts(facts)[name]
+    recomputed, ledger, broker = map(numbers.money_text, values)
     return Check(
-        passed=equal,
-        value=f"{name}: recomputed {shown[0]}, ledger {shown[1]}, broker {shown[2]}",
+        passed=not figures.differ(values),
+        value=f"{name}: recomputed {recomputed}, ledger {ledger}, broker {broker}",
         limit="equal to the cent",
     )
 

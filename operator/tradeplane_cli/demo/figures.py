@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import scipy.stats
 
@@ -37,16 +37,49 @@ def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
     return (statistics.fmean(values), statistics.stdev(values) / math.sqrt(len(values)))
 
 
-def position_rows(facts: f.Facts) -> Iterator[tuple[str, int, int, int]]:
-    """Yield (symbol, sum of fills, ledger's position, broker's position) for every symbol that any of them knows."""
-    of_fills = positions(facts.ledger.fills)
-    for symbol in sorted(of_fills.keys() | facts.ledger.positions.keys() | facts.broker.positions.keys()):
-        yield (
-            symbol,
-            of_fills.get(symbol, 0),
-            facts.ledger.positions.get(symbol, 0),
-            facts.broker.positions.get(symbol, 0),
-        )
+def order_differences(facts: f.Facts) -> list[str]:
+    """Orders that were sent and are at the broker on one side only, or with other fields."""
+    ledger = Counter((o.client_order_id, o.symbol, o.side, o.quantity) for o in facts.ledger.orders if o.sent)
+    broker = Counter((o.client_order_id, o.symbol, o.side, o.quantity) for o in facts.broker.orders)
+    return [f"order {row}" for row in (ledger - broker) + (broker - ledger)]
+
+
+def fill_differences(facts: f.Facts) -> list[str]:
+    """Executions that only one side holds."""
+    ledger, broker = Counter(facts.ledger.fills), Counter(facts.broker.fills)
+    return [f"fill {row}" for row in (ledger - broker) + (broker - ledger)]
+
+
+def position_differences(facts: f.Facts) -> list[str]:
+    """Symbols whose sum of fills, ledger's position and broker's position are not all the same."""
+    of_fills, ledger, broker = positions(facts.ledger.fills), facts.ledger.positions, facts.broker.positions
+    return [
+        f"position {symbol}: fills {of_fills.get(symbol, 0)}, ledger {ledger.get(symbol, 0)}, "
+        f"broker {broker.get(symbol, 0)}"
+        for symbol in sorted(of_fills.keys() | ledger.keys() | broker.keys())
+        if not of_fills.get(symbol, 0) == ledger.get(symbol, 0) == broker.get(symbol, 0)
+    ]
+
+
+def amounts(facts: f.Facts) -> dict[str, tuple[numbers.Money, numbers.Money, numbers.Money]]:
+    """Cash, fees and last equity: recomputed here, the ledger's (which keeps no equity of its own), the broker's."""
+    equity = equity_curve(facts)[-1]
+    return {
+        "cash": (cash(facts), facts.ledger.cash, facts.broker.cash),
+        "fees": (fees(facts), facts.ledger.fees, facts.broker.fees),
+        "equity": (equity, equity, facts.broker.equity),
+    }
+
+
+def differ(values: Sequence[int]) -> bool:
+    """Say whether amounts differ by a cent or more."""
+    return max(values) - min(values) >= numbers.ONE_CENT
+
+
+def ledger_differences(facts: f.Facts) -> int:
+    """Count everything in which ledger and broker do not agree."""
+    listed = (*order_differences(facts), *fill_differences(facts), *position_differences(facts))
+    return len(listed) + sum(differ(values) for values in amounts(facts).values())
 
 
 def positions(fills: Iterable[f.Fill]) -> dict[str, int]:
