@@ -40,7 +40,10 @@ class Training(fields.Block):
     rules: ClassVar[tuple[fields.Rule, ...]] = (
         fields.Rule(
             cel="self.start < self.end",
-            message="'source.training.start: must be before source.training.end'",
+            message=(
+                "'source.training.start: must be before source.training.end (%s), got %s'"
+                ".format([self.end, self.start])"
+            ),
             holds=lambda block: dt.date.fromisoformat(block.start) < dt.date.fromisoformat(block.end),
             describe=lambda block: (
                 f"source.training.start: must be before source.training.end ({block.end}), got {block.start}"

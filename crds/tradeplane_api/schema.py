@@ -156,7 +156,7 @@ def _validation(rule: fields.Rule) -> Schema:
     # The plain message is for an expression that cannot be computed.
     return {
         "rule": rule.cel,
-        "message": literal.split(", got ")[0].replace("%d", "the number of"),
+        "message": literal.split(", got ")[0].removesuffix(" (").removesuffix(" (%s)").replace("%d", "the number of"),
         "messageExpression": rule.message,
     }
 

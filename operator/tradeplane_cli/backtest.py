@@ -5,6 +5,7 @@ after the training's end. From a record, the same loop gives the session's order
 """
 
 import argparse
+import datetime as dt
 import sys
 import uuid
 from collections.abc import Iterator, Mapping
@@ -13,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pydantic
 import yaml
 
+from tradeplane_api import kinds, schema
 from tradeplane_cli.local import demo_data, environment
 from tradeplane_engine import backtest, desk, errors, record, replay
 from tradeplane_engine.data import dataset
@@ -22,8 +25,14 @@ from tradeplane_engine.domain import numbers, times
 from tradeplane_engine.models import lightgbm
 from tradeplane_engine.risk import limits
 from tradeplane_engine.venue import profile
+from tradeplane_operator import conditions
 from tradeplane_workers import messages, translate
 
+_CASH = "1000000"
+_PROFILE = "realistic"
+# Options that mean something for one source only; given with the other one they are refused, not ignored.
+_OF_MANIFESTS = {"start": "--from", "end": "--to", "cash": "--cash", "profile": "--profile"}
+_OF_RECORD = {"artifacts": "--artifacts", "without": "--without"}
 _WITHOUT = {"halt": record.without_halts, "edit": record.without_edits}
 _NAMESPACE = uuid.UUID("6f0b3c0e-8a43-4f29-9a53-0d6f3a4f7d11")
 
@@ -39,8 +48,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--artifacts", type=Path, help="folder of the artifact store that the record's models are in")
     parser.add_argument("--from", dest="start", help="first day (default: the end of the training)")
     parser.add_argument("--to", dest="end", help="last day (default: the last bar)")
-    parser.add_argument("--cash", default="1000000", help="the account's cash in USD (default %(default)s)")
-    parser.add_argument("--profile", default="realistic", help="venue profile (default %(default)s)")
+    parser.add_argument("--cash", help=f"the account's cash in USD (default {_CASH})")
+    parser.add_argument("--profile", help=f"venue profile (default {_PROFILE})")
     parser.add_argument(
         "--without", action="append", default=[], choices=sorted(_WITHOUT), help="leave these events of the record out"
     )
@@ -52,8 +61,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the backtest and print its orders or its summary."""
     try:
+        _refuse_strangers(options)
+        source = _session(options) if options.record else Manifests.read(options.filename)
         data = dataset.read(options.data or _demo_bars())
-        result = _of_record(options, data) if options.record else _of_manifests(options, data)
+        if isinstance(source, Manifests):
+            result = _of_manifests(source, options, data)
+        else:
+            result = _of_record(source, options, data)
     except (errors.EngineError, OSError) as error:
         sys.stderr.write(f"tradeplane backtest: {error}\n")
         return 1
@@ -74,10 +88,10 @@ class Manifests:
 
     @classmethod
     def read(cls, path: Path) -> "Manifests":
-        """Read a file or a folder; raises ValueRefused when a reference leads nowhere."""
+        """Read a file or a folder; raises ValueRefused for what the API server would refuse, and for what is absent."""
         found: dict[tuple[str, str], Mapping[str, Any]] = {}
         for document in _documents(path):
-            found[document["kind"], document["metadata"]["name"]] = document
+            found[document["kind"], document["metadata"]["name"]] = {**document, "spec": _spec(document)}
         strategies = [name for kind, name in found if kind == "Strategy"]
         if len(strategies) != 1:
             raise errors.ValueRefused(str(path), "files with exactly one Strategy", strategies)
@@ -89,8 +103,24 @@ class Manifests:
         return cls(strategy, found["Model", model], found["RiskPolicy", policy])
 
 
-def _of_manifests(options: argparse.Namespace, data: dataset.Dataset) -> backtest.Result:
-    manifests = Manifests.read(options.filename)
+def _refuse_strangers(options: argparse.Namespace) -> None:
+    source, strangers = ("--record", _OF_MANIFESTS) if options.record else ("--filename", _OF_RECORD)
+    for name, option in strangers.items():
+        if getattr(options, name):
+            raise errors.ValueRefused(option, f"absent with {source}", str(getattr(options, name)))
+
+
+def _spec(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the spec as the API server would store it, by the rules by which it would refuse it."""
+    try:
+        return schema.defaulted(dict(document))
+    except pydantic.ValidationError as problem:
+        raise errors.EngineError(
+            f"{document['kind']} {document['metadata']['name']}: {conditions.violation_of(problem).message}"
+        ) from problem
+
+
+def _of_manifests(manifests: Manifests, options: argparse.Namespace, data: dataset.Dataset) -> backtest.Result:
     symbols = tuple(manifests.strategy["spec"]["universe"]["symbols"])
     training = translate.training(
         messages.TrainingConfig(
@@ -102,30 +132,37 @@ def _of_manifests(options: argparse.Namespace, data: dataset.Dataset) -> backtes
             symbols=symbols,
         )
     )
+    start, end = _period(options, data, otherwise=training.end)
     trained = lightgbm.train(training, data.slices(symbols))
     settings = translate.recorded_strategy(_config(manifests, digest=trained.digest))
     policy = limits.from_spec(manifests.policy["spec"])
+    cash = numbers.money(options.cash or _CASH, field="--cash")
+    if cash <= 0:
+        raise errors.ValueRefused("--cash", "above 0", options.cash)
     account = desk.Account(
         ledger="backtest",
-        cash=numbers.money(options.cash, field="--cash"),
-        costs=profile.named(options.profile),
+        cash=cash,
+        costs=profile.named(options.profile or _PROFILE),
         policy=manifests.policy["metadata"]["name"],
         limits=policy,
     )
-    return backtest.run(
-        data,
-        settings,
-        model=lightgbm.load(trained.artifact),
-        account=account,
-        start=_day(options.start, "--from") if options.start else training.end,
-        end=times.Nanos(_day(options.end, "--to") + times.DAY) if options.end else _last(data),
-    )
+    return backtest.run(data, settings, model=lightgbm.load(trained.artifact), account=account, start=start, end=end)
 
 
-def _of_record(options: argparse.Namespace, data: dataset.Dataset) -> backtest.Result:
-    session = record.parse(orjson.loads(options.record.read_bytes()))
+def _session(options: argparse.Namespace) -> record.Record:
+    try:
+        document = orjson.loads(options.record.read_bytes())
+    except orjson.JSONDecodeError as error:
+        raise errors.EngineError(f"{options.record}: must be a session record in JSON, got: {error}") from error
+    if not isinstance(document, dict):
+        raise errors.ValueRefused(str(options.record), "a JSON object", type(document).__name__)
+    session = record.parse(document)
     for what in options.without:
         session = _WITHOUT[what](session)
+    return session
+
+
+def _of_record(session: record.Record, options: argparse.Namespace, data: dataset.Dataset) -> backtest.Result:
     digests = {event.config["model"]["digest"] for event in session.sequence if isinstance(event, record.StrategyEvent)}
     if digests and options.artifacts is None:
         raise errors.ValueRefused("--artifacts", "the folder of the artifact store", None)
@@ -171,9 +208,18 @@ def _documents(path: Path) -> Iterator[Mapping[str, Any]]:
     if not files:
         raise errors.ValueRefused("--filename", "a folder with manifests", str(path))
     for file in files:
-        for document in yaml.safe_load_all(file.read_text(encoding="utf-8")):
-            if document:
-                yield document
+        try:
+            documents = [one for one in yaml.safe_load_all(file.read_bytes()) if one]
+        except yaml.YAMLError as error:
+            raise errors.EngineError(f"{file}: must be YAML, got: {' '.join(str(error).split())}") from error
+        for document in documents:
+            kind = document.get("kind") if isinstance(document, dict) else None
+            if kind not in kinds.KINDS:
+                raise errors.ValueRefused(f"{file}: kind", f"one of {sorted(kinds.KINDS)}", kind)
+            metadata = document.get("metadata")
+            if not isinstance(metadata, dict) or not metadata.get("name"):
+                raise errors.ValueRefused(f"{file}: metadata.name", "given", metadata)
+            yield document
 
 
 def _demo_bars() -> Path:
@@ -182,12 +228,27 @@ def _demo_bars() -> Path:
     return folder
 
 
+def _period(
+    options: argparse.Namespace, data: dataset.Dataset, *, otherwise: times.Nanos
+) -> tuple[times.Nanos, times.Nanos]:
+    """Return first and last instant to trade; raises ValueRefused where no bar ends between them."""
+    ends = {bar.end for history in data.history.values() for bar in history}
+    start = _day(options.start, "--from") if options.start else otherwise
+    end = times.Nanos(_day(options.end, "--to") + times.DAY) if options.end else max(ends)
+    if not any(start <= one <= end for one in ends):
+        bars = f"{times.text(min(ends))[:10]} to {times.text(max(ends))[:10]}"
+        raise errors.ValueRefused(
+            "--from and --to", f"a period with bars, which are from {bars}", f"{times.text(start)} to {times.text(end)}"
+        )
+    return start, end
+
+
 def _day(text: str, field: str) -> times.Nanos:
-    return times.instant(f"{text}T00:00:00Z", field=field)
-
-
-def _last(data: dataset.Dataset) -> times.Nanos:
-    return max(history[-1].end for history in data.history.values())
+    try:
+        day = dt.date.fromisoformat(text)
+    except ValueError:
+        raise errors.ValueRefused(field, "a day such as 2012-03-02", text) from None
+    return times.instant(f"{day}T00:00:00Z", field=field)
 
 
 def _summary(result: backtest.Result, data: dataset.Dataset) -> str:
