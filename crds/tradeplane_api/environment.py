@@ -11,10 +11,12 @@ WebSocketUrl = Annotated[str, pydantic.StringConstraints(pattern=r"^wss?://[^\s/
 
 
 class BrokerUrls(fields.Block):
-    """Where the broker is reached."""
+    """Where the broker, which is also the provider of bars, is reached."""
 
     trading: HttpUrl = pydantic.Field(description="Base URL of the trading interface, without /v2.")
     stream: WebSocketUrl = pydantic.Field(description="URL of the stream of trade updates.")
+    data: HttpUrl = pydantic.Field(description="Base URL of the market data interface, without /v2.")
+    data_stream: WebSocketUrl = pydantic.Field(description="URL of the bars' stream; its last part names the feed.")
 
 
 class Broker(fields.Block):
@@ -34,6 +36,21 @@ class Pool(fields.Block):
     address: HttpUrl = pydantic.Field(description="Ray's dashboard, such as http://ray-head:8265.")
 
 
+def _encrypted_when_live(name: str, scheme: str) -> fields.Rule:
+    """A key goes over this connection, so in mode live nobody may read along."""
+
+    def url(spec: "EnvironmentSpec") -> str:
+        return str(spec.broker.urls.model_dump(by_alias=True)[name])
+
+    text = f"broker.urls.{name}: must begin with {scheme} in mode live, got "
+    return fields.Rule(
+        cel=f"self.mode != 'live' || self.broker.urls.{name}.startsWith('{scheme}')",
+        message=f"'{text}' + self.broker.urls.{name}",
+        holds=lambda spec: spec.mode != "live" or url(spec).startswith(scheme),
+        describe=lambda spec: f"{text}{url(spec)}",
+    )
+
+
 class EnvironmentSpec(fields.Block):
     """Mode, broker, the account's policy and the pools."""
 
@@ -51,8 +68,8 @@ class EnvironmentSpec(fields.Block):
     read_window: fields.DurationText = pydantic.Field(
         default="5s", description="Age of the last good read of the switch above which nothing adds risk."
     )
-    calendar: Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Z0-9_]{2,16}$", max_length=16)] = pydantic.Field(
-        default="XNYS", description="Trading calendar, named as in exchange_calendars."
+    calendar: Literal["XNYS"] = pydantic.Field(
+        default="XNYS", description="Exchange whose sessions are traded, by its market identifier code."
     )
 
     rules: ClassVar[tuple[fields.Rule, ...]] = (
@@ -62,22 +79,10 @@ class EnvironmentSpec(fields.Block):
             holds=lambda spec: len({pool.name for pool in spec.pools}) == len(spec.pools),
             describe=lambda spec: f"pools: names must be unique, got {', '.join(pool.name for pool in spec.pools)}",
         ),
-        fields.Rule(
-            cel="self.mode != 'live' || self.broker.urls.trading.startsWith('https://')",
-            message="'broker.urls.trading: must begin with https:// in mode live, got ' + self.broker.urls.trading",
-            holds=lambda spec: spec.mode != "live" or spec.broker.urls.trading.startswith("https://"),
-            describe=lambda spec: (
-                f"broker.urls.trading: must begin with https:// in mode live, got {spec.broker.urls.trading}"
-            ),
-        ),
-        fields.Rule(
-            cel="self.mode != 'live' || self.broker.urls.stream.startsWith('wss://')",
-            message="'broker.urls.stream: must begin with wss:// in mode live, got ' + self.broker.urls.stream",
-            holds=lambda spec: spec.mode != "live" or spec.broker.urls.stream.startswith("wss://"),
-            describe=lambda spec: (
-                f"broker.urls.stream: must begin with wss:// in mode live, got {spec.broker.urls.stream}"
-            ),
-        ),
+        _encrypted_when_live("trading", "https://"),
+        _encrypted_when_live("stream", "wss://"),
+        _encrypted_when_live("data", "https://"),
+        _encrypted_when_live("dataStream", "wss://"),
         fields.between("readWindow", "1s", "1m"),
     )
     fixed: ClassVar[tuple[fields.Fixed, ...]] = (fields.Fixed("mode"), fields.Fixed("broker"))

@@ -19,7 +19,12 @@ ENVIRONMENT = {
     "spec": {
         "mode": "dev",
         "broker": {
-            "urls": {"trading": "http://127.0.0.1:1", "stream": "ws://127.0.0.1:1/stream"},
+            "urls": {
+                "trading": "http://127.0.0.1:1",
+                "stream": "ws://127.0.0.1:1/stream",
+                "data": "http://127.0.0.1:1",
+                "dataStream": "ws://127.0.0.1:1/v2/iex",
+            },
             "secretRef": "broker-credentials",
         },
         "riskPolicyRef": "prudent",
@@ -81,6 +86,7 @@ ALLOWED: dict[str, set[str]] = {
     # For their finalizers: RBAC cannot say "metadata only".
     | {"edit environment", "edit strategy", "edit model", "edit policy"},
     "gateway": READS | {"write environment status", "read credentials"},
+    "market-data": {"read environment"},
     "trader": READS | {"edit strategy", "edit model", "delete strategy"},
     "risk": READS | {"edit policy", "delete policy", "edit switch"},
     "developer": READS

@@ -20,7 +20,7 @@ import pytest
 import redis
 from redis import exceptions as redis_exceptions
 
-from support import simulator
+from support import gateway, servers, simulator
 from tradeplane_cli.local import valkey
 from tradeplane_workers import messages
 
@@ -33,7 +33,7 @@ ENTRY: pydantic.TypeAdapter[messages.SliceMessage | messages.GapMessage] = pydan
 class World:
     """Simulator, Redis and the process."""
 
-    def __init__(self, venue: simulator.Venue, redis_url: str, folder: Path) -> None:
+    def __init__(self, venue: simulator.Venue, redis_url: str, folder: Path, *, kube: servers.Kube) -> None:
         self.venue = venue
         self.redis: Any = redis.Redis.from_url(redis_url, decode_responses=True)
         key_file = folder / "data-key.json"
@@ -45,9 +45,10 @@ class World:
         self._env = {
             "TRADEPLANE_LISTEN": self.listen,
             "TRADEPLANE_REDIS_URL": redis_url,
-            "TRADEPLANE_DATA_URL": venue.url,
-            "TRADEPLANE_DATA_STREAM_URL": venue.data_stream_url,
             "TRADEPLANE_DATA_KEY_FILE": str(key_file),
+            "TRADEPLANE_NAMESPACE": kube.namespace,
+            "TRADEPLANE_ENVIRONMENT": "demo",
+            "KUBECONFIG": str(kube.kubeconfig_for("market-data")),
         }
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -108,16 +109,29 @@ class World:
         return self._log.read_text() if self._log.exists() else ""
 
 
+def declare(kube: servers.Kube, venue: simulator.Venue) -> None:
+    """Apply the Environment that names the simulator."""
+    environment = {
+        "apiVersion": "tradeplane.dev/v1alpha1",
+        "kind": "Environment",
+        "metadata": {"name": "demo"},
+        "spec": gateway.environment_spec(venue),
+    }
+    kube.kubectl("apply", "-f", "-", stdin=json.dumps(environment))
+
+
 @pytest.fixture
-def world(redis_url: str, tmp_path: Path) -> Iterator[World]:
-    """Run simulator and process; the first session's bars are known."""
+def world(redis_url: str, kube: servers.Kube, tmp_path: Path) -> Iterator[World]:
+    """Run simulator and process; the first session's bars are known, and the Environment comes after the process."""
     actions = [simulator.Action("IBM", 2, split=(2, 1)), simulator.Action("AAPL", 2, dividend="2.65")]
     with simulator.running(tmp_path, actions=actions) as venue:
-        made = World(venue, redis_url, tmp_path)
+        made = World(venue, redis_url, tmp_path, kube=kube)
         venue.to_bars(0)
         made.redis.sadd("subscriptions:1d", *SYMBOLS)
         made.start()
         try:
+            made.until(lambda: "waiting for the environment" in made.text)
+            declare(kube, venue)
             made.ready()
             yield made
         finally:
@@ -205,22 +219,23 @@ def test_a_stop_is_clean_and_logs_hold_no_secret(world: World) -> None:
     assert {json.loads(line)["process"] for line in world.text.splitlines()} == {"market_data"}
 
 
-def test_a_redis_that_is_killed_and_comes_back_empty_is_filled_again(tmp_path: Path) -> None:
+def test_a_redis_that_is_killed_and_comes_back_empty_is_filled_again(kube: servers.Kube, tmp_path: Path) -> None:
     """SIGKILL of a Valkey without persistence loses nothing for readers: subscriptions and slices come again."""
-    servers = _OwnValkey(tmp_path)
-    servers.start()
+    own = _OwnValkey(tmp_path)
+    own.start()
     try:
         with simulator.running(tmp_path) as venue:
-            world = World(venue, servers.url, tmp_path)
+            world = World(venue, own.url, tmp_path, kube=kube)
             venue.to_bars(0)
             world.redis.sadd("subscriptions:1d", *SYMBOLS)
+            declare(kube, venue)
             world.start()
             try:
                 world.ready()
                 world.published(0)
-                servers.kill()
+                own.kill()
                 venue.to_bars(1)
-                servers.start()
+                own.start()
                 world.redis.sadd("subscriptions:1d", *SYMBOLS)
                 world.published(1)
                 venue.to_bars(2)
@@ -232,7 +247,7 @@ def test_a_redis_that_is_killed_and_comes_back_empty_is_filled_again(tmp_path: P
             finally:
                 assert world.stop() == 0
     finally:
-        servers.close()
+        own.close()
 
 
 class _OwnValkey:

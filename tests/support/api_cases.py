@@ -35,7 +35,12 @@ def good(kind: str) -> Json:
             "spec": {
                 "mode": "paper",
                 "broker": {
-                    "urls": {"trading": "https://broker.example", "stream": "wss://broker.example/stream"},
+                    "urls": {
+                        "trading": "https://broker.example",
+                        "stream": "wss://broker.example/stream",
+                        "data": "https://data.example",
+                        "dataStream": "wss://data.example/v2/iex",
+                    },
                     "secretRef": "broker",
                 },
                 "riskPolicyRef": "prudent",
@@ -79,6 +84,16 @@ RULES = (
         "Environment",
         (("mode", "live"), ("broker.urls.stream", "ws://broker.example")),
         ("broker.urls.stream", "wss://", "ws://broker.example"),
+    ),
+    Case(
+        "Environment",
+        (("mode", "live"), ("broker.urls.data", "http://data.example")),
+        ("broker.urls.data", "https://", "http://data.example"),
+    ),
+    Case(
+        "Environment",
+        (("mode", "live"), ("broker.urls.dataStream", "ws://data.example")),
+        ("broker.urls.dataStream", "wss://", "ws://data.example"),
     ),
     Case("Environment", (("broker.urls.trading", "http://broker.example"),)),
     Case("Environment", (("readWindow", "1000ms"),)),

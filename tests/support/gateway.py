@@ -147,7 +147,12 @@ def environment_spec(venue: simulator.Venue, *, window: str = "5s") -> dict[str,
     return {
         "mode": "paper",
         "broker": {
-            "urls": {"trading": venue.url, "stream": venue.stream_url},
+            "urls": {
+                "trading": venue.url,
+                "stream": venue.stream_url,
+                "data": venue.url,
+                "dataStream": venue.data_stream_url,
+            },
             "secretRef": "broker-credentials",
         },
         "riskPolicyRef": "prudent",

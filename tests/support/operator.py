@@ -64,7 +64,12 @@ class Bench:
             "spec": {
                 "mode": "dev",
                 "broker": {
-                    "urls": {"trading": "http://127.0.0.1:1", "stream": "ws://127.0.0.1:1/stream"},
+                    "urls": {
+                        "trading": "http://127.0.0.1:1",
+                        "stream": "ws://127.0.0.1:1/stream",
+                        "data": "http://127.0.0.1:1",
+                        "dataStream": "ws://127.0.0.1:1/v2/iex",
+                    },
                     "secretRef": "broker",
                 },
                 "riskPolicyRef": "prudent",

@@ -11,6 +11,7 @@ from tradeplane_cli.local import control_plane
 ROLES: Final[dict[str, tuple[str, ...]]] = {
     "operator": ("operator",),
     "gateway": ("gateway",),
+    "market-data": ("market-data",),
     "trader": ("trader",),
     "risk": ("risk",),
     # The person at a laptop, who is trader, risk and installer at once; `kubectl` is pointed at this one.

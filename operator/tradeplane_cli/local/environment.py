@@ -184,19 +184,19 @@ class Environment:
 
     def market_data(self) -> processes.Spec:
         """Say how to start the market data process; it holds a key that may only read data."""
-        provider = self.addresses.listen("simulator")
-        return self._python(
+        spec = self._python(
             "market-data",
             "tradeplane_workers.market_data",
             env={
+                "KUBECONFIG": str(self.kubeconfig("market-data")),
                 "TRADEPLANE_LISTEN": self.addresses.listen("market_data"),
                 "TRADEPLANE_REDIS_URL": self.valkey.url(),
-                "TRADEPLANE_DATA_URL": f"http://{provider}",
-                "TRADEPLANE_DATA_STREAM_URL": f"ws://{provider}/v2/iex",
                 "TRADEPLANE_DATA_KEY_FILE": str(self.keys.data_file),
             },
             port=self.addresses.market_data,
         )
+        # It listens when the Environment names its provider, and that a person applies later.
+        return dataclasses.replace(spec, ready=lambda: None)
 
     def gateway(self) -> processes.Spec:
         """Say how to start the gateway; it reads the trading key from the Secret itself."""
@@ -278,7 +278,12 @@ class Environment:
             "spec": {
                 "mode": "dev",
                 "broker": {
-                    "urls": {"trading": f"http://{broker}", "stream": f"ws://{broker}/stream"},
+                    "urls": {
+                        "trading": f"http://{broker}",
+                        "stream": f"ws://{broker}/stream",
+                        "data": f"http://{broker}",
+                        "dataStream": f"ws://{broker}/v2/iex",
+                    },
                     "secretRef": BROKER_CREDENTIALS,
                 },
                 "riskPolicyRef": "prudent",

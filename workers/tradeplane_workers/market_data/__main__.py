@@ -1,4 +1,7 @@
-"""``python -m tradeplane_workers.market_data``: reads settings, runs until SIGTERM or SIGINT."""
+"""``python -m tradeplane_workers.market_data``: waits for the Environment, then runs until SIGTERM or SIGINT.
+
+It listens once it knows its provider; until then its clients meet a refused connection and ask again.
+"""
 
 import asyncio
 import signal
@@ -11,8 +14,9 @@ import uvicorn
 from redis import asyncio as redis_asyncio
 
 from tradeplane_engine.domain import times
+from tradeplane_kube import client
 from tradeplane_workers import logs, metrics
-from tradeplane_workers.market_data import api, figures, history, provider, publisher, service, sessions, stream
+from tradeplane_workers.market_data import api, figures, history, named, provider, publisher, service, sessions, stream
 from tradeplane_workers.market_data import settings as market_data_settings
 
 log = structlog.get_logger(__name__)
@@ -48,11 +52,13 @@ class _SignalHandler:
 async def run(settings: market_data_settings.Settings, signals: _SignalHandler) -> int:
     """Run all parts until the HTTP server is told to stop."""
     host, port = metrics.address(settings.listen, field="TRADEPLANE_LISTEN")
+    async with client.Client(settings.kubeconfig, settings.namespace) as cluster:
+        described = await named.provider(cluster, settings.environment)
     rest = provider.RestProvider(
         provider.RestSettings(
-            url=settings.data_url,
+            url=described.url,
             key_file=settings.data_key_file,
-            feed=provider.feed_of(settings.data_stream_url),
+            feed=provider.feed_of(described.stream_url),
         )
     )
     redis = redis_asyncio.Redis.from_url(
@@ -64,13 +70,13 @@ async def run(settings: market_data_settings.Settings, signals: _SignalHandler) 
     )
     reader = history.Reader(
         provider=rest,
-        calendar=sessions.Calendar(settings.calendar),
+        calendar=sessions.Calendar(described.calendar),
         figures=figures.Figures(),
         machine_now=lambda: times.Nanos(time.time_ns()),
     )
     market_data = service.MarketData(reader, publisher.Publisher(redis, timeframe=api.TIMEFRAME))
     source = stream.ProviderStream(
-        stream.StreamSettings(url=settings.data_stream_url, key_file=settings.data_key_file), market_data.sink
+        stream.StreamSettings(url=described.stream_url, key_file=settings.data_key_file), market_data.sink
     )
     app = api.application(reader, ready=lambda: market_data.ready)
     server = uvicorn.Server(uvicorn.Config(app, host=host, port=port, log_config=None, access_log=False))

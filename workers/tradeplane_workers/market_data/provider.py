@@ -181,5 +181,5 @@ def feed_of(stream_url: str) -> str:
     """Return the feed that a stream URL ends with (``…/v2/iex`` gives ``iex``), so that REST asks for the same."""
     feed = stream_url.rstrip("/").rpartition("/")[2]
     if not feed.isalnum():
-        raise errors.ValueRefused("TRADEPLANE_DATA_STREAM_URL", "a URL that ends with the feed's name", stream_url)
+        raise errors.ValueRefused("broker.urls.dataStream", "a URL that ends with the feed's name", stream_url)
     return feed

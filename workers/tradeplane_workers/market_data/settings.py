@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pydantic
 import pydantic_settings
 
 
@@ -10,17 +11,16 @@ class Settings(pydantic_settings.BaseSettings):
 
     listen : ``host:port`` of history, health and metrics
     redis_url : where slices are published
-    data_url : base URL of the provider's REST interface
-    data_stream_url : full URL of the provider's stream; its last part names the feed
     data_key_file : JSON file ``{"key_id", "secret_key"}`` with a key that may only read data
-    calendar : market identifier code of the exchange whose sessions are traded
+    namespace, environment : of the Environment, which names the provider and the calendar
+    kubeconfig : client certificate of this process (``KUBECONFIG``)
     """
 
     model_config = pydantic_settings.SettingsConfigDict(env_prefix="TRADEPLANE_", frozen=True)
 
     listen: str
     redis_url: str
-    data_url: str
-    data_stream_url: str
     data_key_file: Path
-    calendar: str = "XNYS"
+    namespace: str
+    environment: str
+    kubeconfig: Path = pydantic.Field(validation_alias="KUBECONFIG")
