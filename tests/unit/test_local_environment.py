@@ -76,11 +76,11 @@ def test_only_the_gateway_knows_the_ledger(composed: environment.Environment) ->
     assert knowing == ["gateway"]
 
 
-def test_only_operator_and_gateway_have_an_identity(composed: environment.Environment) -> None:
-    """No other process gets a kubeconfig, and the two get different ones."""
+def test_only_what_reads_the_api_server_has_an_identity(composed: environment.Environment) -> None:
+    """No other process gets a kubeconfig, and each gets its own."""
     given = {name: spec.env["KUBECONFIG"] for name, spec in _specs(composed).items() if "KUBECONFIG" in spec.env}
-    assert set(given) == {"operator", "gateway"}
-    assert len(set(given.values())) == 2
+    assert set(given) == {"operator", "gateway", "market-data"}
+    assert len(set(given.values())) == 3
 
 
 def test_market_data_holds_the_data_key_only(composed: environment.Environment) -> None:
