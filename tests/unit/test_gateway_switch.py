@@ -131,6 +131,17 @@ def test_an_answer_older_than_a_watch_event_is_ignored() -> None:
     assert "halted" in refusal(made, 0.3)
 
 
+def test_an_answer_about_an_object_that_was_replaced_meanwhile_is_ignored() -> None:
+    """The watch may have missed the deletion: then only the order of events says which is the present one."""
+    made = read(ENABLED)
+    ticket = made.begin(at(0.2))
+    made.watched("ADDED", config_map({"trading": "halted"}, version=20, uid="u2"))
+    made.finish(ticket, ENABLED)
+    assert "halted" in refusal(made, 0.3)
+    made.finish(made.begin(at(0.4)), config_map({"trading": "enabled"}, version=21, uid="u2"))
+    assert refusal(made, 0.5) == ""
+
+
 def test_an_old_watch_event_is_ignored() -> None:
     """Watches may replay; what is older than what was seen says nothing, not even something strict."""
     made = read(config_map({"trading": "enabled"}, version=12))

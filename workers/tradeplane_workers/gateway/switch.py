@@ -32,10 +32,11 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """The start of a GET: when, and the highest revisions known then."""
+    """The start of a GET: when, the highest revisions known then, and how many refusals the watch had shown."""
 
     at: machine.Instant
     floor: Mapping[str, int]
+    refusals: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ class Switch:
         """A stale period began; whoever made a clean reconciliation afterwards takes this back."""
         self._reading: Reading | None = None
         self._read_at: machine.Instant | None = None
+        self._refusals = 0
 
     def remember(self, highest: Mapping[str, int]) -> None:
         """Take over the highest revisions that earlier processes saw; a restored object shows by them."""
@@ -111,7 +113,7 @@ class Switch:
 
     def begin(self, at: machine.Instant) -> Ticket:
         """Start a GET."""
-        return Ticket(at, dict(self.highest))
+        return Ticket(at, dict(self.highest), self._refusals)
 
     def finish(self, ticket: Ticket, manifest: Mapping[str, Any] | None) -> bool:
         """Take the answer of a GET; returns whether its revision is new."""
@@ -120,6 +122,8 @@ class Switch:
         known = self.highest.get(reading.uid, 0)
         if reading.uid and floor <= reading.resource_version < known:
             return False  # a watch event overtook it; the next GET is a second away
+        if not reading.refusal and ticket.refusals != self._refusals:
+            return False  # so did one of another object: revisions of two objects do not say which is the present one
         if reading.uid and reading.resource_version < floor:
             reading = _restored(reading, floor)
         if self._read_at is not None and _is_stale(self._read_at, ticket.at, self.window_s):
@@ -138,6 +142,7 @@ class Switch:
             return False
         if reading.refusal:
             self._reading = reading
+            self._refusals += 1
         return self._raise_to(reading)
 
     def view(self, at: machine.Instant) -> View:
