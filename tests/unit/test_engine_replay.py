@@ -268,6 +268,13 @@ def test_a_refused_policy_lets_nothing_leave(live: Session) -> None:
     assert max(order.bar_end for order in again.orders) == engine_data.ending(66)
 
 
+def test_an_absent_policy_lets_nothing_leave(live: Session) -> None:
+    """The gateway records a policy that was deleted without a hash."""
+    events = [event if event["type"] != "policy" else {**event, "hash": "", "spec": {}} for event in live.events]
+    again = replayed({**live.document(), "sequence": events})
+    assert max(order.bar_end for order in again.orders) == engine_data.ending(66)
+
+
 def test_the_replay_runs_in_a_process_without_addresses(live: Session, tmp_path: Path) -> None:
     """Record, bars and code are enough: an empty environment, and sockets that refuse."""
     dataset.write(

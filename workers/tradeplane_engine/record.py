@@ -49,7 +49,7 @@ class StrategyEvent:
 
 @dataclass(frozen=True, slots=True)
 class PolicyEvent:
-    """A RiskPolicy changed; acts on the next decision."""
+    """A RiskPolicy changed; acts on the next decision. Without a hash it is absent, and nothing may leave under it."""
 
     seq: int
     name: str
@@ -69,7 +69,7 @@ class DecisionEvent:
 
 @dataclass(frozen=True, slots=True)
 class NotSentEvent:
-    """An intent that passed the gate and was stopped at the last instant."""
+    """An intent that passed the gate and never became an order at the broker."""
 
     seq: int
     client_order_id: str

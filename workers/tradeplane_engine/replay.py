@@ -86,7 +86,7 @@ class Replay:
             case record.StateEvent():
                 self._desk.state = event.state
             case record.PolicyEvent():
-                self._desk.bind(event.name, _limits(event.spec))
+                self._desk.bind(event.name, _limits(event.spec) if event.hash else None)
             case record.StrategyEvent():
                 self._declare(self._translate(event.config))
             case record.DecisionEvent():

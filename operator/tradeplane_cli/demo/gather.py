@@ -193,7 +193,7 @@ def _order(row: Mapping[str, Any]) -> f.Order:
         symbol=order.symbol,
         side=order.side.value,
         quantity=order.quantity,
-        sent=bool(row["sent"]) and row["status"] not in ("not-sent", "broker-refused"),
+        sent=bool(row["sent"]) and row["status"] not in ("not-sent", "broker-refused", "unseen"),
         state=row["order_status"] or row["status"],
         reason=row["reason"] or "",
         canonical=record.canonical_order(order).decode(),

@@ -80,6 +80,8 @@ class Desk:
         keys = {(intent.symbol, intent.role, intent.number) for intent in message.intents}
         if len(keys) != len(message.intents):
             raise errors.ValueRefused("intents", "each (symbol, role, number) once", len(message.intents))
+        if message.intents and orders.Outcome(message.outcome) is not orders.Outcome.TRADED:
+            raise errors.ValueRefused("outcome", f"{orders.Outcome.TRADED}, because there are intents", message.outcome)
         times.compact(trigger)
         if message.intents and not await self._prices.wait_for(trigger, timeout_s=_PRICES_TIMEOUT_S):
             raise NotReady(f"no bars that end at {message.trigger} have been read yet")
@@ -118,7 +120,7 @@ class Desk:
         if config is None:
             raise fence.Fenced("no configuration is recorded for this fence")
         given = self._circumstances(config)
-        await _record_circumstances(connection, given)
+        await _record_circumstances(connection, given, policy_name=config.policy.name)
         judged = await self._judge(connection, message, config, trigger=trigger, given=given)
         sequence = await journal.take_places(connection, 1 + len(judged))
         await decisions_store.insert(
@@ -228,7 +230,7 @@ class Desk:
         return _Judged(verdict.intent, orders.client_order_id(key), reason, detail[:1000], verdict.accepted)
 
 
-async def _record_circumstances(connection: Any, given: _Circumstances) -> None:
+async def _record_circumstances(connection: Any, given: _Circumstances, *, policy_name: str) -> None:
     """Put what a decision is judged by before it in the sequence."""
     if given.environment is not None and given.account is not None:
         shown = {"name": given.account.name, "hash": given.account.hash, "spec": dict(given.account.spec)}
@@ -238,6 +240,8 @@ async def _record_circumstances(connection: Any, given: _Circumstances) -> None:
         if each is not None:
             body = {"name": each.name, "hash": each.hash, "spec": dict(each.spec)}
             await journal.record_if_new(connection, "policy", "name", body)
+    if given.policy is None:
+        await journal.record_if_new(connection, "policy", "name", {"name": policy_name, "hash": "", "spec": {}})
     await record_state(connection, given.state)
 
 

@@ -157,7 +157,8 @@ async def _refused(connection: Any, *, intent: decisions.Intent, outcome: port.R
             "update orders set status = 'rejected', changed = clock_timestamp() where client_order_id = $1",
             intent.client_order_id,
         )
-        await journal.record(connection, "cancelled", {"client_order_id": intent.client_order_id})
+        body = {"client_order_id": intent.client_order_id, "reason": "broker-refused"}
+        await journal.record(connection, "not-sent", body)
 
 
 async def _not_sent(connection: Any, *, intent: decisions.Intent, status: str, reason: str, detail: str) -> None:
