@@ -2,7 +2,7 @@
 
 import asyncio
 import pathlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -10,6 +10,8 @@ import pytest
 from support import gateway, simulator
 from tradeplane_engine import record
 from tradeplane_engine.domain import numbers
+from tradeplane_workers import messages
+from tradeplane_workers.gateway import sender
 
 BUY = [("AAPL", "buy", "10")]
 
@@ -358,3 +360,61 @@ async def test_metrics_count_without_secrets(bench: gateway.Bench) -> None:
     assert 'tradeplane_gateway_decisions_total{outcome="traded"} 1.0' in text
     assert 'tradeplane_gateway_submissions_total{outcome="acknowledged"} 1.0' in text
     assert bench.venue.secret_key not in text
+
+
+async def test_a_deleted_policy_is_in_the_session_record(bench: gateway.Bench) -> None:
+    """Nothing leaves under a policy that is absent, and a replay must know that it was."""
+    bench.cluster.put("RiskPolicy", "own", {"spec": gateway.POLICY})
+    wanted = gateway.config()
+    own = messages.PolicyReference(name="own", hash="", spec=gateway.POLICY)
+    token = await bench.fence(wanted.model_copy(update={"policy": own}))
+    known = bench.gateway._reader.known
+    await eventually(lambda: "own" in known.policies)
+    assert reasons(await bench.decide(token, 0, BUY)) == [""]
+    bench.cluster.remove("RiskPolicy", "own")
+    await eventually(lambda: "own" not in known.policies)
+    await bench.publish(1)
+    receipt = await bench.decide(token, 1, BUY)
+    assert reasons(receipt) == ["halted"]
+    parsed = record.parse(await bench.listed("session-record"))
+    before = [event for event in parsed.sequence if event.seq < receipt["sequence"]]
+    policies = [event for event in before if isinstance(event, record.PolicyEvent) and event.name == "own"]
+    assert policies[-1].hash == ""
+
+
+async def test_an_edited_read_window_acts(bench: gateway.Bench) -> None:
+    """A shorter window must not wait for a restart."""
+    bench.cluster.put("Environment", "demo", {"spec": gateway.environment_spec(bench.venue, window="2s")})
+    await eventually(lambda: bench.gateway.guard.switch.window_s == 2.0)
+
+
+async def test_intents_belong_to_a_traded_decision(bench: gateway.Bench) -> None:
+    """A replay takes every other outcome without intents."""
+    token = await bench.fence()
+    await bench.publish(0)
+    answer = await bench.post({**bench.body(token, 0, BUY), "outcome": "missed"})
+    assert (answer.status_code, (await bench.state())["counts"]["intents"]) == (422, 0)
+
+
+async def test_a_decision_that_comes_long_after_its_bar_is_not_sent(
+    bench: gateway.Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gate judges at the trigger's time; what waited for a gateway is judged by the broker's clock as well."""
+    monkeypatch.setattr(sender, "_FRESH_S", 0.5)
+    token = await bench.fence()
+    await bench.publish(0)
+    await asyncio.sleep(1.0)
+    await bench.move(bench.venue.sessions[1].open)
+    await bench.decide(token, 0, BUY)
+    await bench.settled(0)
+    (row,) = await bench.listed("orders")
+    assert (row["status"], row["reason"], await bench.journal()) == ("not-sent", "late", [])
+
+
+async def eventually(holds: Callable[[], bool]) -> None:
+    """Wait for what the gateway reads each second."""
+    for _ in range(300):
+        if holds():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("not within 6 s")

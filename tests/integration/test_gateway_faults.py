@@ -5,7 +5,7 @@ import contextlib
 import itertools
 import pathlib
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import asyncpg
@@ -15,8 +15,8 @@ from support import broker as stand_in
 from support import gateway, simulator
 from tradeplane_engine.domain import times
 from tradeplane_workers.brokers import port
-from tradeplane_workers.gateway import outcomes
-from tradeplane_workers.stores import database
+from tradeplane_workers.gateway import outcomes, sender
+from tradeplane_workers.stores import database, decisions
 
 BUY = [("AAPL", "buy", "10")]
 
@@ -116,6 +116,22 @@ async def test_an_unseen_order_that_turns_up_is_booked_and_cancelled(around: Sur
         assert (row["status"], row["order_status"]) == ("acknowledged", "canceled")
 
 
+async def test_an_unseen_order_that_a_reconciliation_finds_is_cancelled(around: Surroundings) -> None:
+    """It turns up while the stream is away, and the broker is too busy to cancel it at once."""
+    async with around.gateway() as bench:
+        await bench.enabled()
+        around.broker.faults.append("late")
+        await order(bench)
+        await intent(bench, "unseen")
+        around.broker.mangle = lambda _: []
+        around.broker.deliver_late()
+        around.broker.mangle = lambda event: [event]
+        around.broker.failing_cancels = 1
+        around.broker.break_streams()
+        await bench.until(lambda s: s["counts"]["orders"] == 1 and s["counts"]["open_orders"] == 0, "cancelled")
+        assert [kept.report.status for kept in around.broker.kept.values()] == ["canceled"]
+
+
 async def test_an_order_found_with_other_fields_halts(around: Surroundings) -> None:
     """Somebody else uses our ids: nothing may be sent until a person has looked."""
     async with around.gateway() as bench:
@@ -150,6 +166,8 @@ async def test_the_brokers_refusal_is_final_and_named(around: Surroundings) -> N
         await order(bench)
         row = await intent(bench, "broker-refused")
         assert "insufficient buying power" in row["detail"]
+        (event,) = [each for each in await bench.listed("events") if each["type"] in {"not-sent", "cancelled"}]
+        assert (event["type"], event["reason"]) == ("not-sent", "broker-refused")
         assert (await bench.state())["counts"]["open_orders"] == 0
 
 
@@ -321,6 +339,50 @@ async def test_an_unknown_intent_keeps_the_proof_open(around: Surroundings, monk
         await asyncio.sleep(2.5)  # longer than the two listings of a complete halt
         shown = await bench.state()
         assert (shown["halt"]["complete"], shown["halt"]["waiting_for"]) == (False, [name])
+
+
+async def test_a_halt_is_not_proved_before_the_ledger_was_asked(
+    around: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway that has not read yet what an earlier one left in flight cannot say that nothing is unknown."""
+
+    async def never(_: sender.Sender) -> tuple[Any, ...]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(sender.Sender, "_in_flight", never)
+    async with around.gateway() as bench:
+        around.cluster.set_switch("halted")
+        shown = await bench.until(lambda s: s["reconciliation"]["clean"] and s["state"] == "halted", "halted")
+        await asyncio.sleep(3.0)
+        shown = await bench.state()
+        assert (shown["halt"]["complete"], len(shown["halt"]["waiting_for"])) == (False, 1)
+
+
+async def test_an_intent_that_nobody_enqueued_is_sent(around: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The decision was committed, its answer lost, and the strategy that would repeat it is gone."""
+    monkeypatch.setattr(sender, "_IDLE_S", 0.2)
+    async with around.gateway() as bench:
+        await bench.enabled()
+        monkeypatch.setattr(bench.gateway._sender, "enqueue", lambda *_, **__: None)
+        name = await order(bench)
+        await intent(bench, "acknowledged")
+        assert around.broker.received == [name]
+
+
+async def test_an_intent_that_was_settled_meanwhile_is_not_sent(around: Surroundings) -> None:
+    """Whoever settled it has the last word; the queue is only a memory."""
+    async with around.gateway() as bench:
+        await bench.enabled()
+        name = await order(bench)
+        await intent(bench, "acknowledged")
+        gateway_sender = bench.gateway._sender
+        assert gateway_sender is not None
+        async with bench.gateway.pool.acquire() as connection:
+            (known,) = await decisions.intents_of(connection, (await bench.listed("decisions"))[0]["sequence"])
+        gateway_sender.enqueue([replace(known, status="released")], since_s=float("inf"))
+        await asyncio.sleep(0.3)
+        assert around.broker.received == [name]
 
 
 async def test_a_halt_needs_no_database(around: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,7 @@ class StandInBroker:
         self.mangle: Callable[[port.Event], list[port.Event]] = lambda event: [event]
         self.is_down = False
         self.cancels_hang = False
+        self.failing_cancels = 0
         self.before_byte: Callable[[], None] = lambda: None
         self.streams: list[asyncio.Queue[port.Event | None]] = []
         self._late: list[port.Request] = []
@@ -86,6 +87,9 @@ class StandInBroker:
     async def cancel(self, broker_order_id: str) -> str:
         """Cancel an order at once."""
         self._check()
+        if self.failing_cancels:
+            self.failing_cancels -= 1
+            raise port.BrokerUnreachable("status 503")
         kept = self.kept[broker_order_id]
         if not kept.report.is_open:
             return f'422 42210000 order is already in "{kept.report.status}" state'

@@ -250,6 +250,8 @@ class Reader:
             last = self.known.environment
             read = Environment(last.name, last.uid, last.spec, is_deleting=True)
         self.known.environment = read
+        if read is not None:
+            self._guard.switch.window_s = read.window_s
         self.known.policies = {each.name: each for each in map(policy, policies)}
         refusal = self.known.refusal()
         if refusal != self._guard.inputs.environment:

@@ -31,11 +31,14 @@ class Prices:
     Parameters
     ----------
     client : of the Redis that holds the bars
+    clock : the machine's clocks
     timeframe : of the bars
     """
 
-    def __init__(self, client: redis_asyncio.Redis, *, timeframe: str = "1d") -> None:
+    def __init__(self, client: redis_asyncio.Redis, *, clock: machine.Clock, timeframe: str = "1d") -> None:
         self._client = client
+        self._clock = clock
+        self._read_s = float("-inf")
         self._stream = f"bars:{timeframe}"
         self._bars: dict[str, deque[bars.Bar]] = {}
         self._last_id = ""
@@ -50,6 +53,13 @@ class Prices:
             if index:
                 found[symbol] = history[index - 1]
         return found
+
+    def read_at(self, trigger: times.Nanos) -> float:
+        """Return when the newest slice was read, if it is the one that ends at ``trigger``; else minus infinity.
+
+        In seconds of the clock that runs while the machine sleeps. What was there before us came at an unknown time.
+        """
+        return self._read_s if trigger == self.last_end else float("-inf")
 
     async def wait_for(self, trigger: times.Nanos, *, timeout_s: float) -> bool:
         """Wait until the slice that ends at ``trigger`` (or a later one) was read."""
@@ -72,7 +82,7 @@ class Prices:
                 answer = await self._client.xread({self._stream: self._last_id}, block=_BLOCK_MS, count=_KEPT)
                 for _, entries in _streams(answer):
                     for entry_id, fields in entries:
-                        self._take(entry_id, fields)
+                        self._take(entry_id, fields, read_s=self._clock().boot_s)
             except (redis_exceptions.RedisError, OSError) as error:
                 _log.warning("bars not readable", error=str(error))
                 self._last_id = ""
@@ -82,24 +92,25 @@ class Prices:
         entries: Any = await self._client.xrevrange(self._stream, count=_KEPT)
         self._last_id = "0-0"
         for entry_id, fields in reversed(entries):
-            self._take(entry_id, fields)
+            self._take(entry_id, fields, read_s=float("-inf"))
 
-    def _take(self, entry_id: bytes | str, fields: Mapping[bytes, bytes]) -> None:
+    def _take(self, entry_id: bytes | str, fields: Mapping[bytes, bytes], *, read_s: float) -> None:
         self._last_id = entry_id.decode() if isinstance(entry_id, bytes) else entry_id
         try:
             message = _GENERIC.validate_json(fields[b"message"])
             if isinstance(message, messages.SliceMessage):
-                self.add(bar_messages.bar_slice(message))
+                self.add(bar_messages.bar_slice(message), read_s=read_s)
         except (KeyError, pydantic.ValidationError, errors.EngineError) as error:
             _log.warning("bars refused", entry=self._last_id, error=str(error))
 
-    def add(self, piece: bars.BarSlice) -> None:
+    def add(self, piece: bars.BarSlice, *, read_s: float) -> None:
         """Keep the bars of a slice; a bar that does not follow the symbol's last one is known already."""
         for symbol, bar in piece.bars.items():
             history = self._bars.setdefault(symbol, deque(maxlen=_KEPT))
             if not history or bar.end > history[-1].end:
                 history.append(bar)
-        self.last_end = max(self.last_end, piece.end)
+        if piece.end > self.last_end:
+            self.last_end, self._read_s = piece.end, read_s
         self._bell.ring()
 
 

@@ -22,6 +22,8 @@ from tradeplane_workers.stores import orders as orders_store
 _log = structlog.get_logger(__name__)
 _WAIT_S = 0.25
 _PATIENCE_S = 60.0
+# Whoever committed a decision may have died, or lost the answer, before it could enqueue: look for what was left.
+_IDLE_S = 5.0
 # An intent that waited longer is checked against the policy's bar age again, by the broker's clock.
 _FRESH_S = 5.0
 _DEFAULT_AGE = times.Nanos(times.HOUR)
@@ -55,6 +57,8 @@ class Sender:
         known: manifests.Known,
     ) -> None:
         self.last_order: LastOrder | None = None
+        self.has_recovered = False
+        """Whether what an earlier process left unknown has been read."""
         self._pool = shared.pool
         self._broker = broker
         self._leadership = shared.leadership
@@ -66,9 +70,12 @@ class Sender:
         self._queue: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
 
-    def enqueue(self, intents: Iterable[decisions.Intent]) -> None:
-        """Send these, in this order; only those that are released, and each once."""
-        self._queue.extend(_Waiting(intent, self._guard.clock().boot_s) for intent in self._new(intents))
+    def enqueue(self, intents: Iterable[decisions.Intent], *, since_s: float) -> None:
+        """Send these, in this order; only those that are released, and each once.
+
+        ``since_s`` is when their trigger's bars were read: a decision may have waited before it was posted.
+        """
+        self._queue.extend(_Waiting(intent, since_s) for intent in self._new(intents))
         self._arrived.set()
 
     async def recover(self) -> None:
@@ -77,6 +84,7 @@ class Sender:
         for intent in found:
             if intent.status != "released":
                 self._outcomes.resolve(intent)
+        self.has_recovered = True
         await self._outcomes.all_known()
         self._queue.extend(_Waiting(intent, float("-inf")) for intent in self._new(found))
         self._arrived.set()
@@ -85,7 +93,11 @@ class Sender:
         """Recover, then send, for ever."""
         await self.recover()
         while True:
-            await self._arrived.wait()
+            try:
+                async with asyncio.timeout(_IDLE_S):
+                    await self._arrived.wait()
+            except TimeoutError:
+                self._queue.extend(_Waiting(intent, float("-inf")) for intent in self._new(await self._in_flight()))
             self._arrived.clear()
             while self._queue:
                 waiting = self._queue[0]
@@ -129,7 +141,10 @@ class Sender:
     async def _attempt(self, intent: decisions.Intent) -> str:
         """Try once; returns why nothing was sent, or nothing when the intent is settled or being looked up."""
         try:
-            if not await self._mark(intent):
+            marked = await self._mark(intent)
+            if marked is None:
+                return ""
+            if not marked:
                 self._leadership.lose()
                 return state.NO_EPOCH
         except database.FAILURES as error:
@@ -160,13 +175,16 @@ class Sender:
             self.last_order = LastOrder(intent.client_order_id, self._guard.clock().text)
         return reason
 
-    async def _mark(self, intent: decisions.Intent) -> bool:
+    async def _mark(self, intent: decisions.Intent) -> bool | None:
+        """Mark an intent ``sending``; False without our epoch, None when it is settled already."""
         lead = self._leadership.epoch
         async with database.transaction(self._pool) as connection:
             if lead is None or not await epochs.holds(connection, epochs.GATEWAY, lead.token):
                 return False
             # "sending" too: this process has not sent it, but the answer to an earlier mark may have been lost.
-            await decisions.mark(connection, intent.client_order_id, "sending", expected=("released", "sending"))
+            expected = ("released", "sending")
+            if not await decisions.mark(connection, intent.client_order_id, "sending", expected=expected):
+                return None
             await orders_store.insert(connection, intent)
         return True
 

@@ -87,7 +87,7 @@ class Gateway:
         self.views = views.Views(settings.environment, self.guard, self._reader.known)
         self._switch = switch_reader.SwitchReader(cluster, self.guard, counters=self.metrics)
         self._redis = redis_asyncio.Redis.from_url(settings.redis_url.get_secret_value())
-        self.prices = prices.Prices(self._redis)
+        self.prices = prices.Prices(self._redis, clock=clock)
         self._pool: asyncpg.Pool | None = None
         self._desk: decisions.Desk | None = None
         self._sender: sender.Sender | None = None
@@ -121,7 +121,9 @@ class Gateway:
                 self.metrics.intents.labels(verdict.reason or "released").inc()
         if any(not verdict.reason for verdict in receipt.verdicts):
             async with self.pool.acquire(timeout=2) as connection:
-                self._sender.enqueue(await decisions_store.intents_of(connection, receipt.sequence))
+                intents = await decisions_store.intents_of(connection, receipt.sequence)
+                trigger = times.instant(message.trigger, field="trigger")
+                self._sender.enqueue(intents, since_s=self.prices.read_at(trigger))
         self.ledger_bell.ring()
         return receipt
 
@@ -201,7 +203,6 @@ class Gateway:
 
     async def _open(self, group: asyncio.TaskGroup) -> None:
         environment = await self._reader.first_environment()
-        self.guard.switch.window_s = environment.window_s
         group.create_task(self._reader.follow_policies())
         broker = await self._open_broker(environment)
         self._broker = broker
@@ -298,7 +299,7 @@ class Gateway:
                 return ledger, is_foreign
 
     def _unknown(self) -> list[str]:
-        if self._outcomes is None:
+        if self._outcomes is None or self._sender is None or not self._sender.has_recovered:
             return ["the ledger: nobody has read yet which intents are unknown"]
         return sorted(self._outcomes.unknown)
 

@@ -94,10 +94,9 @@ class Listener:
     async def _cancel(self, event: port.Event) -> None:
         """Cancel an order that turned up after it had been given up."""
         try:
-            refusal = await self._broker.cancel(event.broker_order_id)
+            await self._reconciler.cancel_late(event.broker_order_id)
         except port.BrokerError as error:
-            refusal = str(error)
-        _log.warning("late order cancelled", client_order_id=event.client_order_id, refusal=refusal)
+            _log.warning("late order not cancelled yet", client_order_id=event.client_order_id, error=str(error))
 
     async def _reconcile(self) -> None:
         """Reconcile until clean, then whenever something asks for it, and every 30 s."""
