@@ -1,6 +1,7 @@
 """``tradeplane demo``: the main job, ended by Ctrl-C without leaving a process behind."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from tradeplane_cli.demo import run as job
@@ -21,4 +22,5 @@ def run(options: argparse.Namespace) -> int:
         with supervisor.terminable():
             return job.main(options.home.absolute(), options.examples.absolute())
     except KeyboardInterrupt:
+        sys.stderr.write("tradeplane demo: interrupted; every process was ended\n")
         return 130
