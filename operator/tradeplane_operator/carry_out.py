@@ -7,12 +7,16 @@ by its id, an Event by its name. What a killed operator left undone, the next on
 import hashlib
 from typing import Any
 
+import structlog
+
 from tradeplane_api import fields, kinds, names
 from tradeplane_kube import errors
 from tradeplane_operator import conditions, observe, world
 from tradeplane_operator.reconcile import decision, serving
 
 Json = dict[str, Any]
+
+log = structlog.get_logger(__name__)
 
 
 class NotNow(Exception):  # noqa: N818 - named for what happened
@@ -42,6 +46,7 @@ async def create_switch(outside: world.World) -> None:
         await outside.kube.create(switch, manager=names.FIELD_MANAGER_OPERATOR)
     except errors.AlreadyExists:
         return
+    log.warning("switch created", name=names.KILL_SWITCH, state=names.State.HALTED.value)
 
 
 async def ensure_serve(outside: world.World, address: str) -> None:
@@ -61,6 +66,11 @@ async def ensure_serve(outside: world.World, address: str) -> None:
         planned = serving.plan(wanted, found, place)
         if planned.config is not None:
             await outside.ray(address).serve(planned.config)
+            log.info(
+                "models declared to Serve",
+                address=address,
+                models=sorted(model["metadata"]["name"] for model in models),
+            )
 
 
 async def _act(outside: world.World, manifest: Json, action: decision.Action) -> None:
@@ -69,8 +79,10 @@ async def _act(outside: world.World, manifest: Json, action: decision.Action) ->
             await _set_finalizer(outside, manifest, present=present)
         case decision.SubmitJob(address, submission):
             await outside.ray(address).submit(submission)
+            log.info("job submitted", name=manifest["metadata"]["name"], submission_id=submission.submission_id)
         case decision.StopJob(address, submission_id):
             await outside.ray(address).stop(submission_id)
+            log.info("job asked to stop", name=manifest["metadata"]["name"], submission_id=submission_id)
         case decision.EnsureServe(address):
             await ensure_serve(outside, address)
         case decision.Emit():
@@ -93,6 +105,22 @@ async def _write_status(outside: world.World, manifest: Json, wanted: fields.Blo
     written = await outside.kube.apply_status({**identity, "status": wanted.manifest()}, names.FIELD_MANAGER_OPERATOR)
     # The actions that follow must not be refused because of our own write.
     manifest["metadata"]["resourceVersion"] = written["metadata"]["resourceVersion"]
+    _log_ready(manifest, wanted)
+
+
+def _log_ready(manifest: Json, wanted: fields.Block) -> None:
+    """Say what the object's Ready condition says from now on, where that is something new."""
+    before, after = (
+        {key: one.get(key, "") for key in ("status", "reason", "message")}
+        for one in (_ready(manifest.get("status") or {}), _ready(wanted.manifest()))
+    )
+    if before != after:
+        log.info("ready condition changed", kind=manifest["kind"], name=manifest["metadata"]["name"], **after)
+
+
+def _ready(status: Json) -> Json:
+    unknown = {"status": "Unknown", "reason": "", "message": ""}
+    return next((one for one in status.get("conditions", ()) if one["type"] == names.Condition.READY.value), unknown)
 
 
 def same_status(manifest: Json, wanted: fields.Block) -> bool:

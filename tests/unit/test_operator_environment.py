@@ -66,6 +66,14 @@ def test_ready_needs_a_leading_reconciled_gateway(state: gateway.State | None, e
     assert condition(decide(state=state), names.Condition.READY)[:2] == expected
 
 
+def test_what_was_not_compared_has_no_number_of_differences() -> None:
+    """Before the first comparison; after it the differences are counted."""
+    not_yet = decide(state=trading(reconciliation={"clean": False, "differences": []}))
+    assert condition(not_yet, names.Condition.READY)[2] == "no clean comparison of ledger and broker yet"
+    found = decide(state=trading(reconciliation={"clean": False, "differences": ["x"]}))
+    assert condition(found, names.Condition.READY)[2] == "1 differences between ledger and broker"
+
+
 def test_only_one_environment_is_this_installation() -> None:
     """A second one says so and touches nothing else."""
     status = decide(name="other")

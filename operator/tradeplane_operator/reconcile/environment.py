@@ -77,7 +77,11 @@ def _of_gateway(state: gateway.State | None, *, is_valid: bool) -> Iterable[cond
             ready = conditions.is_false(_READY, names.Reason.GATEWAY_STARTING, "no gateway holds the epoch")
         elif not state.clean:
             differences = () if state.reconciliation is None else state.reconciliation.differences
-            message = f"{len(differences)} differences between ledger and broker"
+            message = (
+                f"{len(differences)} differences between ledger and broker"
+                if differences
+                else "no clean comparison of ledger and broker yet"
+            )
             ready = conditions.is_false(_READY, names.Reason.NOT_RECONCILED, message)
         else:
             ready = conditions.is_true(_READY, names.Reason.OPERATING)
