@@ -34,12 +34,16 @@ def run(options: argparse.Namespace) -> int:
             chosen = environment.Options(
                 home=HOME, name="dev", dataset=dataset.absolute(), clock=options.clock, cash=options.cash
             )
-            with environment.opened(chosen, progress=lines) as running, contextlib.suppress(KeyboardInterrupt):
-                running.start()
-                _say(running, lines)
-                while True:
-                    running.supervisor.check()
-                    time.sleep(1.0)
+            with environment.opened(chosen, progress=lines) as running:
+                try:
+                    running.start()
+                    _say(running, lines)
+                    with contextlib.suppress(KeyboardInterrupt):
+                        while True:
+                            running.supervisor.check()
+                            time.sleep(1.0)
+                finally:
+                    lines.say("  ending what was started")
     except KeyboardInterrupt:
         return 130
     except processes.LocalError as error:
