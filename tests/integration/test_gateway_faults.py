@@ -370,6 +370,24 @@ async def test_an_intent_that_nobody_enqueued_is_sent(around: Surroundings, monk
         assert around.broker.received == [name]
 
 
+async def test_a_deposed_gateway_settles_nothing(around: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its memory of an intent is old: the new leader may be sending it at this moment."""
+    monkeypatch.setattr(sender, "_IDLE_S", 100.0)
+    async with around.gateway() as bench:
+        await bench.enabled()
+        monkeypatch.setattr(bench.gateway._sender, "enqueue", lambda *_, **__: None)
+        await order(bench)
+        results = bench.gateway._outcomes
+        assert results is not None
+        async with bench.gateway.pool.acquire() as connection:
+            (known,) = await decisions.in_flight(connection)
+            await connection.execute("update epochs set token = 'another' where scope = 'gateway'")
+        await results.not_sent(known, "halted")
+        rows = await around.rows("select status from intents")
+        events = await around.rows("select 1 from control_events where type = 'not-sent'")
+        assert (rows, events) == ([{"status": "released"}], [])
+
+
 async def test_an_intent_that_was_settled_meanwhile_is_not_sent(around: Surroundings) -> None:
     """Whoever settled it has the last word; the queue is only a memory."""
     async with around.gateway() as bench:

@@ -15,7 +15,7 @@ import structlog
 from tradeplane_engine.domain import times
 from tradeplane_workers.brokers import port
 from tradeplane_workers.gateway import bookkeeper, core
-from tradeplane_workers.stores import database, decisions, journal
+from tradeplane_workers.stores import database, decisions, epochs, journal
 
 _log = structlog.get_logger(__name__)
 _FIRST_PAUSE_S = 0.1
@@ -41,6 +41,7 @@ class Outcomes:
         self._broker = broker
         self._books = books
         self._clock = shared.clock
+        self._leadership = shared.leadership
         self._metrics = shared.metrics
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -133,6 +134,11 @@ class Outcomes:
             try:
                 async with database.transaction(self._pool) as connection:
                     await journal.take_places(connection, 0)
+                    lead = self._leadership.epoch
+                    if lead is None or not await epochs.holds(connection, epochs.GATEWAY, lead.token):
+                        self._leadership.lose()
+                        _log.warning("outcome not recorded, another gateway leads")
+                        return
                     await write(connection)
             except database.FAILURES as error:
                 self._metrics.failures.labels("outcome").inc()

@@ -38,7 +38,7 @@ class Prices:
     def __init__(self, client: redis_asyncio.Redis, *, clock: machine.Clock, timeframe: str = "1d") -> None:
         self._client = client
         self._clock = clock
-        self._read_s = float("-inf")
+        self._reads: deque[tuple[times.Nanos, float]] = deque(maxlen=_KEPT)
         self._stream = f"bars:{timeframe}"
         self._bars: dict[str, deque[bars.Bar]] = {}
         self._last_id = ""
@@ -55,11 +55,13 @@ class Prices:
         return found
 
     def read_at(self, trigger: times.Nanos) -> float:
-        """Return when the newest slice was read, if it is the one that ends at ``trigger``; else minus infinity.
+        """Return when the first slice that ends at ``trigger`` or later was read, minus infinity where that is unknown.
 
         In seconds of the clock that runs while the machine sleeps. What was there before us came at an unknown time.
         """
-        return self._read_s if trigger == self.last_end else float("-inf")
+        index = bisect.bisect_left(self._reads, trigger, key=lambda read: read[0])
+        is_forgotten = index == 0 and len(self._reads) == _KEPT
+        return float("-inf") if is_forgotten or index == len(self._reads) else self._reads[index][1]
 
     async def wait_for(self, trigger: times.Nanos, *, timeout_s: float) -> bool:
         """Wait until the slice that ends at ``trigger`` (or a later one) was read."""
@@ -110,7 +112,8 @@ class Prices:
             if not history or bar.end > history[-1].end:
                 history.append(bar)
         if piece.end > self.last_end:
-            self.last_end, self._read_s = piece.end, read_s
+            self.last_end = piece.end
+            self._reads.append((piece.end, read_s))
         self._bell.ring()
 
 

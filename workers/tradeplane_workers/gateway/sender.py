@@ -97,7 +97,8 @@ class Sender:
                 async with asyncio.timeout(_IDLE_S):
                     await self._arrived.wait()
             except TimeoutError:
-                self._queue.extend(_Waiting(intent, float("-inf")) for intent in self._new(await self._in_flight()))
+                left = await self._in_flight() if self._leadership.is_valid() else ()
+                self._queue.extend(_Waiting(intent, float("-inf")) for intent in self._new(left))
             self._arrived.clear()
             while self._queue:
                 waiting = self._queue[0]
