@@ -191,6 +191,15 @@ async def test_a_halt_names_what_it_cancelled_and_what_was_sent_before(bench: ga
     assert reasons(await bench.decide(token, 1, BUY)) == [""]
 
 
+async def test_an_environment_made_again_gets_its_status(bench: gateway.Bench) -> None:
+    """A new object has no status yet, although nothing that the gateway knows has changed."""
+    await bench.until(lambda _: bool(bench.cluster.applied), "the first status")
+    spec = bench.cluster.objects["Environment", "demo"]["spec"]
+    bench.cluster.remove("Environment", "demo")
+    bench.cluster.put("Environment", "demo", {"spec": spec}, uid="made-again")
+    await bench.until(lambda _: bench.cluster.applied[-1]["metadata"]["uid"] == "made-again", "the new one's status")
+
+
 async def test_a_suspended_strategy_sends_nothing_and_loses_its_orders(bench: gateway.Bench) -> None:
     """Its open orders are cancelled, its intents refused; the account as a whole stays enabled."""
     token = await bench.fence()

@@ -23,7 +23,8 @@ class StatusWriter:
         self._known = known
         self._guard = guard
         self._shown = shown
-        self._written: dict[str, Any] | None = None
+        # With the object's uid: an Environment that was deleted and made again has no status yet.
+        self._written: tuple[str, dict[str, Any]] | None = None
 
     async def run(self) -> None:
         """Write whenever it changed, for ever; only the leader writes."""
@@ -37,7 +38,7 @@ class StatusWriter:
     async def write_once(self) -> None:
         """Write if it changed; a failure is tried again at the next turn."""
         environment, trading = self._known.environment, self._shown.trading()
-        if environment is None or trading == self._written:
+        if environment is None or (environment.uid, trading) == self._written:
             return
         manifest = {
             "apiVersion": names.API_VERSION,
@@ -50,4 +51,4 @@ class StatusWriter:
         except kube_errors.KubeError as error:
             _log.warning("status not written", error=str(error))
         else:
-            self._written = trading
+            self._written = environment.uid, trading
