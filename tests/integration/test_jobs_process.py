@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from support import engine_data, strategy_peers
@@ -75,6 +76,22 @@ def test_a_job_trains_through_outages(peers: strategy_peers.Peers, tmp_path: Pat
     assert lightgbm.load(store.get(result.digest)).names == engine_data.ALPHA.columns
     assert {line["process"] for line in lines} == {"jobs"}
     assert peers.trouble == {"history": []}
+
+
+def test_a_running_job_serves_its_metrics(peers: strategy_peers.Peers, tmp_path: Path) -> None:
+    """While history keeps it waiting, the port that its log names answers with the job and the process's figures."""
+    peers.trouble = {"history": [503] * 100}
+    process = job(peers, tmp_path, CONFIG)
+    try:
+        assert process.stdout is not None
+        lines = (json.loads(line) for line in process.stdout)
+        port = next(line["port"] for line in lines if line["event"] == "metrics served")
+        text = httpx2.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
+    finally:
+        process.kill()
+        process.communicate()
+    assert 'tradeplane_jobs_running{kind="training"} 1.0' in text
+    assert "process_resident_memory_bytes" in text
 
 
 def test_a_job_that_cannot_train_says_so(peers: strategy_peers.Peers, tmp_path: Path) -> None:
