@@ -5,10 +5,9 @@ import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-import scipy.stats
-
 from tradeplane_cli.demo import facts as f
 from tradeplane_engine.domain import numbers, orders, times
+from tradeplane_engine.models import ranking
 from tradeplane_engine.venue import profile
 
 MIN_SCORES = 4
@@ -26,8 +25,8 @@ def rank_ics(facts: f.Facts) -> list[float]:
         symbols = sorted(scores[session].keys() & returns.keys())
         if len(symbols) >= MIN_SCORES:
             own = [scores[session][symbol] for symbol in symbols]
-            values.append(float(scipy.stats.spearmanr(own, [returns[symbol] for symbol in symbols]).statistic))
-    return [value for value in values if math.isfinite(value)]
+            values.append(ranking.spearman(own, [returns[symbol] for symbol in symbols]))
+    return [value for value in values if value is not None]
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float, float]:

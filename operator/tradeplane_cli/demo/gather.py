@@ -34,9 +34,9 @@ class BrokerAccess:
         return {"APCA-API-KEY-ID": self.key_id, "APCA-API-SECRET-KEY": self.secret_key}
 
 
-def get(client: httpx2.Client, url: str, **parameters: str) -> Any:
+def get(client: httpx2.Client, url: str, *, headers: Mapping[str, str] | None = None, **parameters: str) -> Any:
     """Return a JSON answer; raises httpx2.HTTPError."""
-    answer = client.get(url, params=parameters, timeout=30)
+    answer = client.get(url, params=parameters, headers=headers, timeout=30)
     answer.raise_for_status()
     return orjson.loads(answer.content)
 
@@ -171,9 +171,7 @@ def unpaid_dividends(data: dataset.Dataset, fills: Sequence[f.Fill], sessions: S
 
 def get_broker(client: httpx2.Client, access: BrokerAccess, path: str, **parameters: str) -> Any:
     """Return one answer of the broker's protocol; raises httpx2.HTTPError."""
-    answer = client.get(f"{access.url}{path}", params=parameters, headers=access.headers, timeout=30)
-    answer.raise_for_status()
-    return orjson.loads(answer.content)
+    return get(client, f"{access.url}{path}", headers=access.headers, **parameters)
 
 
 def _order(row: Mapping[str, Any]) -> f.Order:
