@@ -291,7 +291,10 @@ def test_a_clock_that_cannot_be_read_is_refused(venue: simulator.Venue, body: st
 
 
 def test_the_journal_names_every_request(venue: simulator.Venue) -> None:
-    """Number, address, status, account, key, client order id, venue time, and machine times that enclose the call."""
+    """Number, address, status, account, key, client order id, venue time, and machine times in their order.
+
+    The last answer is stamped once it was sent, so its reader may be ahead of the stamp.
+    """
     client = client_of(venue)
     start = time.monotonic_ns()
     client.submit_order(order("AAPL", "buy", 10, "mine"))
@@ -311,7 +314,8 @@ def test_the_journal_names_every_request(venue: simulator.Venue) -> None:
     assert {(row["account"], row["key_id"]) for row in rows[:4]} == {("demo", "AKDEMO")}
     assert {row["venue_time"] for row in rows} == {"2012-03-02T21:15:00Z"}
     times = [row[name] for row in rows for name in ("received_monotonic_ns", "answered_monotonic_ns")]
-    assert [start, *times, end] == sorted([start, *times, end])
+    assert [start, *times] == sorted([start, *times])
+    assert times[-2] < end
     assert [row["n"] for row in rows] == [1, 2, 3, 4, 5]
     assert venue.journal(after=3) == rows[3:]
 

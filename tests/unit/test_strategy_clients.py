@@ -163,10 +163,19 @@ def test_a_stop_ends_the_repetition() -> None:
         gateway(handler, stop=Impatient(most=3)).submit(DECISION)
 
 
-def model(handler: Handler) -> model_client.ModelClient:
-    """Return a client of a scripted model."""
+def model(handler: Handler, *, clock: list[float] | None = None) -> model_client.ModelClient:
+    """Return a client of a scripted model, on a clock that only pauses move: a busy machine is never late."""
+    clock = clock or [0.0]
+
+    def pause(seconds: float) -> None:
+        clock[0] += seconds
+
     return model_client.ModelClient(
-        REFERENCE, counted=figures.Figures(), transport=httpx2.MockTransport(handler), pause=lambda _seconds: None
+        REFERENCE,
+        counted=figures.Figures(),
+        transport=httpx2.MockTransport(handler),
+        now=lambda: clock[0],
+        pause=pause,
     )
 
 
@@ -201,6 +210,19 @@ def test_no_usable_answer_is_no_prediction(answer: httpx2.Response | Exception, 
     with pytest.raises(errors.PredictionFailed) as failed:
         model(handler).predict(("a", "b"), ROWS)
     assert failed.value.reason == reason
+
+
+def test_an_answer_after_the_deadline_is_late() -> None:
+    """However it came to be late, and however good it is."""
+    clock = [0.0]
+
+    def slow(_request: httpx2.Request) -> httpx2.Response:
+        clock[0] += 0.201
+        return httpx2.Response(200, json=SCORES)
+
+    with pytest.raises(errors.PredictionFailed) as failed:
+        model(slow, clock=clock).predict(("a", "b"), ROWS)
+    assert failed.value.reason == "late"
 
 
 def test_a_replica_that_comes_back_within_the_deadline_answers() -> None:

@@ -30,6 +30,7 @@ class ModelClient:
     reference : URL, deadline and expected digest
     counted : where calls are counted
     transport : another HTTP transport, for tests
+    now : monotonic seconds, which the deadline is measured by
     pause : sleeps between attempts within one deadline
     """
 
@@ -39,12 +40,14 @@ class ModelClient:
         *,
         counted: figures.Figures,
         transport: httpx2.BaseTransport | None = None,
+        now: Callable[[], float] = time.monotonic,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._deadline_s = times.duration(reference.deadline, field="model.deadline") / times.SECOND
         self._url = f"{reference.url.rstrip('/')}/predict"
         self._client = httpx2.Client(transport=transport, trust_env=False)
         self._counted = counted
+        self._now = now
         self._pause = pause
 
     def close(self) -> None:
@@ -53,7 +56,7 @@ class ModelClient:
 
     def predict(self, names: Sequence[str], rows: predictor.FloatArray) -> predictor.Prediction:
         """Score ``rows``; raises PredictionFailed. The loop compares the digest with the one it expects."""
-        started = time.monotonic()
+        started = self._now()
         try:
             answer = self._ask(_body(names, rows), until=started + self._deadline_s)
         except errors.PredictionFailed as failure:
@@ -61,12 +64,12 @@ class ModelClient:
             log.warning("no prediction", reason=failure.reason, detail=str(failure))
             raise
         self._counted.predictions.labels("answered").inc()
-        self._counted.prediction_seconds.observe(time.monotonic() - started)
+        self._counted.prediction_seconds.observe(self._now() - started)
         return predictor.Prediction(digest=answer.digest, scores=answer.scores)
 
     def _ask(self, body: bytes, *, until: float) -> messages.PredictResponse:
         problem = ""
-        while (left := until - time.monotonic()) > 0:
+        while (left := until - self._now()) > 0:
             try:
                 answer = self._client.post(
                     self._url, content=body, timeout=left, headers={"content-type": "application/json"}
@@ -76,14 +79,14 @@ class ModelClient:
             except httpx2.HTTPError as error:
                 problem = f"{type(error).__name__}: {error}"
             else:
-                if time.monotonic() > until:
+                if self._now() > until:
                     break
                 if answer.status_code == _OK:
                     return _parsed(answer.content)
                 problem = f"HTTP {answer.status_code}: {answer.text[:500]}"
                 if answer.status_code < _SERVER_ERROR and answer.status_code != _TOO_MANY:
                     raise errors.PredictionFailed("failed", problem)
-            self._pause(min(_RETRY_S, max(until - time.monotonic(), 0.0)))
+            self._pause(min(_RETRY_S, max(until - self._now(), 0.0)))
         if problem:
             raise errors.PredictionFailed("failed", f"{problem}, until the deadline of {self._deadline_s} s")
         raise errors.PredictionFailed("late", f"no answer within {self._deadline_s} s")
