@@ -1,0 +1,436 @@
+"""Risk: what may leave. A chain of small checks on projected positions, and the books that they judge.
+
+Each check is a statement that may be violated; it returns a violation with a stable reason, or nothing, and relies on
+no other check having run. A policy's chain holds only the checks whose limit is set; the first violation wins.
+
+Positions are judged in their worst case: every working order at full size, buys and sells each counted, exposures
+rounded up to the next 1e-9 USD. An order that can only bring a position nearer to zero passes the limits on size of
+positions, portfolio and losses: to reduce must always be possible.
+"""
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from tradeplane_engine.core import exact
+from tradeplane_engine.core.ledger import Ledger
+from tradeplane_engine.core.limits import Breach, Limits
+
+ENABLED, REDUCE_ONLY, FLATTEN, HALTED = 0, 1, 2, 3
+STATES = ("enabled", "reduce-only", "flatten", "halted")
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A broken limit: a stable reason, its family, what was allowed and what the order would have led to."""
+
+    reason: str
+    family: str
+    limit: str
+    value: str
+
+
+class Book:
+    """Positions and working orders of one scope (a strategy's sub-ledger, or the account), and what they are worth.
+
+    Attributes
+    ----------
+    buying, selling : unfilled quantity of the working orders per symbol, 1e-9 shares
+    gross, highest_total, lowest_total : worst-case exposure, and net exposure if all buys or all sells fill; money
+    peak, session_equity : highest equity so far and equity at the session's open, money
+    losses : closed trades in a row that lost
+    state : the strictest of the causes that act on this scope
+    """
+
+    __slots__ = (
+        *("_buying", "_exposure", "_high", "_low", "_selling", "active", "buying", "gross", "highest_total", "ledger"),
+        *("losses", "lowest_total", "measured", "open_orders", "peak", "positions", "selling", "session_equity"),
+        "state",
+    )
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        zeros = bytes(8 * len(ledger.quantities))
+        self.buying = array("q", zeros)
+        self.selling = array("q", zeros)
+        self._buying = self.buying
+        self._selling = self.selling
+        self._exposure = array("q", zeros)
+        self._high = array("q", zeros)
+        self._low = array("q", zeros)
+        self.active: dict[int, None] = {}
+        self.gross = 0
+        self.highest_total = 0
+        self.lowest_total = 0
+        self.positions = 0
+        self.measured = -1
+        self.open_orders = 0
+        self.losses = 0
+        self.state = ENABLED
+        self.peak = ledger.starting
+        self.session_equity = ledger.starting
+
+    def highest(self, symbol: int) -> int:
+        """Position if every working buy and no working sell fills."""
+        return exact.add(self.ledger.quantity[symbol], self._buying[symbol], "position")
+
+    def lowest(self, symbol: int) -> int:
+        """Position if every working sell and no working buy fills."""
+        return exact.add(self.ledger.quantity[symbol], -self._selling[symbol], "position")
+
+    def working(self, symbol: int, side: int, change: int) -> None:
+        """Change the unfilled quantity of one side's working orders."""
+        if side > 0:
+            self._buying[symbol] = exact.add(self._buying[symbol], change, "working")
+        else:
+            self._selling[symbol] = exact.add(self._selling[symbol], change, "working")
+        self.active[symbol] = None
+        self.measured = -1
+
+    def adopt(self, symbol: int, side: int, quantity: int, price: int) -> None:
+        """Add a working order to a measured book, whose other symbols stay as they are."""
+        instant = self.measured
+        self.working(symbol, side, quantity)
+        self.open_orders += 1
+        if instant >= 0:
+            self._touch(symbol, price)
+            self.measured = instant
+
+    def released(self) -> None:
+        """Count an order that is no longer open."""
+        self.open_orders -= 1
+
+    def measure(self, instant: int, price: Sequence[int]) -> None:
+        """Value every position and working order at the last prices, once per instant and change."""
+        if self.measured == instant:
+            return
+        self.gross = 0
+        self.highest_total = 0
+        self.lowest_total = 0
+        self.positions = 0
+        for symbol in list(self.active):
+            self._exposure[symbol] = 0
+            self._high[symbol] = 0
+            self._low[symbol] = 0
+            self._touch(symbol, price[symbol])
+            if self._exposure[symbol] == 0:
+                del self.active[symbol]
+        self.measured = instant
+
+    def _touch(self, symbol: int, price: int) -> None:
+        highest = self.highest(symbol)
+        lowest = self.lowest(symbol)
+        unit = self.ledger.unit[symbol]
+        worst = max(abs(highest), abs(lowest))
+        exposure = exact.ceil_ratio(worst, price, unit, "exposure")
+        high = exact.notional(price, highest, unit)
+        low = exact.notional(price, lowest, unit)
+        self.positions += (exposure != 0) - (self._exposure[symbol] != 0)
+        self.gross = exact.add(self.gross, exact.add(exposure, -self._exposure[symbol], "gross"), "gross")
+        self.highest_total = exact.add(self.highest_total, exact.add(high, -self._high[symbol], "net"), "net")
+        self.lowest_total = exact.add(self.lowest_total, exact.add(low, -self._low[symbol], "net"), "net")
+        self._exposure[symbol] = exposure
+        self._high[symbol] = high
+        self._low[symbol] = low
+
+    def exposure(self, symbol: int) -> int:
+        """Worst-case exposure of a symbol at the last measure, money."""
+        return self._exposure[symbol]
+
+    def observe(self) -> None:
+        """Note a new peak of equity."""
+        equity = self.ledger.equity()
+        self.peak = max(self.peak, equity)
+
+    def open_session(self) -> None:
+        """Take the equity that the session's losses are measured from."""
+        self.session_equity = self.ledger.equity()
+
+    def closed(self, realised: int) -> None:
+        """Count a trade that was closed, for the limit on losses in a row."""
+        if realised < 0:
+            self.losses += 1
+        elif realised > 0:
+            self.losses = 0
+
+
+class Proposal:
+    """One order against one scope: what is, and what it would lead to in the worst case.
+
+    ``price`` is the symbol's last close, 0 where none is known; ``value`` the order's at that price.
+    """
+
+    __slots__ = (
+        *("bar_end", "book", "highest", "highest_after", "limits", "lowest", "lowest_after", "now", "price"),
+        *("quantity", "reduces", "side", "symbol", "unit", "value", "worst_after", "worst_before"),
+    )
+
+    def __init__(
+        self,
+        scope: "Scope",
+        symbol: int,
+        side: int,
+        quantity: int,
+        price: int,
+        bar_end: int,
+        now: int,
+    ) -> None:
+        self.book = scope.book
+        self.limits: Any = scope.policy.limits  # a check is in the chain only if its limit is set
+        self.symbol = symbol
+        self.side = side
+        self.quantity = quantity
+        self.price = price
+        self.bar_end = bar_end
+        self.now = now
+        self.unit = self.book.ledger.unit[symbol]
+        self.highest = self.book.highest(symbol)
+        self.lowest = self.book.lowest(symbol)
+        if side > 0:
+            self.highest_after = exact.add(self.highest, quantity, "position")
+            self.lowest_after = self.lowest
+            self.reduces = self.highest_after <= 0
+        else:
+            self.highest_after = self.highest
+            self.lowest_after = exact.add(self.lowest, -quantity, "position")
+            self.reduces = self.lowest_after >= 0
+        self.worst_before = max(abs(self.highest), abs(self.lowest))
+        self.worst_after = max(abs(self.highest_after), abs(self.lowest_after))
+        self.value = exact.ceil_ratio(quantity, price, self.unit, "notional")
+
+    def exposure_after(self) -> int:
+        """Worst-case exposure of the symbol with the order, money."""
+        return exact.ceil_ratio(self.worst_after, self.price, self.unit, "exposure")
+
+
+def state_forbids(p: Proposal) -> Violation | None:
+    """``enabled`` lets everything leave, ``reduce-only`` what reduces, the stricter states nothing."""
+    state = p.book.state
+    if state == ENABLED or (state == REDUCE_ONLY and p.reduces):
+        return None
+    return Violation(STATES[state], "state", STATES[ENABLED], STATES[state])
+
+
+def price_is_missing(p: Proposal) -> Violation | None:
+    """A bar of the symbol is known."""
+    if p.price > 0:
+        return None
+    return Violation("no-price", "data", "a known bar", "none")
+
+
+def bar_is_stale(p: Proposal) -> Violation | None:
+    """The symbol's last bar is young enough, and not from after the decision."""
+    age = p.now - p.bar_end
+    if 0 <= age <= p.limits.max_bar_age:
+        return None
+    return Violation("stale-bar", "data", f"{p.limits.max_bar_age} ns", f"{age} ns")
+
+
+def quantity_is_not_positive(p: Proposal) -> Violation | None:
+    """The order is for something."""
+    if p.quantity > 0:
+        return None
+    return Violation("order-quantity", "order", "more than 0", shares_text(p.quantity))
+
+
+def quantity_exceeds_limit(p: Proposal) -> Violation | None:
+    """The order is for at most ``order.maxQuantity`` shares."""
+    if p.quantity <= p.limits.max_quantity:
+        return None
+    return Violation("order-quantity", "order", shares_text(p.limits.max_quantity), shares_text(p.quantity))
+
+
+def notional_exceeds_limit(p: Proposal) -> Violation | None:
+    """The order's value at the last close is at most ``order.maxNotional``."""
+    if p.value <= p.limits.max_notional:
+        return None
+    return Violation("order-notional", "order", money_text(p.limits.max_notional), money_text(p.value))
+
+
+def open_orders_exceed_limit(p: Proposal) -> Violation | None:
+    """At most ``order.maxOpenOrders`` are open with this one."""
+    if p.book.open_orders < p.limits.max_open_orders:
+        return None
+    return Violation("open-orders", "order", str(p.limits.max_open_orders), str(p.book.open_orders + 1))
+
+
+def short_is_not_allowed(p: Proposal) -> Violation | None:
+    """No sell may end below zero shares, whichever working orders fill."""
+    if p.side > 0 or p.lowest_after >= 0:
+        return None
+    return Violation("short-not-allowed", "position", "0", shares_text(p.lowest_after))
+
+
+def weight_exceeds_limit(p: Proposal) -> Violation | None:
+    """The worst-case position is worth at most ``position.maxWeight`` of equity."""
+    return None if p.reduces else _share("position-weight", "position", p.exposure_after(), p.limits.max_weight, p)
+
+
+def position_exceeds_limit(p: Proposal) -> Violation | None:
+    """The worst-case position is worth at most ``position.maxNotional``."""
+    if p.reduces or p.exposure_after() <= p.limits.max_position_notional:
+        return None
+    limit = money_text(p.limits.max_position_notional)
+    return Violation("position-notional", "position", limit, money_text(p.exposure_after()))
+
+
+def gross_exceeds_limit(p: Proposal) -> Violation | None:
+    """The worst-case positions together are worth at most ``portfolio.maxGross`` of equity."""
+    if p.reduces:
+        return None
+    more = exact.add(p.exposure_after(), -p.book.exposure(p.symbol), "gross")
+    after = exact.add(p.book.gross, more, "gross")
+    return _share("portfolio-gross", "portfolio", after, p.limits.max_gross, p)
+
+
+def net_exceeds_limit(p: Proposal) -> Violation | None:
+    """Longs less shorts, if this side's working orders all fill, are worth at most ``portfolio.maxNet`` of equity."""
+    if p.reduces:
+        return None
+    if p.side > 0:
+        net = exact.add(p.book.highest_total, p.value, "net")
+    else:
+        net = exact.add(p.book.lowest_total, -p.value, "net")
+    return _share("portfolio-net", "portfolio", abs(net), p.limits.max_net, p)
+
+
+def positions_exceed_limit(p: Proposal) -> Violation | None:
+    """At most ``portfolio.maxPositions`` symbols have a position or a working order."""
+    count = p.book.positions + (p.book.exposure(p.symbol) == 0)
+    if p.reduces or count <= p.limits.max_positions:
+        return None
+    return Violation("portfolio-positions", "portfolio", str(p.limits.max_positions), str(count))
+
+
+def concentration_exceeds_limit(p: Proposal) -> Violation | None:
+    """The squared worst-case weights add up to at most ``portfolio.maxConcentration``."""
+    if p.reduces:
+        return None
+    one = p.exposure_after()  # squares leave 64 bits: an ordinary integer, see the .pxd
+    squares = one * one
+    for symbol in p.book.active:
+        if symbol != p.symbol:
+            one = p.book.exposure(symbol)
+            squares = squares + one * one
+    equity = p.book.ledger.equity()
+    limit = p.limits.max_concentration
+    if equity > 0 and squares * limit.denominator <= limit.numerator * equity * equity:
+        return None
+    value = ratio_text(Fraction(squares, equity * equity)) if equity > 0 else f"equity {money_text(equity)}"
+    return Violation("portfolio-concentration", "portfolio", ratio_text(limit), value)
+
+
+def daily_loss_exceeds_limit(p: Proposal) -> Violation | None:
+    """Equity is at most ``loss.maxDailyLoss`` below the session's opening equity."""
+    return None if p.reduces else _loss("daily-loss", p.book.session_equity, p.limits.max_daily_loss, p)
+
+
+def drawdown_exceeds_limit(p: Proposal) -> Violation | None:
+    """Equity is at most ``loss.maxDrawdown`` below its peak."""
+    return None if p.reduces else _loss("drawdown", p.book.peak, p.limits.max_drawdown, p)
+
+
+def losses_exceed_limit(p: Proposal) -> Violation | None:
+    """Fewer than ``loss.maxConsecutiveLosses`` closed trades in a row have lost."""
+    if p.reduces or p.book.losses < p.limits.max_consecutive_losses:
+        return None
+    return Violation("consecutive-losses", "loss", str(p.limits.max_consecutive_losses), str(p.book.losses))
+
+
+# In the order in which they are asked; a check without a limit of that name always runs.
+CHECKS = (
+    (None, state_forbids),
+    (None, price_is_missing),
+    (None, quantity_is_not_positive),
+    ("max_bar_age", bar_is_stale),
+    ("max_quantity", quantity_exceeds_limit),
+    ("max_notional", notional_exceeds_limit),
+    ("max_open_orders", open_orders_exceed_limit),
+    ("max_weight", weight_exceeds_limit),
+    ("max_position_notional", position_exceeds_limit),
+    ("max_gross", gross_exceeds_limit),
+    ("max_net", net_exceeds_limit),
+    ("max_positions", positions_exceed_limit),
+    ("max_concentration", concentration_exceeds_limit),
+    ("max_daily_loss", daily_loss_exceeds_limit),
+    ("max_drawdown", drawdown_exceeds_limit),
+    ("max_consecutive_losses", losses_exceed_limit),
+)
+
+
+class Policy:
+    """A policy's limits and the chain of checks that they need."""
+
+    __slots__ = ("chain", "limits", "name")
+
+    def __init__(self, name: str, limits: Limits) -> None:
+        self.name = name
+        self.limits = limits
+        chain = [check for limit, check in CHECKS if limit is None or getattr(limits, limit) is not None]
+        if not limits.allow_short:
+            chain.append(short_is_not_allowed)
+        self.chain = tuple(chain)
+
+    def on_breach(self, family: str) -> Breach:
+        """What a breach of a family leads to."""
+        found: Breach = self.limits.on_breach.get(family, Breach.REJECT)
+        return found
+
+
+class Scope:
+    """A policy and the book that it judges: ``strategy`` or ``account``."""
+
+    __slots__ = ("book", "name", "policy")
+
+    def __init__(self, name: str, policy: Policy, book: Book) -> None:
+        self.name = name
+        self.policy = policy
+        self.book = book
+
+
+def first_violation(scope: Scope, proposal: Proposal) -> Violation | None:
+    """Return what the first failing check of the scope's chain says, or None."""
+    for check in scope.policy.chain:
+        violation = check(proposal)
+        if violation is not None:
+            return violation
+    return None
+
+
+def _share(reason: str, family: str, exposure: int, limit: Fraction, p: Proposal) -> Violation | None:
+    equity = p.book.ledger.equity()
+    if equity > 0 and exposure * limit.denominator <= limit.numerator * equity:
+        return None
+    value = ratio_text(Fraction(exposure, equity)) if equity > 0 else f"equity {money_text(equity)}"
+    return Violation(reason, family, ratio_text(limit), value)
+
+
+def _loss(reason: str, start: int, limit: Fraction, p: Proposal) -> Violation | None:
+    lost = exact.add(start, -p.book.ledger.equity(), "loss")
+    if start > 0 and lost * limit.denominator <= limit.numerator * start:
+        return None
+    value = ratio_text(Fraction(lost, start)) if start > 0 else f"equity {money_text(start)}"
+    return Violation(reason, "loss", ratio_text(limit), value)
+
+
+def ratio_text(ratio: Fraction) -> str:
+    """Decimal text of a ratio, cut after six digits."""
+    return f"{float(ratio):.6f}".rstrip("0").rstrip(".")
+
+
+def money_text(amount: int) -> str:
+    """Decimal text of money in USD."""
+    return _text(amount)
+
+
+def shares_text(quantity: int) -> str:
+    """Decimal text of a quantity in shares."""
+    return _text(quantity)
+
+
+def _text(value: int) -> str:
+    whole, fraction = divmod(abs(value), 1_000_000_000)
+    sign = "-" if value < 0 else ""
+    return f"{sign}{whole}.{fraction:09d}".rstrip("0").rstrip(".") if fraction else f"{sign}{whole}"
