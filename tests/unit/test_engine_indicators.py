@@ -69,7 +69,7 @@ def specs(draw: st.DrawFn, name: str, most: int) -> indicators.Spec:
 
 
 @pytest.mark.parametrize("name", indicators.names())
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(data=st.data(), seed=st.integers(0, 2**32), rows=st.integers(0, 90), flat=st.sampled_from([0, 0, 3, 9]))
 def test_live_has_the_bits_of_history(name: str, data: st.DataObject, seed: int, rows: int, flat: int) -> None:
     """One implementation: a value has the same bits at every row, whatever windows, length and quiet bars."""

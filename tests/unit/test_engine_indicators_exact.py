@@ -2,7 +2,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tradeplane_engine import errors, indicators
@@ -17,7 +17,6 @@ def columns(values: list[int]) -> indicators.Columns:
     return indicators.Columns(4, *[np.array(values, dtype=np.int64)] * 5)
 
 
-@settings(deadline=None)
 @given(values=SERIES, window=st.integers(1, 12))
 def test_sums_equal_python_s_or_say_overflow(values: list[int], window: int) -> None:
     """Every sum is the integer that Python finds; where one does not fit 64 bits there is a typed error."""
@@ -30,7 +29,6 @@ def test_sums_equal_python_s_or_say_overflow(values: list[int], window: int) -> 
             indicators.batch(spec, columns(values))
 
 
-@settings(deadline=None)
 @given(values=SERIES, window=st.integers(1, 12))
 def test_changes_equal_python_s_or_say_overflow(values: list[int], window: int) -> None:
     """As for sums."""
@@ -43,7 +41,6 @@ def test_changes_equal_python_s_or_say_overflow(values: list[int], window: int) 
             indicators.batch(spec, columns(values))
 
 
-@settings(deadline=None)
 @given(values=SERIES, window=st.integers(1, 12))
 def test_extremes_equal_python_s(values: list[int], window: int) -> None:
     """Two names each: highest and max, lowest and min."""
