@@ -158,6 +158,31 @@ def test_an_exponential_average_is_seeded_with_the_mean() -> None:
     assert values_of(indicators.named("rma")(window=3), history)["value"][2:].tolist() == [2.0, 4.0, 4.0 + 1 / 3]
 
 
+def test_ties_count_for_neither_side() -> None:
+    """An unchanged close moves no volume; a value equal to the newest is not below it."""
+    close, volume = np.array([5, 6, 6, 4, 6], dtype=np.int64), np.array([10, 1, 2, 3, 4], dtype=np.int64)
+    history = indicators.Columns(0, close, close, close, close, volume)
+    assert values_of(indicators.named("obv")(), history)["value"].tolist() == [10.0, 11.0, 11.0, 8.0, 12.0]
+    assert values_of(indicators.named("percentrank")(window=4), history)["value"][-1] == 50.0
+
+
+def test_a_stop_reverses_beyond_the_bar_that_hit_it() -> None:
+    """A bar that makes a new extreme and hits the stop turns the side; the new stop is that bar's far end."""
+    for sign, far in ((1, 140.0), (-1, 860.0)):
+        near = np.array([100, 110, 140]), np.array([90, 95, 80])
+        high, low = near if sign == 1 else (1000 - near[1], 1000 - near[0])
+        history = indicators.Columns(0, high, high, low, low, low)
+        assert values_of(indicators.named("sar")(), history)["value"][2] == far
+
+
+def test_equal_movements_up_and_down_are_none() -> None:
+    """A bar that grew by the same at both ends has no direction."""
+    high, low = np.array([10, 12, 15]), np.array([8, 6, 5])
+    history = indicators.Columns(0, high, high, low, low, low)
+    assert values_of(indicators.named("plus_dm")(window=2), history)["value"][1:].tolist() == [0.0, 3.0]
+    assert values_of(indicators.named("minus_dm")(window=2), history)["value"][1:].tolist() == [0.0, 0.0]
+
+
 def test_deviation_divides_by_n() -> None:
     """Bands, deviation and variance have ddof 0."""
     prices = np.array([2, 4, 4, 4, 5, 5, 7, 9], dtype=np.int64)
@@ -248,6 +273,7 @@ REFUSALS = [
     ("obv", {"window": 3}, r"obv.window: must be one of: no parameters, got 3"),
     ("bbands", {"deviations": 0.0}, r"bbands.deviations: must be a positive number, got 0.0"),
     ("bbands", {"deviations": float("nan")}, r"bbands.deviations: .* got nan"),
+    ("bbands", {"deviations": True}, r"bbands.deviations: .* got True"),
     ("bbands", {"deviations": "2"}, r"bbands.deviations: .* got '2'"),
     ("macd", {"fast": 26}, r"fast: must be below slow \(26\), got 26"),
     ("percentile", {"percent": 101.0}, r"percent: must be above 0, at most 100, got 101.0"),

@@ -85,22 +85,28 @@ def test_a_simple_average_is_its_sum_over_its_window() -> None:
     assert type(seen[-1]) is int
 
 
+FAR = st.tuples(ANY, ANY, st.none())
+NEAR = st.tuples(st.integers(-1, 1), st.integers(-1, 1), st.integers(-(10**14), 10**14))
+
+
 @given(
-    pairs=st.lists(st.tuples(ANY, ANY), min_size=1, max_size=8),
-    near=st.booleans(),
+    rows=st.lists(st.one_of(FAR, NEAR), min_size=1, max_size=8),
     left=st.integers(1, 10_000),
     right=st.integers(1, 10_000),
 )
-def test_averages_compare_as_fractions_do(pairs: list[tuple[int, int]], near: bool, left: int, right: int) -> None:
-    """No rounding, and no wrap where cross products leave 64 bits."""
-    if near:
-        pairs = [(one // right, one // right * right // left) for one, _ in pairs]
-    signs = [
-        (Fraction(one, left) > Fraction(two, right)) - (Fraction(one, left) < Fraction(two, right))
-        for one, two in pairs
-    ]
+def test_averages_compare_as_fractions_do(rows: list[tuple[int, int, int | None]], left: int, right: int) -> None:
+    """No rounding, and no wrap where cross products leave 64 bits; a near pair is one unit off a common value."""
+    pairs = [(one, two) if at is None else (at * left + one, at * right + two) for one, two, at in rows]
+    fractions = [(Fraction(one, left), Fraction(two, right)) for one, two in pairs]
     one, two = (np.array(side, dtype=np.int64) for side in zip(*pairs, strict=True))
-    assert signs == indicators.compare(one, left, two, right).tolist()
+    assert indicators.compare(one, left, two, right).tolist() == [(a > b) - (a < b) for a, b in fractions]
+
+
+def test_a_cross_product_just_beyond_64_bits_does_not_wrap() -> None:
+    """2^62 over 1 is more than 1 over 2, although 2^62 times 2 is 2^63."""
+    one, two = np.array([2**62], dtype=np.int64), np.array([1], dtype=np.int64)
+    assert indicators.compare(one, 1, two, 2).tolist() == [1]
+    assert indicators.compare(two, 2, one, 1).tolist() == [-1]
 
 
 def test_a_tie_of_two_averages_is_a_tie() -> None:

@@ -143,7 +143,7 @@ def parabolic(parameters: Vector, state: Vector, high: Vector, low: Vector, out:
         if side == 1.0:
             if low_now <= stop:
                 side = 0.0
-                stop = max(extreme, high_before, h)
+                stop = max(extreme, h)
                 out[i] = stop
                 rate, extreme = step, low_now
                 stop = max(stop + rate * (extreme - stop), high_before, h)
@@ -155,7 +155,7 @@ def parabolic(parameters: Vector, state: Vector, high: Vector, low: Vector, out:
                 stop = min(stop + rate * (extreme - stop), low_before, low_now)
         elif h >= stop:
             side = 1.0
-            stop = min(extreme, low_before, low_now)
+            stop = min(extreme, low_now)
             out[i] = stop
             rate, extreme = step, h
             stop = min(stop + rate * (extreme - stop), low_before, low_now)
