@@ -42,11 +42,11 @@ def bare(returns: inputs.FloatArray, other: inputs.FloatArray | None = None) -> 
     )
 
 
-def trades(pnl: list[float], **columns: np.typing.NDArray[np.generic]) -> inputs.Trades:
+def trades(profits: list[float], **columns: np.typing.NDArray[np.generic]) -> inputs.Trades:
     """Round trips with these profits, one a day, 100 shares from 50 USD on; named columns replace these."""
-    count = len(pnl)
+    count = len(profits)
     at = sessions(count + 5) if count else np.empty(0, dtype=np.int64)
-    gain = np.array(pnl, dtype=np.float64)
+    gain = np.array(profits, dtype=np.float64)
     whole = {
         "strategy": np.array(["trend"] * count, dtype=np.str_),
         "symbol": np.array([SYMBOLS[i % 4] for i in range(count)], dtype=np.str_),

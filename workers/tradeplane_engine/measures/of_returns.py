@@ -97,7 +97,7 @@ RETURNS = (
         lambda s: sharpe.probabilistic(sharpe.Estimate.of(s.returns, _per_period(s))),
     ),
     measure.Measure(
-        "minimum_track_record", "return", "periods", "Periods needed to believe a Sharpe ratio above 0 at 95 %",
+        "minimum_track_record", "return", "periods", "Length that proves a Sharpe ratio above 0 at 95 %",
         "Bailey and Lopez de Prado 2012",
         lambda s: sharpe.minimum_track_record(sharpe.Estimate.of(s.returns, _per_period(s))),
     ),

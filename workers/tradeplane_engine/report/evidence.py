@@ -17,6 +17,7 @@ from tradeplane_engine.measures import (
     sharpe,
     tails,
 )
+from tradeplane_engine.report import wording
 
 _LEVEL = 0.95
 _KUPIEC_WINDOW = 250
@@ -131,7 +132,8 @@ def _trades(run: inputs.Run, known: Known, *, seed: int, draws: int) -> list[Fin
                     timing.p_value,
                     "fraction",
                     "p-value: share of random entries with the same symbols, sides and holding times that did as well; "
-                    f"mean return per trade {timing.observed * 100:.3f} % against {timing.expected * 100:.3f} %",
+                    f"mean return per trade {wording.percent(timing.observed)}, "
+                    f"theirs {wording.percent(timing.expected)}",
                     timing.p_value < 1 - _LEVEL,
                 )
             )
@@ -143,8 +145,8 @@ def _trades(run: inputs.Run, known: Known, *, seed: int, draws: int) -> list[Fin
                 "reordered_drawdown",
                 other.worst,
                 "fraction",
-                f"Deepest drawdown of the same trades in one of twenty orders; median {other.median * 100:.2f} %, "
-                f"as it happened {other.observed * 100:.2f} % (closed trades only)",
+                f"Deepest drawdown of the same trades in one of twenty orders; median {wording.percent(other.median)}, "
+                f"as it happened {wording.percent(other.observed)} (closed trades only)",
             )
         )
     return found

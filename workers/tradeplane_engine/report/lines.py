@@ -64,10 +64,13 @@ def ticks(at: inputs.IntArray, *, most: int = 10) -> tuple[tuple[int, str], ...]
         codes = stamps.astype(f"datetime64[{unit}]").astype(np.int64) // step
         begins = np.flatnonzero(codes[1:] != codes[:-1]) + 1
         if 1 < begins.size <= most:
+            # The unit that is under way at the start is named too where its label has room.
+            begins = np.concatenate(([0], begins)) if begins[0] > _ROOM * at.size else begins
             return tuple((int(row), _label(stamps[row], unit, length)) for row in begins)
     return ((0, _label(stamps[0], "D", 10)), (at.size - 1, _label(stamps[-1], "D", 10)))
 
 
+_ROOM = 0.09
 _UNITS = (
     ("m", 1, 16),
     ("m", 5, 16),

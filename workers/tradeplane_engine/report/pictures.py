@@ -28,7 +28,8 @@ def growth(found: content.Content) -> str:
     frame = charts.Frame(own.samples, found.equity_ticks, wording.compact, height=320, label="Equity over time")
     rows = (
         (
-            f"{number}   {wording.day(fall.peak)}",
+            str(number),
+            wording.day(fall.peak),
             wording.day(fall.trough),
             wording.day(fall.recovery) if fall.recovery is not None else "not yet",
             markup.Cell(wording.percent(fall.depth), "bad"),
@@ -36,12 +37,12 @@ def growth(found: content.Content) -> str:
         )
         for number, fall in enumerate(found.falls, start=1)
     )
-    table = markup.table(("Peak", "Trough", "Recovered", "Depth", "Periods"), rows) if found.falls else ""
+    table = markup.table(("", "Peak", "Trough", "Recovered", "Depth", "Periods"), rows) if found.falls else ""
     return markup.section(
         "Equity and drawdown",
         markup.figure("Equity, USD", charts.lines(frame, series, spans=spans), legend=legend),
         _panel(found, "drawdown", "Drawdown from the highest equity so far", wording.short_percent, "loss", fill=True),
-        _panel(found, "underwater", "Underwater: periods since the last peak", _count, "c", fill=True),
+        _panel(found, "underwater", "Underwater: periods since the last peak", wording.count, "c", fill=True),
         table,
     )
 
@@ -51,11 +52,11 @@ def moving(found: content.Content) -> str:
     if not found.samples:
         return ""
     parts = [
-        _panel(found, "sharpe", "Sharpe ratio", _decimal, "a"),
+        _panel(found, "sharpe", "Sharpe ratio", wording.compact, "a"),
         _panel(found, "volatility", "Volatility, per year", wording.short_percent, "a"),
     ]
     if "beta" in found.series:
-        parts.append(_panel(found, "beta", f"Beta to {found.benchmark}", _decimal, "a"))
+        parts.append(_panel(found, "beta", f"Beta to {found.benchmark}", wording.compact, "a"))
     if found.histogram:
         parts.append(_histogram(found))
     enough = found.samples >= found.window
@@ -143,7 +144,7 @@ def _histogram(found: content.Content) -> str:
     texts = [
         f"{wording.percent(low)} to {wording.percent(high)}: {number} periods" for low, high, number in found.histogram
     ]
-    frame = charts.Frame(count, ticks, _count, height=_SMALL, zero=True, label="Distribution of returns")
+    frame = charts.Frame(count, ticks, wording.count, height=_SMALL, zero=True, label="Distribution of returns")
     drawing = charts.bars(frame, [float(number) for _, _, number in found.histogram], texts=texts, style="part0")
     return markup.figure("Distribution of returns per period; the outer bars hold everything beyond", drawing)
 
@@ -156,11 +157,3 @@ def _trade(seen: content.Traded, row: int) -> str:
         f"{one.entry_price[row]:,.2f}, {wording.day(int(one.exit_at[row]))} at {one.exit_price[row]:,.2f}, "
         f"{wording.dollars(float(one.pnl[row]))} USD"
     )
-
-
-def _count(value: float) -> str:
-    return f"{value:,.0f}"
-
-
-def _decimal(value: float) -> str:
-    return f"{value:,.2g}" if value else "0"

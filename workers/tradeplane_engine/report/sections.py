@@ -75,7 +75,7 @@ def costs(found: content.Content) -> str:
             "All",
             wording.dollars(total),
             f"{total / traded * 1e4:,.2f}" if traded else wording.NOTHING,
-            f"{_text(found, 'cost_share')} of the profit before costs",
+            wording.percent(1.0) if total > 0 else wording.NOTHING,
         )
     )
     parts = [(f"{name}: {wording.dollars(amount)} USD", amount) for name, amount in found.costs.items()]
@@ -83,7 +83,8 @@ def costs(found: content.Content) -> str:
     return markup.section(
         "Costs",
         markup.figure(
-            f"{wording.dollars(total)} USD on {wording.dollars(traded)} USD bought and sold",
+            f"{wording.dollars(total)} USD on {wording.dollars(traded)} USD bought and sold, "
+            f"{_text(found, 'cost_share')} of the profit before costs",
             charts.shares(parts, label="Costs by kind"),
             legend=[(f"part{number % 6}", name.capitalize()) for number, name in enumerate(positive)],
         ),

@@ -1,7 +1,7 @@
 """How numbers are written: for people with units, for programs as canonical decimal text."""
 
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from tradeplane_engine.domain import times
 from tradeplane_engine.measures import measure
@@ -10,7 +10,9 @@ Write = Callable[[float], str]
 
 NOTHING = "–"  # noqa: RUF001 - a dash stands for what cannot be computed
 _NANO = Decimal("1e-9")
+_WIDE = Context(prec=400)  # the largest float has 309 digits before the point
 _LARGE = 1000
+_SMALL = 0.01
 
 
 def money(amount: float) -> str:
@@ -18,7 +20,7 @@ def money(amount: float) -> str:
 
     The text is the shortest that gives the same float; below 9 million USD that is the ledger's own nanodollar.
     """
-    text = format(Decimal(repr(float(amount))).quantize(_NANO), "f").rstrip("0").rstrip(".")
+    text = format(Decimal(repr(float(amount))).quantize(_NANO, context=_WIDE), "f").rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
 
 
@@ -28,25 +30,33 @@ def value(number: float | None, unit: measure.Unit) -> str:
         return NOTHING
     match unit:
         case "fraction":
-            return percent(number)
+            return percent(number) if abs(number) >= _SMALL else f"{decimals(number * 100, 3)} %"
         case "usd":
             return dollars(number)
         case "count" | "periods":
-            return f"{number:,.0f}"
+            return decimals(number, 0)
         case "bars" | "days" | "bps":
-            return f"{number:,.1f}"
+            return decimals(number, 1)
         case "ratio":
-            return f"{number:,.2f}" if abs(number) < _LARGE else f"{number:,.0f}"
+            return decimals(number, 2 if abs(number) < _LARGE else 0)
 
 
 def percent(number: float) -> str:
-    """Write a fraction in percent with two decimals, typographic minus."""
-    return f"{number * 100:,.2f} %".replace("-", "−")  # noqa: RUF001 - a minus as wide as a plus
+    """Write a fraction in percent with two decimals."""
+    return f"{decimals(number * 100, 2)} %"
+
+
+def decimals(number: float, digits: int) -> str:
+    """Write a number with fixed decimals, thousands apart; the minus is as wide as a plus, and zero has none."""
+    text = f"{number:,.{digits}f}"
+    if not text.strip("-0.,"):
+        return text.removeprefix("-")
+    return text.replace("-", "−")  # noqa: RUF001 - typography
 
 
 def dollars(number: float) -> str:
     """Write USD, with cents where they are seen."""
-    return (f"{number:,.0f}" if abs(number) >= _LARGE else f"{number:,.2f}").replace("-", "−")  # noqa: RUF001 - as above
+    return decimals(number, 0 if abs(number) >= _LARGE else 2)
 
 
 def day(at: int) -> str:
@@ -63,6 +73,7 @@ def words(name: str) -> str:
 
 
 _ABBREVIATIONS = {
+    "sharpe": "Sharpe",
     "var": "VaR",
     "es": "ES",
     "ewma": "EWMA",
@@ -77,14 +88,22 @@ _ABBREVIATIONS = {
 
 def compact(number: float) -> str:
     """Write a value on an axis: ``1.2 M``, ``850 k``, ``52.5``."""
-    size = abs(number)
-    for unit, name in ((1e9, " B"), (1e6, " M"), (1e4, " k")):
-        if size >= unit:
-            scaled = number / (1e3 if name == " k" else unit)
-            return f"{scaled:,.3f}".rstrip("0").rstrip(".") + name
-    return f"{number:,.2f}".rstrip("0").rstrip(".") if number else "0"
+    for least, unit, name in ((1e9, 1e9, " B"), (1e6, 1e6, " M"), (1e4, 1e3, " k")):
+        if abs(number) >= least:
+            return _short(number / unit, 3) + name
+    return _short(number, 2)
 
 
 def short_percent(number: float) -> str:
     """Write a fraction on an axis, without needless decimals."""
-    return (f"{number * 100:,.2f}".rstrip("0").rstrip(".") + " %").replace("-", "−")  # noqa: RUF001 - as above
+    return f"{_short(number * 100, 2)} %"
+
+
+def count(number: float) -> str:
+    """Write a whole number on an axis."""
+    return decimals(number, 0)
+
+
+def _short(number: float, digits: int) -> str:
+    text = decimals(number, digits)
+    return text.rstrip("0").rstrip(".") if "." in text else text
