@@ -272,8 +272,8 @@ def test_exceptions_are_counted_against_earlier_periods_only() -> None:
 
 
 def test_the_documentation_lists_every_measure() -> None:
-    """The table of docs/measures.md is the registry, row by row."""
-    text = (Path(__file__).parents[2] / "docs" / "measures.md").read_text(encoding="utf-8")
+    """The table of docs/reference/measures.md is the registry, row by row."""
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "measures.md").read_text(encoding="utf-8")
     rows = [line for line in text.splitlines() if line.startswith("| `")]
     assert rows == [
         f"| `{one.name}` | {one.group} | {one.unit} | {one.meaning} | {one.source} | {'yes' if one.redrawn else ''} |"
