@@ -83,8 +83,7 @@ def costs(found: content.Content) -> str:
     return markup.section(
         "Costs",
         markup.figure(
-            f"{wording.dollars(total)} USD on {wording.dollars(traded)} USD bought and sold, "
-            f"{_text(found, 'cost_share')} of the profit before costs",
+            f"{wording.dollars(total)} USD, {_text(found, 'cost_share')} of the profit before costs",
             charts.shares(parts, label="Costs by kind"),
             legend=[(f"part{number % 6}", name.capitalize()) for number, name in enumerate(positive)],
         ),
