@@ -10,12 +10,13 @@ A decision may fill at an open of the same instant only without latency.
 """
 
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from tradeplane_engine import errors
-from tradeplane_engine.core import exact, log, risk
+from tradeplane_engine.core import evaluation, exact, log, risk
 from tradeplane_engine.core import order as orders
 from tradeplane_engine.core.context import Context, Indicator
 from tradeplane_engine.core.costs import Costs
@@ -119,16 +120,16 @@ class Kernel:
         context = Context(name, self.table, book, self)
         self.slots.append(Slot(len(self.slots), name, strategy, context, Scope("strategy", policy, book)))
 
-    def declare(self, context: Context, what: Any, window: int | None, parameters: Mapping[str, Any]) -> Indicator:
+    def declare(self, context: Context, what: Any, window: int | None, parameters: Mapping[str, Any]) -> Any:
         """Evaluate an indicator over the whole table; only before the run."""
-        from tradeplane_engine.core import evaluation  # noqa: PLC0415 - only needed where something is declared
-
         if self.started:
             raise errors.ValueRefused("indicator", "declared in on_start", what)
-        values, denominator, first = evaluation.batch(self.table, what, window, parameters)
+        wanted = evaluation.spec(what, window, parameters)
+        values, first = evaluation.batch(self.table, wanted)
         slot = self.slots[self.number_of(context)]
         np.maximum(slot.first_row, first, out=slot.first_row)
-        return Indicator(context, what, values, denominator)
+        found = {name: Indicator(context, wanted, column) for name, column in values.items()}
+        return found["value"] if len(found) == 1 else SimpleNamespace(**found)
 
     def number_of(self, context: Context) -> int:
         """Number of the strategy that a context belongs to."""
