@@ -8,6 +8,9 @@ cdef long long fit(int128 value, str field) except? -1
 @cython.locals(total=int128)
 cpdef long long add(long long left, long long right, str field) except? -1
 
+@cython.locals(product=int128)
+cpdef long long square(long long value) except? -1
+
 cpdef long long notional(long long price, long long quantity, long long unit) except? -1
 
 @cython.locals(product=int128, quotient=int128, remainder=int128, twice=int128)

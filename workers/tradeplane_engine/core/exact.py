@@ -18,7 +18,16 @@ def add(left: int, right: int, field: str) -> int:
     """Return ``left + right``."""
     total = left  # wider than its operands: see the .pxd
     total = total + right
+    if -9223372036854775807 <= total <= 9223372036854775807:  # noqa: PLR2004 - as above; not fit(), for speed
+        return total
     return fit(total, field)
+
+
+def square(value: int) -> int:
+    """Return ``value * value``."""
+    product = value
+    product = product * value
+    return fit(product, "square")
 
 
 def notional(price: int, quantity: int, unit: int) -> int:

@@ -38,6 +38,7 @@ cdef class Kernel:
     cdef readonly long long latency, decisions, now
     cdef readonly bint started, watching
     cdef readonly Agenda agenda
+    cdef Proposal proposal
     cdef const long long[::1] _close_rows, _open_rows, _close_at, _open_at
     cdef long long[::1] _equity_at, _equity, price, bar_end
 
@@ -91,7 +92,7 @@ cdef class Kernel:
     @cython.locals(scope=Scope)
     cdef object _judge(self, Slot slot, Order order)
 
-    @cython.locals(proposal=Proposal)
+    @cython.locals(symbol=cython.int)
     cdef object _ask(self, Scope scope, Order order, long long quantity)
 
     @cython.locals(symbol=cython.int, price=cython.longlong)

@@ -94,6 +94,7 @@ class Kernel:
             "equity_at",
             "instants",
             "latency",
+            "proposal",
             "log",
             "market",
             "now",
@@ -113,6 +114,7 @@ class Kernel:
         self.market = Market(table, costs)
         self.log = Log()
         self.agenda = Agenda()
+        self.proposal = Proposal()
         self.watching = False
         self.account = Scope("account", policy, Book(Ledger(starting, self.table.unit)))
         self.slots: list[Slot] = []
@@ -349,10 +351,10 @@ class Kernel:
 
     def _ask(self, scope: Scope, order: Order, quantity: int) -> risk.Violation | None:
         scope.book.measure(self.now, self.price)
-        proposal = Proposal(
-            scope, order.symbol, order.side, quantity, self.price[order.symbol], self.bar_end[order.symbol], self.now
+        symbol = order.symbol
+        return self.proposal.weigh(
+            scope, symbol, order.side, quantity, self.price[symbol], self.bar_end[symbol], self.now
         )
-        return risk.first_violation(scope, proposal)
 
     def _accept(self, slot: Slot, order: Order) -> None:
         """Give an order its number and let the market have it."""
