@@ -15,6 +15,8 @@ APPLICATION_PREFIX = "model-"
 IMPORT_PATH = "tradeplane_workers.model.application:build"
 STRATEGY_ENTRYPOINT = "python -m tradeplane_workers.strategy"
 TRAINING_ENTRYPOINT = "python -m tradeplane_workers.jobs"
+BACKTEST_ENTRYPOINT = "python -m tradeplane_workers.jobs backtest"
+JOB_KINDS = frozenset({"strategy", "training", "backtest"})
 NAMESPACE_VARIABLE = "TRADEPLANE_NAMESPACE"
 
 Json = dict[str, Any]
@@ -96,7 +98,7 @@ def parsed_id(identifier: str) -> tuple[str, str, int, int] | None:
     """Kind, uid, generation and attempt of a submission id; None for one that is not ours."""
     kind, _, rest = identifier.partition("-")
     parts = rest.rsplit("-", 2)
-    if kind not in {"strategy", "training"} or len(parts) != 3 or not (parts[1].isdecimal() and parts[2].isdecimal()):  # noqa: PLR2004 - uid, generation, attempt
+    if kind not in JOB_KINDS or len(parts) != 3 or not (parts[1].isdecimal() and parts[2].isdecimal()):  # noqa: PLR2004 - uid, generation, attempt
         return None
     return kind, parts[0], int(parts[1]), int(parts[2])
 
