@@ -47,19 +47,22 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """A field that never changes after creation; only the API server can see this, as it alone has the old object."""
+    """What never changes after creation; only the API server can see this, as it alone has the old object.
 
-    field: str
+    field : of the block; empty for the block itself, which also covers optional fields that come or go
+    """
+
+    field: str = ""
 
     @property
     def cel(self) -> str:
         """The transition rule."""
-        return f"self.{self.field} == oldSelf.{self.field}"
+        return f"self.{self.field} == oldSelf.{self.field}" if self.field else "self == oldSelf"
 
     @property
     def message(self) -> str:
         """Why the edit is refused and what to do instead."""
-        return f"{self.field}: is immutable; delete the object and create it again"
+        return f"{self.field or 'spec'}: is immutable; delete the object and create it again"
 
 
 class Block(pydantic.BaseModel):
