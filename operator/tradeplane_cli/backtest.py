@@ -147,13 +147,13 @@ def _of_manifests(
     start, end = _period(options, data, wanted, otherwise=training.end)
     trained = lightgbm.train(training, data.slices(symbols))
     traded = _traded(manifests, digest=trained.digest)
-    account = backtest_run.Account(
-        cash=options.cash or backtest_run.CASH, profile=options.profile or backtest_run.PROFILE
+    account = backtest_run.account(
+        options.cash or backtest_run.CASH, options.profile or backtest_run.PROFILE, field="--cash"
     )
     read = backtest_run.read(data.slices(symbols), traded, start=start, end=end)
     if wanted is not None and wanted.data not in {None, read.digest}:
         raise errors.ValueRefused("data.digest", f"that of the bars that were read, {read.digest}", wanted.data)
-    result = backtest_run.run(traded, read, lightgbm.load(trained.artifact), account=account, start=start, end=end)
+    result = backtest_run.run(traded, read, lightgbm.load(trained.artifact), on=account, start=start, end=end)
     asked = backtest_result.Asked(
         traded=traded,
         strategy=dict(manifests.strategy["spec"]),

@@ -60,7 +60,7 @@ def tell(asked: Asked, data: dataset.Dataset, result: backtest.Result) -> Told:
             "strategy": {"name": asked.traded.name, "spec": asked.strategy},
             "model": asked.traded.model_digest,
             "policy": {"name": asked.traded.policy, "spec": asked.policy},
-            "account": {"cash": asked.account.cash, "profile": asked.account.profile},
+            "account": {"cash": numbers.money_text(asked.account.cash), "profile": asked.account.profile},
             "from": times.text(asked.start)[:10],
             "to": times.text(times.Nanos(asked.end - times.DAY))[:10],
             "seed": asked.seed,

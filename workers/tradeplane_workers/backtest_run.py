@@ -30,8 +30,16 @@ _SPARE_DAYS = 30
 class Account:
     """The account that is traded on; the Strategy's policy judges it too."""
 
-    cash: str = CASH
-    profile: str = PROFILE
+    cash: numbers.Money
+    profile: str
+
+
+def account(cash: str = CASH, venue: str = PROFILE, *, field: str = "cash") -> Account:
+    """Return an account; raises ValueRefused naming ``field`` for one without cash."""
+    amount = numbers.money(cash, field=field)
+    if amount <= 0:
+        raise errors.ValueRefused(field, "above 0", cash)
+    return Account(amount, venue)
 
 
 def strategy(
@@ -91,22 +99,19 @@ def run(
     data: dataset.Dataset,
     model: predictor.Predictor,
     *,
-    account: Account,
+    on: Account,
     start: times.Nanos,
     end: times.Nanos,
 ) -> backtest.Result:
     """Trade the bars of ``data`` that end in [start, end]."""
-    cash = numbers.money(account.cash, field="cash")
-    if cash <= 0:
-        raise errors.ValueRefused("cash", "above 0", account.cash)
     return backtest.run(
         data,
         traded,
         model=model,
         account=desk.Account(
             ledger=_LEDGER,
-            cash=cash,
-            costs=profile.named(account.profile),
+            cash=on.cash,
+            costs=profile.named(on.profile),
             policy=traded.policy,
             limits=traded.limits,
         ),

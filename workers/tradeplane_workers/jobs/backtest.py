@@ -79,8 +79,8 @@ def _run(config: messages.BacktestConfig, history: History, store: artifacts.Art
     if wanted.data not in {None, data.digest}:
         raise errors.ValueRefused("data.digest", f"that of the bars that were read, {data.digest}", wanted.data)
     model = lightgbm.load(artifacts.fetch(config.model.artifact, config.model.digest), expected=config.model.digest)
-    account = backtest_run.Account()
-    result = backtest_run.run(traded, data, model, account=account, start=wanted.start, end=wanted.end)
+    account = backtest_run.account()
+    result = backtest_run.run(traded, data, model, on=account, start=wanted.start, end=wanted.end)
     asked = backtest_result.Asked(
         traded=traded,
         strategy=config.strategy.spec,
