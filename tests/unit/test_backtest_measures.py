@@ -5,6 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from support import engine_data
+from tradeplane_engine import backtest, desk
+from tradeplane_engine.domain import numbers, times
 from tradeplane_workers import backtest_measures
 
 PLACES = np.arange(250)
@@ -54,6 +57,41 @@ def test_the_interval_covers_what_it_says() -> None:
 def test_texts_are_plain_decimals(value: float, expected: str | None) -> None:
     """No exponent, no negative zero; what is no number is left out."""
     assert backtest_measures.text(value) == expected
+
+
+def test_measures_are_of_days_whatever_the_bars() -> None:
+    """More points within the days change nothing, and a day without a price is left out."""
+    days = [engine_data.ending(number) for number in range(4)]
+    closes = [numbers.money(text) for text in ("100", "110", "99", "120")]
+    plain = [desk.EquityPoint(at, equity) for at, equity in zip(days, closes, strict=True)]
+    within = [desk.EquityPoint(times.Nanos(at - times.HOUR), numbers.money("50")) for at in days[1:]]
+    hourly = sorted([*plain, *within], key=lambda point: point.at)
+    told = backtest_measures.of(result(plain), seed=1)
+    assert told == backtest_measures.of(result(hourly), seed=1)
+    assert told["total_return"] == "0.2"
+    assert told["max_drawdown"] == "-0.1"
+    assert told["sessions"] == "4"
+    unknown = [*plain[:2], desk.EquityPoint(days[2], None), plain[3]]
+    assert backtest_measures.of(result(unknown), seed=1)["max_drawdown"] == "0"
+
+
+def test_a_run_without_a_day_has_no_ratio() -> None:
+    """Counts and amounts remain."""
+    told = backtest_measures.of(result([]), seed=1)
+    assert told == {
+        "sessions": "0",
+        "orders": "0",
+        "fills": "0",
+        "refused": "0",
+        "fees": "0",
+        "dividends_not_paid": "0",
+    }
+
+
+def result(equity: list[desk.EquityPoint]) -> backtest.Result:
+    """Return a result with nothing but equity."""
+    zero = numbers.Money(0)
+    return backtest.Result((), (), (), (), tuple(equity), (), {}, zero, zero, zero, zero)
 
 
 def test_returns_that_never_vary_have_no_sharpe() -> None:

@@ -1,9 +1,9 @@
-"""Measures of a backtest as decimal text, from its equity at the closes of sessions.
+"""Measures of a backtest as decimal text, from its equity at the last close of each day.
 
-Conventions: simple returns per session, 252 sessions a year, standard deviation with ddof 1, Sharpe = mean / s *
-sqrt(252) without a risk-free rate, drawdown as a negative fraction of the peak. ``sharpe_low`` and ``sharpe_high``
-bound the middle 95 % of the Sharpe over seeded resamples in circular blocks (Politis and Romano 1992), which keep most
-of the dependence between neighbouring sessions.
+Conventions: simple returns per day with bars, however many it has, 252 days a year, standard deviation with ddof 1,
+Sharpe = mean / s * sqrt(252) without a risk-free rate, drawdown as a negative fraction of the peak. ``sharpe_low`` and
+``sharpe_high`` bound the middle 95 % of the Sharpe over seeded resamples in circular blocks (Politis and Romano 1992),
+which keep most of the dependence between neighbouring days.
 """
 
 import math
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeplane_engine import backtest
-from tradeplane_engine.domain import numbers
+from tradeplane_engine.domain import numbers, times
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -28,19 +28,20 @@ _FEWEST_RETURNS = 2
 
 def of(result: backtest.Result, *, seed: int) -> dict[str, str]:
     """Return the measures that exist, by name: a ratio without a denominator is left out."""
-    known = [point.equity for point in result.equity if point.equity is not None]
-    equity = np.array(known, dtype=np.float64)
+    days = {times.utc_day(point.at): point.equity for point in result.equity}
+    first = next((point.equity for point in result.equity if point.equity is not None), None)
+    equity = np.array([one for one in days.values() if one is not None], dtype=np.float64)
     found: dict[str, float] = {}
-    if len(equity) > 1 and (equity > 0).all():
+    if first and len(equity) > 1 and (equity > 0).all():
         returns = equity[1:] / equity[:-1] - 1.0
-        found = {"total_return": float(equity[-1] / equity[0]) - 1.0, "max_drawdown": max_drawdown(equity)}
+        found = {"total_return": float(equity[-1] / first) - 1.0, "max_drawdown": max_drawdown(equity)}
         if len(returns) >= _FEWEST_RETURNS:
             found["annual_volatility"] = float(returns.std(ddof=1)) * math.sqrt(SESSIONS_PER_YEAR)
             found["sharpe"] = sharpe(returns)
             found["sharpe_low"], found["sharpe_high"] = sharpe_interval(returns, seed=seed)
     texts = {name: text(value) for name, value in found.items()}
     counts = {
-        "sessions": len(result.equity),
+        "sessions": len(days),
         "orders": len(result.orders),
         "fills": len(result.fills),
         "refused": len(result.rejects),
