@@ -1,3 +1,4 @@
+import itertools
 import subprocess
 import sys
 from collections.abc import Callable
@@ -234,12 +235,24 @@ def test_an_absent_time_and_one_beyond_64_bits_are_named() -> None:
         (dict(raw().columns), "symbol="),
         ({"A": {"close": np.ones(3)}}, "no column ts"),
         ([columns.imported(raw(), columns.Settings()), raw()], "one source only"),
+        ([columns.imported(raw(), columns.Settings()).series] * 2, "one series only"),
+        ([raw(), raw()], "out-of-order: X.csv, row 0 "),
     ],
 )
 def test_a_source_that_cannot_be_read_is_said(source: Any, message: str) -> None:
     """Errors say what would have been accepted."""
     with pytest.raises(errors.EngineError, match=message):
         readers.load(source)
+
+
+@pytest.mark.parametrize("cuts", [[40], [1], [0, 79], [20, 20, 60]])
+def test_bars_in_several_sources_are_the_same_bars(walk: bar_files.Columns, cuts: list[int]) -> None:
+    """However a symbol's rows are divided, the series is one, its timeframe included."""
+    bounds = [0, *cuts, 80]
+    parts = [{name: column[a:b] for name, column in walk.items()} for a, b in itertools.pairwise(bounds)]
+    whole = readers.load(walk, symbol="X")
+    found = readers.load({"X": [pl.DataFrame(part) for part in parts]})
+    assert same(found.series[0], whole.series[0])
 
 
 def test_settings_that_cannot_be_are_refused() -> None:

@@ -9,8 +9,8 @@
 Nothing else is mended, and nothing is left out.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -130,6 +130,31 @@ def imported(raw: Raw, settings: Settings) -> Imported:
         **units,
     )
     return Imported(made, moved, wrong, bad_volumes)
+
+
+def joined(raws: Sequence[Raw], settings: Settings) -> Imported:
+    """Return the series of one symbol whose columns are in several sources, oldest first; raises as `imported`."""
+    if len(raws) == 1:
+        return imported(raws[0], settings)
+    starts = [nanos(raw) for raw in raws]
+    start = np.concatenate(starts)
+    before: int | None = None
+    for raw, own in zip(raws, starts, strict=True):
+        if len(own):
+            if before is not None and own[0] <= before:
+                limit = f"after the source before ({times.text(times.Nanos(before))})"
+                raise raw.refusal(quality.Refusal.OUT_OF_ORDER, 0, "ts", limit)
+            before = int(own[-1])
+    span = settings.timeframe or max(timeframe_of(start), 1)  # a difference below 1 is refused where its row is known
+    parts = [imported(raw, replace(settings, timeframe=span)) for raw in raws]
+    names = ("start", "end", "available_at", "open", "high", "low", "close", "volume")
+    whole = {name: np.concatenate([getattr(one.series, name) for one in parts]) for name in names}
+    return Imported(
+        series.Series(symbol=raws[0].symbol, digits=parts[0].series.digits, **whole),
+        sum(one.rounded_prices for one in parts),
+        sum(one.high_low_errors for one in parts),
+        sum(one.volume_errors for one in parts),
+    )
 
 
 def timeframe_of(start: series.IntArray) -> int:

@@ -5,11 +5,12 @@
 ==========================================  ===========================================================
 source                                      symbols
 ==========================================  ===========================================================
-``Series``, ``Imported``, or a list         their own
+``Series``, ``Imported``                    their own
 mapping of symbol to any one-symbol source  the keys
 pandas or polars frame, Arrow table         the argument ``symbol``, else its column ``symbol``
 file ``*.parquet``, ``*.csv``               as a frame, else the file's stem
 folder                                      as above, for each such file directly in it
+list                                        as above; a symbol's sources must follow each other in time
 ==========================================  ===========================================================
 
 Columns are found whatever their case: open, high, low, close, volume, and the start of the bar under ``ts``,
@@ -66,34 +67,40 @@ def load(source: Any, settings: columns.Settings | None = None, *, symbol: str |
     symbol : name of all the source's bars; a column ``symbol`` is ignored then
     """
     found: dict[str, columns.Imported] = {}
-    raws: dict[str, columns.Raw] = {}
+    raws: list[columns.Raw] = []
     for one in _walk(source, symbol):
-        name = one.symbol if isinstance(one, columns.Raw) else one.series.symbol
-        if name in found or name in raws:
-            raise errors.ValueRefused("symbol", "in one source only", name)
         if isinstance(one, columns.Raw):
-            raws[name] = one
+            raws.append(one)
+        elif one.series.symbol in found:
+            raise errors.ValueRefused("symbol", "in one series only", one.series.symbol)
         else:
-            found[name] = one
-    found.update(convert(raws.values(), settings or columns.Settings()))
+            found[one.series.symbol] = one
+    for name, read in convert(raws, settings or columns.Settings()).items():
+        if name in found:
+            raise errors.ValueRefused("symbol", "in one source only", name)
+        found[name] = read
     if not found:
         raise errors.DataRefused("unreadable", "there are no bars")
     return Loaded(MappingProxyType(dict(sorted(found.items()))))
 
 
 def convert(raws: Iterable[columns.Raw], settings: columns.Settings) -> dict[str, columns.Imported]:
-    """Turn columns into series; a symbol of fewer than two bars has the timeframe of the finest other one."""
-    found: dict[str, columns.Imported] = {}
-    short: list[columns.Raw] = []
-    spans: list[int] = []
+    """Turn columns into series. Several sources of one symbol are its bars in that order, such as a file per year.
+
+    The timeframe of a symbol is one for all of its sources; one of fewer than two bars has that of the finest other.
+    """
+    parts: dict[str, list[columns.Raw]] = {}
     for raw in raws:
-        if len(raw) < 2:  # noqa: PLR2004 - a difference needs two
-            short.append(raw)
-        else:
-            found[raw.symbol] = one = columns.imported(raw, settings)
+        parts.setdefault(raw.symbol, []).append(raw)
+    found: dict[str, columns.Imported] = {}
+    spans: list[int] = []
+    short = [name for name, own in parts.items() if sum(map(len, own)) < 2]  # noqa: PLR2004 - a difference needs two
+    for name, own in parts.items():
+        if name not in short:
+            found[name] = one = columns.joined(own, settings)
             spans.append(int(one.series.end[0] - one.series.start[0]))
     shared = replace(settings, timeframe=settings.timeframe or min(spans, default=None))
-    found.update((raw.symbol, columns.imported(raw, shared)) for raw in short)
+    found.update((name, columns.joined(parts[name], shared)) for name in short)
     return found
 
 
@@ -118,7 +125,7 @@ def _walk(source: Any, symbol: str | None) -> Iterator[columns.Raw | columns.Imp
         yield from _mapping(source, symbol)
     elif isinstance(source, Iterable):
         for one in source:
-            yield from _walk(one, None)
+            yield from _walk(one, symbol)
     else:
         raise errors.ValueRefused("data", "series, arrays, a frame, a file or a folder", type(source).__name__)
 
