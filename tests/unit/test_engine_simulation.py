@@ -22,10 +22,9 @@ FEE = costs.Costs(commission_bps=Fraction(1))
 class Cross(strategy.Strategy):
     """Long while the fast average is above the slow one, short or flat else."""
 
-    class Parameters(pydantic.BaseModel):
+    class Parameters(strategy.Strategy.Parameters):
         """Windows and size."""
 
-        model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
         fast: int = pydantic.Field(default=20, gt=0)
         slow: int = 50
         shares: Decimal = Decimal(100)
