@@ -24,12 +24,13 @@ import made_up
 import order_path
 import peers
 
-from tradeplane_engine import core, errors
-from tradeplane_engine.core import costs, kernel, limits, order, risk, table
+from tradeplane_engine import core, errors, simulation
+from tradeplane_engine.core import costs, limits, order
 from tradeplane_engine.core import log as logs
-from tradeplane_engine.data import columns, readers
+from tradeplane_engine.data import readers
+from tradeplane_engine.results import frames
 
-CASH = 10_000_000 * 10**9
+CASH = 10_000_000  # USD
 DIGITS = 4
 REFUSED = 2  # exit status
 
@@ -101,46 +102,43 @@ def measured(data: Path, name: str) -> dict[str, object]:
         raise errors.DataRefused("unreadable", f"{data}: holds no *.parquet")
     raws = [raw for file in files for raw in readers.raws(file, symbol=file.stem)]
     loaded = time.perf_counter()
-    imported = readers.convert(raws, columns.Settings(digits=DIGITS))
-    joined = table.Table([imported[symbol].series for symbol in sorted(imported)])
+    ready_to_run = prepared(raws, name, crossing.LIMITS)
     del raws
-    prepared = time.perf_counter()
-    run, identity = hashed(joined, name, crossing.LIMITS)
-    if (run.log.rows()[:, 0] == logs.REFUSED).any():
+    ready_at = time.perf_counter()
+    found = ready_to_run.run()
+    if (found.log[:, 0] == logs.REFUSED).any():
         # Equity fell to nothing. The whole run again counts in full: the work is one run, the time is both.
         print("equity fell to 0: again without the limits that divide by it", file=sys.stderr)
-        run, identity = hashed(joined, name, crossing.LIMITS_WITHOUT_EQUITY)
+        ready_to_run = prepared(list(found.data.symbols.values()), name, crossing.LIMITS_WITHOUT_EQUITY)
+        found = ready_to_run.run()
     ended = time.perf_counter()
-    ledger = run.account.book.ledger
+    run = ready_to_run.kernel
     return {
-        "symbols": len(joined.symbols),
-        "bars": joined.rows,
-        "equity": risk.money_text(ledger.equity()),
-        "fills": ledger.fills,
+        "symbols": len(run.table.symbols),
+        "bars": run.table.rows,
+        "equity": frames.plain(found.final_equity),
+        "fills": run.account.book.ledger.fills,
         "orders": len(run.orders),
         "open_orders": sum(one.status < order.TERMINAL for one in run.orders),
-        "rounded_prices": sum(one.rounded_prices for one in imported.values()),
-        "high_low_errors": sum(one.high_low_errors for one in imported.values()),
-        "volume_errors": sum(one.volume_errors for one in imported.values()),
+        "rounded_prices": found.data.rounded_prices,
+        "high_low_errors": found.data.high_low_errors,
+        "volume_errors": found.data.volume_errors,
         "load_s": round(loaded - before, 6),
-        "prep_s": round(prepared - loaded, 6),
-        "run_s": round(ended - prepared, 6),
-        "bars_per_s": round(joined.rows / (ended - loaded)),
+        "prep_s": round(ready_at - loaded, 6),
+        "run_s": round(ended - ready_at, 6),
+        "bars_per_s": round(run.table.rows / (ended - loaded)),
         "peak_mib": peers.peak_mib(),
         "detectors_s": None,  # there are none yet
         "compiled": core.compiled(),
-        "hash": identity,
+        "hash": found.hash,
     }
 
 
-def hashed(joined: table.Table, name: str, allowed: limits.Limits) -> tuple[kernel.Kernel, str]:
-    """Run the strategy on one account, and return the run and its identity."""
-    policy = risk.Policy("loose", allowed)
-    run = kernel.Kernel(joined, costs.Costs(commission_bps=crossing.FEE_BPS), CASH, policy)
-    run.add(name, crossing.STRATEGIES[name](), CASH, policy)
-    run.run()
-    header = {"symbols": list(joined.symbols), "digits": DIGITS, "cash": CASH, "fee_bps": str(crossing.FEE_BPS)}
-    return run, run.log.digest({**header, "strategy": "crossing"})
+def prepared(data: object, name: str, allowed: limits.Limits) -> simulation.Prepared:
+    """Prepare the strategy on one account of its own; its name is one for all ways to write it."""
+    trader = simulation.Allocation(crossing.STRATEGIES[name], capital=CASH, name="crossing", limits=allowed)
+    fee = costs.Costs(commission_bps=crossing.FEE_BPS)
+    return simulation.Backtest(data, [trader], costs=fee, limits=allowed, digits=DIGITS).prepare()
 
 
 def beside_peers(chosen: argparse.Namespace, given: Sequence[str]) -> int:

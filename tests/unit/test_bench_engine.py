@@ -120,12 +120,13 @@ def test_cash_and_equity_may_go_below_zero(tmp_path: Path) -> None:
     columns = bar_files.walk(len(close), seed=12)
     for name in ("open", "high", "low", "close"):
         columns[name] = close.copy()
+    columns["low"][5] -= 0.00001
     bar_files.write(tmp_path, "RUIN", columns)
     equity, fills, _ = engine_runs.whole_oracle([(bar_files.units(close), bar_files.units(close))])
     assert equity < 0
     assert fills > 2
     found = answer("--data", str(tmp_path))
-    assert (found["equity"], found["fills"]) == (f"-{plain(-equity)}", fills)
+    assert (found["equity"], found["fills"], found["rounded_prices"]) == (f"-{plain(-equity)}", fills, 1)
 
 
 def _nan(columns: bar_files.Columns) -> None:

@@ -193,6 +193,14 @@ def test_wrong_highs_and_lows_are_counted_by_bar() -> None:
     assert found.series.low.tolist() == [100_000, 95_000, 105_000, 100_000, 100_000]
 
 
+def test_a_high_must_reach_open_and_close_and_a_low_both_too() -> None:
+    """Between open and close is wrong for either, at one of them is right."""
+    open_, close = np.array([10.0, 12.0, 10.0, 12.0, 10.0]), np.array([12.0, 10.0, 12.0, 10.0, 12.0])
+    high, low = np.array([11.0, 11.0, 12.0, 12.0, 12.0]), np.array([10.0, 10.0, 11.0, 11.0, 10.0])
+    found = columns.imported(raw(open=open_, close=close, high=high, low=low), columns.Settings())
+    assert found.high_low_errors == 4
+
+
 def test_volumes_that_are_none_are_counted() -> None:
     """Absent and negative volumes become 0; a fraction becomes whole shares."""
     found = columns.imported(raw(volume=np.array([np.nan, -1.0, 2.6, 1e30, 5.0])), columns.Settings())

@@ -22,10 +22,9 @@ FEE = costs.Costs(commission_bps=Fraction(1))
 class Cross(strategy.Strategy):
     """Long while the fast average is above the slow one, short or flat else."""
 
-    class Parameters(pydantic.BaseModel):
+    class Parameters(strategy.Strategy.Parameters):
         """Windows and size."""
 
-        model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
         fast: int = pydantic.Field(default=20, gt=0)
         slow: int = 50
         shares: Decimal = Decimal(100)
@@ -107,6 +106,29 @@ def test_every_setting_is_part_of_the_hash(folder: Path, changed: dict[str, Any]
     """Two runs that could have differed never share an identity."""
     plain = simulation.Backtest(folder, Cross, costs=FEE)
     assert plain.run().hash != dataclasses.replace(plain, **changed).run().hash
+
+
+def test_settings_are_part_of_the_hash_where_nothing_is_traded() -> None:
+    """Two runs without an event differ where their settings do."""
+    one = columns.imported(columns.Raw("X", bar_files.walk(20, seed=1)), columns.Settings()).series
+    plain = simulation.Backtest(one, Cross)
+    changed = [
+        {"latency": 1},
+        {"parameters": {"short": True}},
+        {"limits": limits.Limits(allow_short=True)},
+        {"costs": FEE},
+    ]
+    runs = [plain, *(dataclasses.replace(plain, **change) for change in changed)]
+    assert len({run.run().hash for run in runs}) == len(runs)
+
+
+def test_the_order_of_allocations_changes_nothing(folder: Path) -> None:
+    """Turns are taken by name."""
+    both = [
+        simulation.Allocation(Cross, capital=1_000, name="b", parameters={"shares": 1}),
+        simulation.Allocation(Cross, capital=2_000, name="a", parameters={"shares": 2, "fast": 9}),
+    ]
+    assert len({simulation.Backtest(folder, given).run().hash for given in (both, both[::-1])}) == 1
 
 
 def test_defaults_that_are_said_change_nothing(folder: Path) -> None:

@@ -97,34 +97,33 @@ class Backtest:
 
     def run(self) -> result.Result:
         """Run from the first bar to the last; raises EngineError."""
+        return self.prepare().run()
+
+    def prepare(self) -> "Prepared":
+        """Read the data and make the strategies, without running; raises EngineError."""
         allocations, cash = self._allocations()
-        made = {one.called: _strategy(one) for one in allocations}
+        made = [_strategy(one) for one in allocations]
         timeframe = None if self.timeframe is None else _span(self.timeframe, "timeframe")
         reading = columns.Settings(self.digits, timeframe, _span(self.delay, "delay"))
         loaded = readers.load(self.data, reading, symbol=self.symbol)
         latency = _span(self.latency, "latency")
         policy = risk.Policy("account", self.limits)
         run = kernel.Kernel(table.Table(loaded.series), self.costs, cash, policy, latency)
-        for one in allocations:
-            run.add(one.called, made[one.called], _money(one.capital, "capital"), risk.Policy(one.called, one.limits))
-        run.run()
-        check(run)
+        trading = {}
+        for one, own in zip(allocations, made, strict=True):
+            capital = _money(one.capital, "capital")
+            run.add(one.called, own, capital, risk.Policy(one.called, one.limits))
+            parameters = own.parameters.model_dump(mode="json")
+            trading[one.called] = {"capital": str(capital), "limits": _limits(one.limits), "parameters": parameters}
         settings = {
             "cash": str(cash),
             "costs": _costs(self.costs),
             "latency": latency,
             "limits": _limits(self.limits),
             "symbols": {one.symbol: one.digits for one in loaded.series},
-            "strategies": {
-                one.called: {
-                    "capital": str(_money(one.capital, "capital")),
-                    "limits": _limits(one.limits),
-                    "parameters": made[one.called].parameters.model_dump(mode="json"),
-                }
-                for one in allocations
-            },
+            "strategies": trading,
         }
-        return result.Result(self.name or ", ".join(made), run, loaded, settings)
+        return Prepared(self.name or ", ".join(trading), run, loaded, settings)
 
     def _allocations(self) -> tuple[list[Allocation], int]:
         """Return who trades, by name, and the account's cash in money; raises ValueRefused."""
@@ -147,6 +146,22 @@ class Backtest:
                 "cash", f"the sum of capitals, {numbers.money_text(numbers.Money(total))}", self.cash
             )
         return sorted(given, key=lambda one: one.called), total
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A run that has everything but its events; it can be run once."""
+
+    name: str
+    kernel: kernel.Kernel
+    data: readers.Loaded
+    settings: Mapping[str, Any]
+
+    def run(self) -> result.Result:
+        """Run from the first bar to the last; raises EngineError."""
+        self.kernel.run()
+        check(self.kernel)
+        return result.Result(self.name, self.kernel, self.data, self.settings)
 
 
 def check(run: kernel.Kernel) -> None:
