@@ -223,6 +223,26 @@ def test_dividends_are_never_rounded_in_the_holders_favour(quantity: int, per_sh
     assert 0 <= Fraction(quantity * per_share, ONE) - paid < 1
 
 
+@pytest.mark.parametrize(
+    "price,new,old,expected", [(400, 4, 1, 100), (5, 2, 1, 2), (7, 2, 1, 4), (1, 9, 1, 1), (3, 1, 10, 30)]
+)
+def test_a_mark_is_restated(price: int, new: int, old: int, expected: int) -> None:
+    """A quarter of the price for four times the shares; halves go to the even unit."""
+    assert actions.price_after(actions.Split("AAPL", EX, new, old), price) == expected
+
+
+def test_a_split_of_one_for_one_is_not_forward() -> None:
+    """It restates nothing but market orders."""
+    even = actions.Split("AAPL", EX, 1, 1)
+    assert actions.order_after(even, waiting(BUY, "limit", limit="400")) is None
+
+
+def test_a_dividend_may_be_paid_on_its_ex_date() -> None:
+    """The pay date may be the ex-date itself."""
+    same = actions.Dividend("AAPL", EX, numbers.money("1"), EX)
+    assert actions.apply(same, held("1", "1")).at == EX
+
+
 @given(st.integers(1, 10**8), RATIOS)
 def test_a_restated_mark_is_within_half_a_unit(price: int, ratio: tuple[int, int]) -> None:
     """Half to even, and never zero."""

@@ -130,6 +130,8 @@ def test_a_replacement_needs_an_id_of_its_own() -> None:
     room = dataclasses.replace(ROOM, used_ids=frozenset({"a-1"}))
     change = dataclasses.replace(BETTER, client_order_id="a-1")
     assert refused(ORDER, change, room) == (422, 40010001, "client_order_id must be unique")
+    for fresh in ("a-2", "x" * 128):
+        assert changes.replace_refusal(ORDER, dataclasses.replace(BETTER, client_order_id=fresh), room) is None
 
 
 def test_a_larger_closing_order_needs_the_shares() -> None:
@@ -141,6 +143,10 @@ def test_a_larger_closing_order_needs_the_shares() -> None:
         "insufficient qty available for order (requested: 11, available: 10)",
     )
     assert changes.replace_refusal(ORDER, changes.Change(limit=numbers.price("98")), room) is None
+    full = dataclasses.replace(ORDER, status="partially_filled", filled=4 * ONE)
+    six = dataclasses.replace(room, available=6 * ONE)
+    assert changes.replace_refusal(full, changes.Change(quantity=9 * ONE), six) is None
+    assert changes.replace_refusal(ORDER, changes.Change(quantity=6 * ONE), six) is None
 
 
 def test_a_larger_order_needs_the_buying_power() -> None:

@@ -341,6 +341,15 @@ def test_an_exit_on_the_wrong_side_names_its_base_price(request_: ticket.Request
     assert found == refusals.Refusal(422, 42210000, message, {"base_price": base})
 
 
+def test_an_exit_needs_a_whole_cent_on_every_side() -> None:
+    """Of a long and of a short, one cent from the base price is enough for both exits."""
+    assert accepted(order(**exits("100.01", "99.99")))
+    assert accepted(order(SELL, **exits("99.99", "100.01")))
+    tight = ticket.Market(quote=margin.Quote(last=100, ask=100))
+    coarse = dataclasses.replace(AAPL, digits=0)
+    assert accepted(order(order_class="bracket", take_profit=101, stop_loss=99), asset=coarse, market=tight)
+
+
 @pytest.mark.parametrize("loss,ok", [("98.98", True), ("98.99", True), ("99", False)])
 def test_an_exit_needs_a_whole_cent(loss: str, ok: bool) -> None:
     """One cent from the entry is enough."""

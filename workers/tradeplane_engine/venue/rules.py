@@ -10,7 +10,6 @@ published: a limit too far from the market, and a largest quantity.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from tradeplane_engine.domain import numbers, orders
 from tradeplane_engine.venue import exits, form, margin, refusals, ticket
@@ -23,24 +22,26 @@ _LASTING = frozenset({"day", "gtc"})
 _AT_ANY_PRICE = frozenset({"market", "stop"})
 
 
-@dataclass(frozen=True, slots=True)
 class Case:
-    """One order before the venue."""
+    """One order before the venue, with what several checks ask.
 
-    request: ticket.Request
-    asset: ticket.Asset
-    account: ticket.AccountView
-    market: ticket.Market
+    opens, opens_short : whether it adds to a position rather than closing one, and whether that is a short
+    price : at which it is valued, 0 when unknown or when it closes
+    """
 
-    @property
-    def opens(self) -> bool:
-        """Whether it opens or adds to a position."""
-        return self.account.position * self.request.side.sign >= 0
+    __slots__ = ("account", "asset", "market", "opens", "opens_short", "price", "request")
 
-    @property
-    def opens_short(self) -> bool:
-        """Whether it sells what the account does not have."""
-        return self.request.side is orders.Side.SELL and self.opens
+    def __init__(
+        self, request: ticket.Request, asset: ticket.Asset, account: ticket.AccountView, market: ticket.Market
+    ) -> None:
+        self.request = request
+        self.asset = asset
+        self.account = account
+        self.market = market
+        buys = request.side is orders.Side.BUY
+        self.opens = account.position >= 0 if buys else account.position <= 0
+        self.opens_short = self.opens and not buys
+        self.price = _price(request, market, asset.digits, opens_short=self.opens_short) if self.opens else 0
 
 
 Check = Callable[[Case], refusals.Refusal | None]
@@ -93,12 +94,11 @@ def surely_accepted(
 
 
 def _is_not_offered(case: Case) -> refusals.Refusal | None:
-    for name, value, only in (
-        ("asset class", case.asset.asset_class, "us_equity"),
-        ("currency", case.asset.currency, "USD"),
-    ):
-        if value != only:
-            return refusals.unprocessable(f"{name} {value} is not offered: US equities in USD only")
+    asset = case.asset
+    if asset.asset_class != "us_equity":
+        return refusals.unprocessable(f"asset class {asset.asset_class} is not offered: US equities in USD only")
+    if asset.currency != "USD":
+        return refusals.unprocessable(f"currency {asset.currency} is not offered: US equities in USD only")
     return None
 
 
@@ -238,7 +238,7 @@ def _exit_is_on_the_wrong_side(case: Case) -> refusals.Refusal | None:
 
 
 def _price_is_not_known(case: Case) -> refusals.Refusal | None:
-    if not case.opens or case.request.notional or _price(case):
+    if not case.opens or case.request.notional or case.price:
         return None
     return refusals.unprocessable(f'no price of asset "{case.asset.symbol}" is known')
 
@@ -247,7 +247,7 @@ def _cost_is_below_the_minimum(case: Case) -> refusals.Refusal | None:
     if not case.opens:
         return None
     quote = case.market.quote
-    price = case.request.limit or quote.last or _price(case)
+    price = case.request.limit or quote.last or case.price
     cost = case.request.notional or case.request.quantity * price // 10**case.asset.digits
     if cost >= _COST_MIN:
         return None
@@ -301,24 +301,21 @@ def _washes(request: ticket.Request, order: ticket.OpenOrder) -> bool:
     return buy.limit >= sell.limit
 
 
-def _price(case: Case) -> int:
-    request, quote = case.request, case.market.quote
-    limit, stop = request.limit, request.stop
+def _price(request: ticket.Request, market: ticket.Market, digits: int, *, opens_short: bool) -> int:
+    quote, limit, stop = market.quote, request.limit, request.stop
     if request.side is orders.Side.BUY:
         if request.kind == "trailing_stop":
             stop = quote.ask or quote.last
             stop += request.trail or -(-stop * request.trail_bps // 10_000)
         if stop and not limit:
-            limit = margin.stop_limit(stop, case.asset.digits)
-    return margin.order_price(
-        request.side, quote, limit=limit, stop=stop, opens_short=case.opens_short, phase=case.market.phase
-    )
+            limit = margin.stop_limit(stop, digits)
+    return margin.order_price(request.side, quote, limit=limit, stop=stop, opens_short=opens_short, phase=market.phase)
 
 
 def _needed(case: Case) -> int:
     if not case.opens:
         return 0
-    value = case.request.notional or margin.value_up(_price(case), case.request.quantity, case.asset.digits)
+    value = case.request.notional or margin.value_up(case.price, case.request.quantity, case.asset.digits)
     return margin.needed(value, case.account.factor, marginable=case.asset.marginable)
 
 
