@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pydantic
 
 from tradeplane_engine import errors, portfolio, settings
-from tradeplane_engine.domain import numbers, times
+from tradeplane_engine.domain import numbers, timeframes, times
 from tradeplane_engine.features import registry
 from tradeplane_engine.models import lightgbm
 from tradeplane_engine.risk import limits
@@ -19,7 +19,6 @@ from tradeplane_workers import messages
 
 _T = TypeVar("_T")
 _FRAMEWORK = "lightgbm"
-_TIMEFRAME = "1d"
 _CONSTRUCT = "top-bottom-n"
 _ALGORITHM = "market"
 
@@ -89,7 +88,8 @@ def strategy(config: messages.StrategyConfig) -> settings.StrategySettings:
     spec = Block(config.spec)
     symbols = _universe(spec.block("universe"))
     bars = spec.block("bars")
-    timeframe = bars.one_of("timeframe", _TIMEFRAME)
+    timeframe = bars.take("timeframe", str, default=timeframes.DAY)
+    session = bars.take("session", str, default=timeframes.REGULAR)
     bars.end()
     _signal(spec.block("signal"), config.model)
     construct = _portfolio(spec.block("portfolio"))
@@ -108,6 +108,7 @@ def strategy(config: messages.StrategyConfig) -> settings.StrategySettings:
         generation=config.generation,
         symbols=symbols,
         timeframe=timeframe,
+        session=session,
         features=features(config.model.features, "model.features"),
         model_digest=config.model.digest,
         portfolio=construct,
