@@ -25,9 +25,7 @@ from tradeplane_cli.local import valkey
 from tradeplane_workers import messages
 
 SYMBOLS = ("AAPL", "IBM", "MSFT")
-ENTRY: pydantic.TypeAdapter[messages.SliceMessage | messages.GapMessage] = pydantic.TypeAdapter(
-    messages.SliceMessage | messages.GapMessage
-)
+ENTRY: pydantic.TypeAdapter[messages.StreamEntry] = pydantic.TypeAdapter(messages.StreamEntry)
 
 
 class World:
@@ -86,7 +84,7 @@ class World:
             assert time.monotonic() - started < 60, self.text[-3000:]
             time.sleep(0.02)
 
-    def entries(self) -> list[messages.SliceMessage | messages.GapMessage]:
+    def entries(self) -> list[messages.StreamEntry]:
         """Return the whole stream; empty while Redis is away."""
         try:
             return [ENTRY.validate_json(fields["message"]) for _, fields in self.redis.xrange("bars:1d")]

@@ -190,7 +190,6 @@ def test_bars_longer_than_the_strategys_are_refused() -> None:
         )
 
 
-
 def test_a_broken_desk_gives_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fill booked to the account and not to its strategy is noticed before anything is reported."""
     from tradeplane_engine import ledger  # noqa: PLC0415 - patched here only

@@ -43,17 +43,17 @@ class History:
     asked: list[times.Nanos] = field(default_factory=list)
 
     def slices(
-        self, symbols: Sequence[str], *, timeframe: str, start: times.Nanos, end: times.Nanos | None
+        self, symbols: Sequence[str], *, timeframe: str, start: times.Nanos, end: times.Nanos | None, session: str
     ) -> tuple[bars.BarSlice, ...]:
         """Return known slices from ``start`` on."""
-        assert (tuple(symbols), timeframe, end) == (engine_data.SYMBOLS, "1d", None)
+        assert (tuple(symbols), timeframe, end, session) == (engine_data.SYMBOLS, "1d", None, "regular")
         self._fail()
         self.asked.append(start)
         return tuple(one for one in self.slices_of_market[: self.known] if one.end >= start)
 
-    def newest(self, symbols: Sequence[str], *, timeframe: str, last: int) -> tuple[bars.BarSlice, ...]:
+    def newest(self, symbols: Sequence[str], *, timeframe: str, last: int, session: str) -> tuple[bars.BarSlice, ...]:
         """Return the newest known slices."""
-        assert (tuple(symbols), timeframe) == (engine_data.SYMBOLS, "1d")
+        assert (tuple(symbols), timeframe, session) == (engine_data.SYMBOLS, "1d", "regular")
         self._fail()
         found = tuple(self.slices_of_market[: self.known][-last:])
         self.known += self.later

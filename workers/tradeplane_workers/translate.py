@@ -87,10 +87,7 @@ def strategy(config: messages.StrategyConfig) -> settings.StrategySettings:
     """Return what the loop is told; raises ValueRefused naming field, limit and value."""
     spec = Block(config.spec)
     symbols = _universe(spec.block("universe"))
-    bars = spec.block("bars")
-    timeframe = bars.take("timeframe", str, default=timeframes.DAY)
-    session = bars.take("session", str, default=timeframes.REGULAR)
-    bars.end()
+    timeframe, session = _bars(spec.block("bars"))
     _signal(spec.block("signal"), config.model)
     construct = _portfolio(spec.block("portfolio"))
     execution = spec.block("execution")
@@ -116,6 +113,11 @@ def strategy(config: messages.StrategyConfig) -> settings.StrategySettings:
         limits=limits.from_spec(config.policy.spec),
         algorithm=algorithm,
     )
+
+
+def channel(config: messages.StrategyConfig) -> str:
+    """Return the name of the bars that trigger a strategy; raises ValueRefused."""
+    return timeframes.channel(*_bars(Block(config.spec).block("bars")))
 
 
 def recorded_strategy(document: Mapping[str, Any]) -> settings.StrategySettings:
@@ -186,6 +188,13 @@ def _universe(block: Block) -> tuple[str, ...]:
         except pydantic.ValidationError:
             raise errors.ValueRefused("universe.symbols", "symbols such as AAPL or BRK.B", symbol) from None
     return tuple(sorted(found))
+
+
+def _bars(block: Block) -> tuple[str, str]:
+    timeframe = block.take("timeframe", str, default=timeframes.DAY)
+    session = block.take("session", str, default=timeframes.REGULAR)
+    block.end()
+    return timeframe, session
 
 
 def _signal(block: Block, model: messages.ModelReference) -> None:

@@ -1,17 +1,21 @@
-"""Sessions of the exchange: a daily bar is one of them, and its instants come from here."""
+"""Sessions of the exchange: a daily bar is one of them, shorter bars are cut from one; all instants come from here."""
 
 import bisect
+import dataclasses
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
 import exchange_calendars
 
-from tradeplane_engine.domain import times
+from tradeplane_engine.domain import timeframes, times
 
-# A daily bar is known this long after the close: the closing print is on the provider's stream by then.
+# A bar is known this long after its end: the last print is on the provider's stream by then.
 PUBLICATION_DELAY: Final = times.SECOND
+# Trading before and after the regular session: from 04:00 to 20:00, on an early close at 13:00 to 17:00.
+_PRE_MARKET = timedelta(hours=4)
+_AFTER_HOURS: Final = 4 * times.HOUR
 _NEW_YORK = ZoneInfo("America/New_York")
 _FIRST_DAY = "1999-01-01"
 
@@ -37,19 +41,33 @@ class Calendar:
     Parameters
     ----------
     name : ISO market identifier code, such as ``XNYS``
+    session : whether a session is the regular one, or all hours in which there is trading
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, session: str = timeframes.REGULAR) -> None:
         exchange = exchange_calendars.get_calendar(name, start=_FIRST_DAY)
         days = [day.date() for day in exchange.sessions]
         rows = zip(days, exchange.opens_nanos, exchange.closes_nanos, strict=True)
-        self._sessions = tuple(
+        regular = tuple(
             Session(date=day, label=midnight(day), start=times.Nanos(int(start)), end=times.Nanos(int(end)))
             for day, start, end in rows
         )
+        self.session = session
+        self._sessions = regular if session == timeframes.REGULAR else tuple(map(_extended, regular))
+        self._starts = [session.start for session in self._sessions]
         self._ends = [session.end for session in self._sessions]
         self._dates = days
         self._by_label = {session.label: session for session in self._sessions}
+
+    @property
+    def hours(self) -> tuple[timeframes.Hours, ...]:
+        """Trading hours of all days, in order."""
+        return tuple(timeframes.Hours(session.start, session.end) for session in self._sessions)
+
+    def holding(self, at: times.Nanos) -> Session | None:
+        """Return the session that is on at ``at``, or nothing."""
+        place = bisect.bisect_right(self._starts, at) - 1
+        return self._sessions[place] if place >= 0 and at < self._sessions[place].end else None
 
     @property
     def first(self) -> Session:
@@ -89,3 +107,12 @@ def midnight(day: date) -> times.Nanos:
     """Return New York midnight of ``day``; 04:00 or 05:00 UTC."""
     moment = datetime(day.year, day.month, day.day, tzinfo=_NEW_YORK)
     return times.Nanos(int(moment.timestamp()) * times.SECOND)
+
+
+def _extended(session: Session) -> Session:
+    opening = datetime.combine(session.date, time(), _NEW_YORK) + _PRE_MARKET
+    return dataclasses.replace(
+        session,
+        start=times.Nanos(int(opening.timestamp()) * times.SECOND),
+        end=times.Nanos(session.end + _AFTER_HOURS),
+    )
