@@ -38,6 +38,14 @@ class Hours:
         return self.start <= at < self.end
 
 
+def extended(regular: Hours, *, midnight: times.Nanos) -> Hours:
+    """Return all hours with trading on a US exchange's day, whose date begins at ``midnight`` in New York.
+
+    From 04:00 to 20:00; on an early close at 13:00, to 17:00. Clocks never change on a day with a session.
+    """
+    return Hours(times.Nanos(midnight + 4 * times.HOUR), times.Nanos(regular.end + 4 * times.HOUR))
+
+
 def span(timeframe: str) -> times.Nanos:
     """Return the length of a bucket; raises ValueRefused for a day, which has none, and for an unknown name."""
     found = SPANS.get(timeframe)

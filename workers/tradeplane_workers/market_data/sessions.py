@@ -3,7 +3,7 @@
 import bisect
 import dataclasses
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -13,9 +13,6 @@ from tradeplane_engine.domain import timeframes, times
 
 # A bar is known this long after its end: the last print is on the provider's stream by then.
 PUBLICATION_DELAY: Final = times.SECOND
-# Trading before and after the regular session: from 04:00 to 20:00, on an early close at 13:00 to 17:00.
-_PRE_MARKET = timedelta(hours=4)
-_AFTER_HOURS: Final = 4 * times.HOUR
 _NEW_YORK = ZoneInfo("America/New_York")
 _FIRST_DAY = "1999-01-01"
 
@@ -110,9 +107,5 @@ def midnight(day: date) -> times.Nanos:
 
 
 def _extended(session: Session) -> Session:
-    opening = datetime.combine(session.date, time(), _NEW_YORK) + _PRE_MARKET
-    return dataclasses.replace(
-        session,
-        start=times.Nanos(int(opening.timestamp()) * times.SECOND),
-        end=times.Nanos(session.end + _AFTER_HOURS),
-    )
+    hours = timeframes.extended(timeframes.Hours(session.start, session.end), midnight=session.label)
+    return dataclasses.replace(session, start=hours.start, end=hours.end)
