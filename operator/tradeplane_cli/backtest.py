@@ -5,6 +5,7 @@ after the training's end. From a record, the same loop gives the session's order
 """
 
 import argparse
+import dataclasses
 import datetime as dt
 import sys
 import uuid
@@ -21,7 +22,7 @@ from tradeplane_api import kinds, schema
 from tradeplane_cli.local import demo_data, environment
 from tradeplane_engine import backtest, desk, errors, record, replay
 from tradeplane_engine.data import dataset
-from tradeplane_engine.domain import numbers, times
+from tradeplane_engine.domain import numbers, timeframes, times
 from tradeplane_engine.models import lightgbm
 from tradeplane_engine.risk import limits
 from tradeplane_engine.venue import profile
@@ -30,6 +31,8 @@ from tradeplane_workers import messages, translate
 
 _CASH = "1000000"
 _PROFILE = "realistic"
+# The simulator's too; a dataset does not name its exchange.
+_CALENDAR = "XNYS"
 # Options that mean something for one source only; given with the other one they are refused, not ignored.
 _OF_MANIFESTS = {"start": "--from", "end": "--to", "cash": "--cash", "profile": "--profile"}
 _OF_RECORD = {"artifacts": "--artifacts", "without": "--without"}
@@ -63,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         _refuse_strangers(options)
         source = _session(options) if options.record else Manifests.read(options.filename)
-        data = dataset.read(options.data or _demo_bars())
+        data = _with_hours(dataset.read(options.data or _demo_bars()))
         if isinstance(source, Manifests):
             result = _of_manifests(source, options, data)
         else:
@@ -133,7 +136,8 @@ def _of_manifests(manifests: Manifests, options: argparse.Namespace, data: datas
         )
     )
     start, end = _period(options, data, otherwise=training.end)
-    trained = lightgbm.train(training, data.slices(symbols))
+    timeframe, session = _bars(manifests)
+    trained = lightgbm.train(training, data.triggers(symbols, timeframe=timeframe, session=session))
     settings = translate.recorded_strategy(_config(manifests, digest=trained.digest))
     policy = limits.from_spec(manifests.policy["spec"])
     cash = numbers.money(options.cash or _CASH, field="--cash")
@@ -147,6 +151,12 @@ def _of_manifests(manifests: Manifests, options: argparse.Namespace, data: datas
         limits=policy,
     )
     return backtest.run(data, settings, model=lightgbm.load(trained.artifact), account=account, start=start, end=end)
+
+
+def _bars(manifests: Manifests) -> tuple[str, str]:
+    """Return timeframe and session of the Strategy's bars, which its Model is trained on here."""
+    bars = manifests.strategy["spec"]["bars"]
+    return bars["timeframe"], bars["session"]
 
 
 def _session(options: argparse.Namespace) -> record.Record:
@@ -222,6 +232,17 @@ def _documents(path: Path) -> Iterator[Mapping[str, Any]]:
             yield document
 
 
+def _with_hours(data: dataset.Dataset) -> dataset.Dataset:
+    """Give bars that are shorter than a day the trading hours of the exchange's days."""
+    if data.timeframe == timeframes.DAY:
+        return data
+    # Only here, because the exchange's calendar takes longer to import than a backtest of days takes to run.
+    from tradeplane_workers.market_data import sessions  # noqa: PLC0415
+
+    hours = {session: sessions.Calendar(_CALENDAR, session=session).hours for session in timeframes.SESSIONS}
+    return dataclasses.replace(data, hours=hours)
+
+
 def _demo_bars() -> Path:
     folder = environment.CHECKOUT / ".tradeplane" / "dataset"
     demo_data.write(folder)
@@ -255,7 +276,7 @@ def _summary(result: backtest.Result, data: dataset.Dataset) -> str:
     traded = [point for point in result.equity if point.equity is not None]
     rows = [
         ("bars", f"{data.name} {data.digest}"),
-        ("sessions", f"{len(result.equity)}, {times.text(traded[0].at)[:10]} to {times.text(traded[-1].at)[:10]}"),
+        ("sessions" if data.timeframe == timeframes.DAY else f"bars of {data.timeframe}", f"{len(result.equity)}, {times.text(traded[0].at)[:10]} to {times.text(traded[-1].at)[:10]}"),
         ("orders / fills / refused", f"{len(result.orders)} / {len(result.fills)} / {len(result.rejects)}"),
         ("fees", f"{numbers.money_text(result.fees)} USD"),
         ("P&L after costs", f"{'unknown' if result.pnl is None else numbers.money_text(result.pnl)} USD"),
