@@ -113,7 +113,7 @@ class Channel:
         # The stream is whole from here on; nothing is, before it was heard.
         self._whole_from: times.Nanos | None = None
         self._unanswered: dict[times.Nanos, float] = {}
-        self._late: list[tuple[bars.Bar, Literal["late", "revised"]]] = []
+        self._late: list[bars.Bar] = []
         self._connected = False
         self._redis_answers = False
         self._compare = False
@@ -154,7 +154,7 @@ class Channel:
                 await self._round()
                 failures = 0
             except _FAILURES as error:
-                self._compare = True
+                # A look that failed is still to come; a bucket that REST says nothing about is tried again by itself.
                 if isinstance(error, redis_exceptions.RedisError):
                     self._redis_lost(error)
                 self.reader.figures.failures.labels(type(error).__name__).inc()
@@ -197,11 +197,10 @@ class Channel:
         match event:
             case stream.Connected(_, symbols):
                 self._streamed = symbols
-                if not self._connected:
-                    self._was_cut, self._whole_from = True, None
                 self._connected, self._compare = True, True
             case stream.Disconnected():
-                self._connected, self._whole_from = False, None
+                # Not at the next connection: REST may be back, and its slices published, before that.
+                self._connected, self._was_cut, self._whole_from = False, True, None
             case stream.RowReceived(symbol, row, stream.MINUTE | stream.UPDATED_MINUTE as kind):
                 self._take(symbol, row, revises=kind == stream.UPDATED_MINUTE)
             case None:
@@ -227,9 +226,7 @@ class Channel:
         if bar is None:
             return
         if self._published is not None and bar.start < self._published:
-            before = self._minutes.at(symbol, start)
-            if before != bar:
-                self._late.append((bar, "late" if before is None else "revised"))
+            self._late.append(bar)
         else:
             self._keep(bar, revises=revises)
 
@@ -428,24 +425,23 @@ class Channel:
     async def _mark_revisions(self) -> None:
         """Mark what came after its slice; what is published stays as it is."""
         while self._late and self._published is not None:
-            bar, reason = self._late[0]
+            bar = self._late[0]
+            before = self._minutes.at(bar.symbol, bar.start)
             bucket = self._grid.holding(bar.start)
-            if bucket is not None:
-                message = messages.RevisionMessage(
-                    timeframe=self._timeframe,
-                    session=self._session,
-                    end=times.text(bucket.end),
-                    reason=reason,
-                    minute=bar_messages.bar_message(bar),
-                )
-                try:
-                    await self._output.mark_revision(message, newest=max(self._published, bucket.end))
-                except publisher.AlreadyPublishedError:
-                    self._published = await self._output.last_end()
-                    continue
-                self._minutes.add(bar, revises=True)
-                self.reader.figures.revisions.labels(self._name, reason, "true").inc()
-                log.warning(
-                    "minute after its slice", channel=self._name, symbol=bar.symbol, reason=reason, end=message.end
-                )
+            if bucket is not None and before != bar:
+                await self._mark_revision(bar, bucket, "late" if before is None else "revised")
             del self._late[0]
+
+    async def _mark_revision(self, bar: bars.Bar, bucket: grid.Bucket, reason: Literal["late", "revised"]) -> None:
+        message = messages.RevisionMessage(
+            timeframe=self._timeframe,
+            session=self._session,
+            end=times.text(bucket.end),
+            reason=reason,
+            minute=bar_messages.bar_message(bar),
+        )
+        newest = await self._output.last_end()
+        await self._output.mark_revision(message, newest=bucket.end if newest is None else newest)
+        self._minutes.add(bar, revises=True)
+        self.reader.figures.revisions.labels(self._name, reason, "true").inc()
+        log.warning("minute after its slice", channel=self._name, symbol=bar.symbol, reason=reason, end=message.end)

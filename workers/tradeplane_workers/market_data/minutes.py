@@ -34,14 +34,14 @@ class Minutes:
         return Taken.KEPT if before is None else Taken.REVISED
 
     def break_at(self, symbol: str, start: times.Nanos) -> None:
-        """Take note of a minute that must not be traded; a good version of it mends that."""
-        if start not in self._bars.get(symbol, {}):
-            self._broken.add((symbol, start))
+        """Take note of a minute that must not be traded, though an older version could; a newer good one mends that."""
+        self._broken.add((symbol, start))
 
     def fill(self, found: Iterable[bars.Bar], broken: Iterable[tuple[str, times.Nanos]], *, until: times.Nanos) -> None:
         """Take what REST has: all that was not heard, and before ``until`` also what was, because revisions were not."""
         for bar in found:
-            if bar.start < until or bar.start not in self._bars.get(bar.symbol, {}):
+            is_lacking = bar.start not in self._bars.get(bar.symbol, {}) or (bar.symbol, bar.start) in self._broken
+            if is_lacking or bar.start < until:
                 self.add(bar, revises=True)
         for symbol, start in broken:
             self.break_at(symbol, start)
