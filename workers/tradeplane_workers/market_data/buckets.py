@@ -123,9 +123,11 @@ class Reader:
         return await self.newest_end(symbols) or times.Nanos(0)
 
     async def has_passed(self, symbols: Collection[str], end: times.Nanos, found: Sequence[bars.Bar]) -> bool:
-        """Say whether the provider's time is past ``end``; a bucket without any trade has no bar that shows it."""
-        if found and found[-1].end >= end:
-            return True
+        """Say whether the provider's time is past ``end``.
+
+        Bars prove it neither way: the last one may still be growing, and a bucket without a trade has none.
+        """
+        del found
         newest = await self.newest_minute(symbols)
         return newest is not None and newest >= end
 
