@@ -276,7 +276,10 @@ def _summary(result: backtest.Result, data: dataset.Dataset) -> str:
     traded = [point for point in result.equity if point.equity is not None]
     rows = [
         ("bars", f"{data.name} {data.digest}"),
-        ("sessions" if data.timeframe == timeframes.DAY else f"bars of {data.timeframe}", f"{len(result.equity)}, {times.text(traded[0].at)[:10]} to {times.text(traded[-1].at)[:10]}"),
+        (
+            "sessions" if data.timeframe == timeframes.DAY else f"bars of {data.timeframe}",
+            f"{len(result.equity)}, {times.text(traded[0].at)[:10]} to {times.text(traded[-1].at)[:10]}",
+        ),
         ("orders / fills / refused", f"{len(result.orders)} / {len(result.fills)} / {len(result.rejects)}"),
         ("fees", f"{numbers.money_text(result.fees)} USD"),
         ("P&L after costs", f"{'unknown' if result.pnl is None else numbers.money_text(result.pnl)} USD"),

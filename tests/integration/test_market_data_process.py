@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx2
 import pydantic
@@ -363,7 +363,7 @@ class Follower:
         with contextlib.suppress(stopping.Stopped):
             self._runner.follow()
 
-    def __enter__(self) -> "Follower":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -375,7 +375,7 @@ class Follower:
 def test_minutes_become_buckets_on_which_a_strategy_decides_once(
     redis_url: str, kube: servers.Kube, tmp_path: Path
 ) -> None:
-    """From the simulator's minutes over the process and Valkey to a declarative strategy, every bucket of five minutes."""
+    """From the simulator's minutes over the process and Valkey to a declarative strategy on five minutes."""
     with simulator.threaded(tmp_path, minutes=MINUTES) as venue:
         world = World(venue, redis_url, tmp_path, kube=kube)
         venue.move(after(309))
@@ -390,7 +390,7 @@ def test_minutes_become_buckets_on_which_a_strategy_decides_once(
                 for number in range(310, 340):
                     venue.move(after(number))
                     if number % 5 == 4:
-                        world.until(lambda end=after_minute(number): len(decided(strategy, end)) == 1)
+                        await_decision(world, strategy, after_minute(number))
             ends = [after_minute(number) for number in range(314, 340, 5)]
             assert [times.text(one.trigger) for one in strategy.venue.kept] == ends
             assert {one.outcome for one in strategy.venue.kept} == {orders.Outcome.TRADED}
@@ -407,9 +407,9 @@ def after_minute(number: int) -> str:
     return times.text(times.Nanos(_DAY.start + (number + 1) * times.MINUTE))
 
 
-def decided(strategy: Follower, end: str) -> list[orders.Decision]:
-    """Return a bucket's decisions."""
-    return [one for one in strategy.venue.kept if times.text(one.trigger) == end]
+def await_decision(world: World, strategy: Follower, end: str) -> None:
+    """Await the decision on a bucket."""
+    world.until(lambda: end in {times.text(one.trigger) for one in strategy.venue.kept})
 
 
 def check_buckets(world: World, ends: list[str]) -> None:

@@ -273,7 +273,7 @@ def prepare(
     first: str = FIRST,
     minutes: Sequence[bars.Bar] = (),
 ) -> Venue:
-    """Write dataset, of ``minutes`` where they are given, and accounts; the clock stands an hour before the first open."""
+    """Write accounts and dataset, of ``minutes`` if given; the clock stands one hour before the first open."""
     if minutes:
         days = write_minutes(folder / "data", minutes, first=first)
     else:

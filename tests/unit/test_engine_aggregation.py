@@ -41,7 +41,7 @@ def test_a_bar_is_what_its_minutes_were() -> None:
 
 
 def test_minutes_without_a_trade_make_no_bar() -> None:
-    """A bucket with one minute has its bar on the whole bucket; one without any has none, and nothing is carried over."""
+    """A bucket with one minute has a bar on all of it; one without any has none, and nothing is carried over."""
     parts = [minute_data.minute("AAA", "14:33"), minute_data.minute("AAA", "14:47", "105")]
     found = aggregation.aggregate(parts, DAYS, length=FIVE)
     assert [(one.start, one.end, one.close) for one in found] == [

@@ -87,7 +87,7 @@ def test_an_order_at_the_close_waits_for_the_next_open() -> None:
 
 
 def test_market_orders_never_fill_outside_the_regular_session() -> None:
-    """One that was decided before the open waits through every early minute for it; the auction after the close is none."""
+    """One from before the open waits through every early minute for it; the auction after the close is none."""
     found = working(order("13:00"))
     assert found.trade(one_minute(minute_data.minute("AAA", "13:01"))) == market.NOTHING
     (fill,) = found.trade(one_minute(minute_data.minute("AAA", "14:30"))).fills

@@ -1,3 +1,5 @@
+import itertools
+
 import hypothesis
 import pytest
 from hypothesis import strategies
@@ -26,7 +28,7 @@ def test_a_session_is_cut_from_its_open_to_its_close(
     found = timeframes.buckets(hours, timeframes.span(timeframe))
     assert (found[0].start, found[-1].end, len(found)) == (hours.start, hours.end, count)
     assert found[-1].end - found[-1].start == last * times.MINUTE
-    assert all(before.end == after.start for before, after in zip(found, found[1:], strict=False))
+    assert all(before.end == after.start for before, after in itertools.pairwise(found))
 
 
 @hypothesis.given(

@@ -1,5 +1,7 @@
 """Buckets of the exchange's own sessions: changes of the clocks, early closes, holidays, extended hours."""
 
+import itertools
+
 import pytest
 
 from tradeplane_engine.domain import timeframes, times
@@ -79,12 +81,12 @@ def test_nothing_is_on_while_there_is_no_trading() -> None:
 @pytest.mark.parametrize("timeframe", sorted(timeframes.SPANS))
 @pytest.mark.parametrize("calendar", [REGULAR, EXTENDED], ids=["regular", "extended"])
 def test_walking_forth_and_back_gives_the_same_buckets(timeframe: str, calendar: sessions.Calendar) -> None:
-    """Newest counted back, those between two ends, and each bucket's successor agree, over a week with an early close."""
+    """Newest counted back, between two ends, and by successor, over a week with an early close."""
     found = made(timeframe, calendar)
     first, last = times.instant("2012-11-20T12:00:00Z"), times.instant("2012-11-27T15:07:00Z")
     walked = found.ending_within(first, last)
     assert found.newest(len(walked), until=last) == walked
-    for before, after in zip(walked, walked[1:], strict=False):
+    for before, after in itertools.pairwise(walked):
         assert found.next_after(before.end) == after
         assert found.before(after) == before
         assert found.holding(after.start) == after

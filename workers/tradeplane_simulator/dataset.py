@@ -96,7 +96,7 @@ class Dataset:
     def opens(self, session: sessions.Session, at: times.Nanos) -> Mapping[str, numbers.Price]:
         """Return the prices at which market orders fill at ``at``, inside a session, by symbol.
 
-        With daily bars the session's open price stands for all of it; a minute's open stands for the minute's start alone.
+        With daily bars the session's open price stands for all of it, a minute's open for the minute's start alone.
         """
         found = self.session_bars(session) if self.is_daily else self._by_open.get(at, {})
         return {symbol: bar.open for symbol, bar in found.items()}

@@ -195,9 +195,9 @@ class ActionMessage(Message):
 class MissingBar(Message):
     """The marker of a symbol without a bar in a slice.
 
-    ``no-trade``: the provider, asked after the interval's end, has no bar either. ``unknown``: it gave no answer, or one
-    that must not be traded, so that nothing may be concluded. ``last_end`` is the end of the symbol's newest bar in the
-    stream, empty where there is none; what is between the two is its age.
+    ``no-trade``: the provider, asked after the interval's end, has no bar either. ``unknown``: it gave no answer, or
+    one that must not be traded, so that nothing may be concluded. ``last_end`` is the end of the symbol's newest bar in
+    the stream, empty where there is none; what is between the two is its age.
     """
 
     symbol: Symbol

@@ -26,8 +26,8 @@ _MANIFEST_KEYS = frozenset({"name", "timeframe", "sha256", "origin", "licence"})
 class Dataset:
     """Validated bars per symbol, oldest first, and corporate actions ordered by (ex_start, symbol).
 
-    hours : per session of ``timeframes.SESSIONS``, the trading hours of the days, in order; the exchange's calendar knows
-        them, so whoever reads a folder of bars that are shorter than a day adds them
+    hours : per session of ``timeframes.SESSIONS``, the trading hours of the days, in order; the exchange's calendar
+        knows them, so whoever reads a folder of bars that are shorter than a day adds them
     """
 
     name: str

@@ -1,8 +1,8 @@
 """Timeframes: how long a bar lasts, and the buckets that trading hours are cut into.
 
-A bar of a day is a whole session. Every other bar is a bucket: buckets are counted from the start of the session's hours,
-so that the first one begins with trading, and the last one ends with it, shorter than the others where the hours are no
-multiple of the span (an hour of a regular session: 15:30 to 16:00, on an early close 12:30 to 13:00).
+A bar of a day is a whole session. Every other bar is a bucket: buckets are counted from the start of the session, so
+that the first one begins with trading, and the last one ends with it, shorter than the others where the session is no
+multiple of the span (of the hours of a regular session 15:30 to 16:00, on an early close 12:30 to 13:00).
 """
 
 import bisect

@@ -69,7 +69,7 @@ class Prices:
         self._bell = machine.Bell()
 
     def at(self, trigger: times.Nanos, *, channel: str = timeframes.DAY) -> Mapping[str, bars.Bar]:
-        """Return the last bar per symbol that had ended at ``trigger``: the channel's own, for other symbols any one."""
+        """Return the last bar per symbol that had ended at ``trigger``: the channel's own, else any channel's."""
         found: dict[str, bars.Bar] = {}
         for name, stream in self._streams.items():
             if name != channel:

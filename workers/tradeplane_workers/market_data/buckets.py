@@ -1,4 +1,4 @@
-"""Reads the provider's bars that are shorter than a day, as exact, checked bars on the buckets of the exchange's sessions.
+"""Reads the provider's bars that are shorter than a day, as exact, checked bars on the buckets of sessions.
 
 Two sources, one way of adding up (:mod:`tradeplane_engine.data.aggregation`):
 
@@ -84,7 +84,7 @@ class Reader:
         parts = await self._read(symbols, word, length, (first.start, last.end))
         found: list[bars.Bar] = []
         days = [timeframes.Hours(one.start, one.end) for one in _sessions(self.calendar, first, last)]
-        for symbol, of_symbol in parts.bars.items():
+        for of_symbol in parts.bars.values():
             found += aggregation.aggregate(of_symbol, days, length=self.calendar.length)
         broken = {(symbol, self._end(start)) for symbol, start in parts.refused}
         whole = (one for one in found if (one.symbol, one.end) not in broken and first.end <= one.end <= last.end)
@@ -135,7 +135,7 @@ class Reader:
         self, symbols: Collection[str], first: grid.Bucket, last: grid.Bucket
     ) -> tuple[bars.CorporateAction, ...]:
         """Return actions of ``symbols`` that take effect before the start of one of these buckets."""
-        if not symbols or first.start > first.session.start and first.session == last.session:
+        if not symbols or (first.start > first.session.start and first.session == last.session):
             return ()
         since, until = history.processed_around(first.session.date, last.session.date)
         answer = await self.provider.actions(sorted(symbols), since, until)

@@ -1,15 +1,15 @@
 """Keeps one stream of slices that are shorter than a day true: one timeframe, one session.
 
-Every bar is made of the provider's minutes, on the buckets of the session. One consumer does all publishing, in order, in
-rounds, as :mod:`service` does for days:
+Every bar is made of the provider's minutes, on the buckets of the session. One consumer does all publishing, in order,
+in rounds, as :mod:`service` does for days:
 
 1. take what the provider's stream sent; keep the minutes
 2. if the provider, Redis or the set of subscriptions changed since, compare the stream in Redis with what the provider
    has, mark the gap and publish the missed slices from REST
-3. publish each bucket that trading time has passed (:mod:`progress`). A minute that was not heard is asked by REST first,
-   for every symbol where the stream was interrupted: no bar is ever made of minutes of which some may be unheard. What
-   REST has neither is a minute without a trade; while REST does not answer, nothing is published for ``unknown_s``, then
-   the symbols that are not whole are absent, for the reason ``unknown``
+3. publish each bucket that trading time has passed (:mod:`progress`). REST is asked first for minutes that were not
+   heard, and for all of them where the stream was interrupted: no bar is ever made of minutes of which some may be
+   unheard. What REST has neither is a minute without a trade. While REST does not answer, nothing is published for
+   ``unknown_s``, then the symbols that are not whole are absent, for the reason ``unknown``
 
 A minute that comes, or changes, after its slice is counted and marked behind the newest slice; what is published stays.
 """

@@ -38,7 +38,7 @@ class Minutes:
         self._broken.add((symbol, start))
 
     def fill(self, found: Iterable[bars.Bar], broken: Iterable[tuple[str, times.Nanos]], *, until: times.Nanos) -> None:
-        """Take what REST has: all that was not heard, and before ``until`` also what was, because revisions were not."""
+        """Take what REST has: what was not heard, and before ``until`` all, because a revision may not have been."""
         for bar in found:
             is_lacking = bar.start not in self._bars.get(bar.symbol, {}) or (bar.symbol, bar.start) in self._broken
             if is_lacking or bar.start < until:

@@ -97,9 +97,9 @@ class RestProvider:
     async def bars_inside(
         self, symbols: Sequence[str], word: str, first: times.Nanos, last: times.Nanos
     ) -> tuple[tuple[str, Mapping[str, Any]], ...]:
-        """Return (symbol, row) of the bars, of the timeframe that the provider calls ``word``, that start in [first, last].
+        """Return (symbol, row) of the bars that start in [first, last]; the last one may still be growing.
 
-        The last one may still be growing.
+        ``word`` is what the provider calls their timeframe.
         """
         return await self._rows(self._bars_query(symbols, word, first) | {"end": times.text(last)})
 

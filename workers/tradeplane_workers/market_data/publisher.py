@@ -1,7 +1,8 @@
 """The Redis side: which symbols are wanted, and the stream of slices and gap markers.
 
-Entry ids are ``{end in milliseconds}-0`` for a slice and ``{since in milliseconds}-{n}``, n > 0, for a gap marker or, with
-the end of the newest slice, for the marker of a revision, so that a reader finds its place by time, and Redis itself refuses a slice that is older than the newest or repeated.
+Entry ids are ``{end in milliseconds}-0`` for a slice, and ``{since in milliseconds}-{n}``, n > 0, for a gap marker, or
+with the end of the newest slice for the marker of a revision, so that a reader finds its place by time, and Redis
+itself refuses a slice that is older than the newest or repeated.
 """
 
 from typing import Any

@@ -1,8 +1,8 @@
 """The provider's rows become exact bars and corporate actions, or are refused by name. Pure functions.
 
-A daily bar row is ``{"t": New York midnight of the session, "o", "h", "l", "c", "v"}``; its start, end and available-at
-come from the exchange's calendar. The ``t`` of a shorter bar is its start. JSON must have been read by :func:`loads`, so
-that no price ever was a float.
+A daily bar row is ``{"t": New York midnight of the session, "o", "h", "l", "c", "v"}``; its start, end and
+available-at come from the exchange's calendar. The ``t`` of a shorter bar is its start. JSON must have been read by
+:func:`loads`, so that no price ever was a float.
 """
 
 import json
