@@ -289,9 +289,11 @@ def test_another_process_with_a_recorded_id_is_left_alone(tmp_path: Path) -> Non
 
 
 SUPERVISING = """
-import pathlib, sys, time
+import pathlib, signal, sys, time
 from tradeplane_cli.local import processes, progress, supervisor
 
+# A test run in the background of a shell inherits that Ctrl-C is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 home = pathlib.Path(sys.argv[1])
 sleep = "import time; time.sleep(600)"
 code = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {sleep!r}], env={{}}).wait()"

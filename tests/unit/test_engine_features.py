@@ -7,7 +7,7 @@ import pytest
 
 from support import engine_data
 from tradeplane_engine import errors
-from tradeplane_engine.domain import bars, numbers
+from tradeplane_engine.domain import bars, logarithms, numbers
 from tradeplane_engine.features import alpha158, history, registry, rolling, sources
 
 ROWS = 200
@@ -217,14 +217,14 @@ def test_both_sources_give_the_same_rows() -> None:
 def test_our_logarithm_is_within_one_unit_in_the_last_place() -> None:
     """Against the machine's, over the whole range that volumes and growth ratios take."""
     values = np.exp(np.random.default_rng(7).uniform(-30, 40, 200_000))
-    ours, theirs = rolling.log(values), np.log(values)
+    ours, theirs = logarithms.log(values), np.log(values)
     assert np.max(np.abs(ours - theirs) / np.spacing(np.abs(theirs))) <= 2
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, math.nan, math.inf, -math.inf])
 def test_the_logarithm_of_nothing_is_missing(value: float) -> None:
     """No infinity enters a statistic."""
-    assert math.isnan(rolling.log(np.array([value]))[0])
+    assert math.isnan(logarithms.log(np.array([value]))[0])
 
 
 def test_an_unknown_feature_set_is_refused_naming_the_known() -> None:

@@ -6,6 +6,7 @@ EngineError
 ├── DataRefused       bars or corporate actions that must not be traded
 ├── PredictionFailed  a model gave no usable answer for this trigger (late, failed, wrong digest): no signal
 ├── ModelRefused      an artifact or training request that cannot be used
+├── StrategyFailed    a user's strategy raised; names the strategy and the bar
 └── LedgerBroken      the ledger's sums do not add up; the process must stop
 """
 
@@ -53,6 +54,14 @@ class PredictionFailed(EngineError):  # noqa: N818 - as above
 
 class ModelRefused(EngineError):  # noqa: N818 - as above
     """A model artifact or a training request that cannot be used; the message names field, limit and value."""
+
+
+class StrategyFailed(EngineError):  # noqa: N818 - as above
+    """Code of a strategy raised; the cause is kept."""
+
+    def __init__(self, name: str, bar: str, cause: Exception) -> None:
+        super().__init__(f"strategy {name!r} at {bar}: {type(cause).__name__}: {cause}")
+        self.name = name
 
 
 class LedgerBroken(EngineError):  # noqa: N818 - as above

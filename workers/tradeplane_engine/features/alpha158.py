@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tradeplane_engine.domain import logarithms
 from tradeplane_engine.features import history, rolling
 
 FloatArray = rolling.FloatArray
@@ -113,8 +114,8 @@ def _price_families(w: history.Windows, *, relative: bool) -> dict[str, FloatArr
 def _volume_families(w: history.Windows, *, relative: bool) -> dict[str, FloatArray]:
     volume = rolling.Series(w.volume)
     close_growth, volume_growth = w.close[:-1] / w.close[1:], w.volume[:-1] / w.volume[1:]
-    logs = rolling.Series(rolling.log(w.volume + 1))
-    log_growth = rolling.Series(rolling.log(volume_growth + 1))
+    logs = rolling.Series(logarithms.log(w.volume + 1))
+    log_growth = rolling.Series(logarithms.log(volume_growth + 1))
     moved = rolling.Series(np.abs(close_growth - 1) * w.volume[:-1])
     return {
         "CORR": rolling.correlation(rolling.Series(w.close), logs, relative=relative),

@@ -3,7 +3,7 @@
 Arrays have shape (rows, n): row 0 is the newest bar of each of n windows. Every sum runs from the newest row to the
 oldest by ``accumulate``, which numpy defines as strictly sequential, and a window of d rows is a snapshot after d
 steps; everything else is elementwise. So a column never depends on its neighbours, and one window computed alone has
-the same bits as inside a batch. Logarithms are our own for the same reason: numpy's differ between machines.
+the same bits as inside a batch; so have logarithms, which are our own (``domain.logarithms``).
 
 A value that is NaN or infinite is missing and is skipped; NaN is the answer where too few values remain.
 """
@@ -171,33 +171,6 @@ def rank(series: Series) -> FloatArray:
 def rows_in_window(present: npt.NDArray[np.int64]) -> FloatArray:
     """Rows of each window that history has, missing values counted; shape (5, n)."""
     return np.minimum(_SPANS, present.astype(np.float64)[None])
-
-
-def log(values: FloatArray) -> FloatArray:
-    """Natural logarithm, within 1 ulp, by additions and multiplications only: the same bits on every machine.
-
-    x = 2^k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)); log(1 + f) by the odd series in s = f / (2 + f).
-    NaN, infinity and values of at most zero give NaN: they are missing for every statistic here.
-    """
-    usable = np.isfinite(values) & (values > 0)
-    mantissa, exponent = np.frexp(np.where(usable, values, 1.0))
-    small = mantissa < _SQRT_HALF
-    fraction = np.where(small, 2.0 * mantissa, mantissa) - 1.0
-    power = exponent - small
-    s = fraction / (2.0 + fraction)
-    z = s * s
-    series = np.full_like(z, _LOG_TERMS[-1])
-    for term in reversed(_LOG_TERMS[:-1]):
-        series = term + z * series
-    half = 0.5 * fraction * fraction
-    correction = s * (half + z * series) + power * _LN2_LOW
-    return np.where(usable, power * _LN2_HIGH - ((half - correction) - fraction), np.nan)
-
-
-_SQRT_HALF = 0.7071067811865476
-_LN2_HIGH = 6.93147180369123816490e-01  # ln 2 cut to 32 bits, so that its product with an exponent is exact
-_LN2_LOW = 1.90821492927058770002e-10
-_LOG_TERMS = tuple(2.0 / (2 * k + 1) for k in range(1, 12))
 
 
 def _last(values: FloatArray, window: int) -> FloatArray:

@@ -1,20 +1,15 @@
 """Sessions of the exchange: a daily bar is one of them, shorter bars are cut from one; all instants come from here."""
 
 import bisect
-import dataclasses
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Final
-from zoneinfo import ZoneInfo
-
-import exchange_calendars
 
 from tradeplane_engine.domain import timeframes, times
+from tradeplane_workers import exchange_days
 
 # A bar is known this long after its end: the last print is on the provider's stream by then.
 PUBLICATION_DELAY: Final = times.SECOND
-_NEW_YORK = ZoneInfo("America/New_York")
-_FIRST_DAY = "1999-01-01"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +37,13 @@ class Calendar:
     """
 
     def __init__(self, name: str, *, session: str = timeframes.REGULAR) -> None:
-        exchange = exchange_calendars.get_calendar(name, start=_FIRST_DAY)
-        days = [day.date() for day in exchange.sessions]
-        rows = zip(days, exchange.opens_nanos, exchange.closes_nanos, strict=True)
-        regular = tuple(
-            Session(date=day, label=midnight(day), start=times.Nanos(int(start)), end=times.Nanos(int(end)))
-            for day, start, end in rows
-        )
+        days = exchange_days.of(name)
         self.session = session
-        self._sessions = regular if session == timeframes.REGULAR else tuple(map(_extended, regular))
+        self._sessions = tuple(_session(day, session) for day in days)
         self._starts = [session.start for session in self._sessions]
         self._ends = [session.end for session in self._sessions]
-        self._dates = days
+        self._dates = [day.date for day in days]
         self._by_label = {session.label: session for session in self._sessions}
-
-    @property
-    def hours(self) -> tuple[timeframes.Hours, ...]:
-        """Trading hours of all days, in order."""
-        return tuple(timeframes.Hours(session.start, session.end) for session in self._sessions)
 
     def holding(self, at: times.Nanos) -> Session | None:
         """Return the session that is on at ``at``, or nothing."""
@@ -102,10 +86,9 @@ class Calendar:
 
 def midnight(day: date) -> times.Nanos:
     """Return New York midnight of ``day``; 04:00 or 05:00 UTC."""
-    moment = datetime(day.year, day.month, day.day, tzinfo=_NEW_YORK)
-    return times.Nanos(int(moment.timestamp()) * times.SECOND)
+    return exchange_days.midnight(day)
 
 
-def _extended(session: Session) -> Session:
-    hours = timeframes.extended(timeframes.Hours(session.start, session.end), midnight=session.label)
-    return dataclasses.replace(session, start=hours.start, end=hours.end)
+def _session(day: exchange_days.Day, session: str) -> Session:
+    hours = day.regular if session == timeframes.REGULAR else day.extended
+    return Session(date=day.date, label=day.midnight, start=hours.start, end=hours.end)

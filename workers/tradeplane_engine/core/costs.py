@@ -1,0 +1,51 @@
+"""What a fill costs: half a spread in its price, and a commission in proportion to its value."""
+
+from fractions import Fraction
+
+from tradeplane_engine import errors
+from tradeplane_engine.core import exact
+
+_BPS = 10_000
+_FINEST = 100_000  # keeps numerators below 2^31
+
+
+class Costs:
+    """Costs of one venue; raises ValueRefused for a negative rate.
+
+    Parameters
+    ----------
+    half_spread_bps : distance of a market fill from the reference price, basis points
+    commission_bps : share of the fill's value, basis points; exact to 1e-9 USD, never rounded to cents
+    schedule : the regulators' fees by date, or None
+    """
+
+    __slots__ = ("commission", "commission_whole", "schedule", "spread", "spread_whole")
+
+    def __init__(
+        self,
+        half_spread_bps: Fraction = Fraction(0),
+        commission_bps: Fraction = Fraction(0),
+        schedule: object | None = None,
+    ) -> None:
+        for name, rate in (("half_spread_bps", half_spread_bps), ("commission_bps", commission_bps)):
+            if not 0 <= rate < _BPS or rate.denominator > _FINEST:
+                raise errors.ValueRefused(name, f"from 0 to below {_BPS}, no finer than 1/{_FINEST}", str(rate))
+        self.spread = half_spread_bps.numerator
+        self.spread_whole = half_spread_bps.denominator * _BPS
+        self.commission = commission_bps.numerator
+        self.commission_whole = commission_bps.denominator * _BPS
+        self.schedule = schedule
+
+    def price(self, side: int, reference: int) -> int:
+        """Price of a market fill at ``reference``: up for a buy, down for a sell, rounded against the trader."""
+        if self.spread == 0:
+            return reference
+        if side > 0:
+            return exact.ceil_ratio(reference, self.spread_whole + self.spread, self.spread_whole, "price")
+        return max(exact.floor_ratio(reference, self.spread_whole - self.spread, self.spread_whole, "price"), 1)
+
+    def fee(self, price: int, quantity: int, unit: int) -> int:
+        """Commission of one fill in money; ``quantity`` is positive."""
+        if self.commission == 0:
+            return 0
+        return exact.fee(price, quantity, unit, self.commission, self.commission_whole)

@@ -1,0 +1,32 @@
+cimport cython
+
+cdef extern from "exact.h":
+    ctypedef long long int128 "tradeplane_int128"
+
+cdef long long fit(int128 value, str field) except? -1
+
+@cython.locals(total=int128)
+cpdef long long add(long long left, long long right, str field) except? -1
+
+@cython.locals(product=int128)
+cpdef long long square(long long value) except? -1
+
+cpdef long long notional(long long price, long long quantity, long long unit) except? -1
+
+@cython.locals(product=int128, quotient=int128, remainder=int128, twice=int128)
+cpdef long long ratio(long long amount, long long part, long long whole, str field) except? -1
+
+@cython.locals(product=int128, divisor=int128, quotient=int128, twice=int128)
+cpdef long long fee(long long price, long long quantity, long long unit, long long part, long long whole) except? -1
+
+@cython.locals(product=int128)
+cpdef long long floor_ratio(long long amount, long long part, long long whole, str field) except? -1
+
+@cython.locals(product=int128)
+cpdef long long ceil_ratio(long long amount, long long part, long long whole, str field) except? -1
+
+@cython.locals(divisor=int128, size=int128)
+cpdef long long whole_shares(long long amount, long long price, long long unit) except? -1
+
+@cython.locals(first=int128, second=int128)
+cpdef int compare_products(long long left, long long by, long long right, long long other) except -2

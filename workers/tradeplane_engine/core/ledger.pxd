@@ -1,0 +1,31 @@
+cimport cython
+
+from tradeplane_engine.core cimport exact
+from tradeplane_engine.core.exact cimport int128
+
+cdef class Ledger:
+    cdef readonly long long starting, cash, realised, fees, other, cost_total, worth_total, fills
+    cdef readonly object quantities, costs
+    cdef long long[::1] quantity, cost, worth
+    cdef const long long[::1] unit
+
+    @cython.locals(worth=cython.longlong)
+    cpdef object mark(self, int symbol, long long price)
+
+    @cython.locals(
+        before=cython.longlong, cost=cython.longlong, after=cython.longlong, value=cython.longlong,
+        cost_after=cython.longlong, realised=cython.longlong, realised_total=cython.longlong,
+        cost_total=cython.longlong, cash=cython.longlong
+    )
+    cpdef long long fill(self, int symbol, long long signed, long long price, long long fee) except? -1
+
+    @cython.locals(cash=cython.longlong)
+    cpdef object book(self, long long amount, str field)
+
+    @cython.locals(before=cython.longlong, size=cython.longlong)
+    cpdef object split(self, int symbol, long long new, long long old, long long price)
+
+    cpdef long long equity(self) except? -1
+
+    @cython.locals(expected=int128)
+    cpdef object check(self)

@@ -1,0 +1,123 @@
+"""The exact ledger of an account or of one strategy's part of it: positions, cash, fees, realised P&L.
+
+Everything is a scaled integer, and after every entry two sums must be equal:
+
+    cash = starting + realised - cost of the open positions - fees + other entries
+
+Marks change no cash: the worth of a position is its quantity at the last close, rounded once per symbol.
+"""
+
+from array import array
+from collections.abc import Sequence
+
+from tradeplane_engine import errors
+from tradeplane_engine.core import exact
+
+
+class Ledger:
+    """Books fills and entries of symbols with the ids 0 to n - 1.
+
+    Parameters
+    ----------
+    starting : cash of an account, capital of a strategy; money
+    unit : price units in one USD, per symbol
+
+    Attributes
+    ----------
+    cash, realised, fees, other : money; realised is before fees, other is dividends, interest and adjustments
+    cost_total, worth_total : sum over the open positions, at cost and at the last marks; money
+    quantities, costs : per symbol, 1e-9 shares (signed) and money (negative for a short)
+    """
+
+    __slots__ = (
+        *("cash", "cost", "cost_total", "costs", "fees", "fills", "other", "quantities", "quantity", "realised"),
+        *("starting", "unit", "worth", "worth_total"),
+    )
+
+    def __init__(self, starting: int, unit: Sequence[int]) -> None:
+        self.starting = starting
+        self.cash = starting
+        self.realised = 0
+        self.fees = 0
+        self.other = 0
+        self.cost_total = 0
+        self.worth_total = 0
+        self.fills = 0
+        self.unit = unit
+        zeros = bytes(8 * len(unit))
+        self.quantities = array("q", zeros)
+        self.costs = array("q", zeros)
+        self.quantity = self.quantities
+        self.cost = self.costs
+        self.worth = array("q", zeros)
+
+    def mark(self, symbol: int, price: int) -> None:
+        """Value the position of a symbol at a price."""
+        if self.quantity[symbol] or self.worth[symbol]:
+            worth = exact.notional(price, self.quantity[symbol], self.unit[symbol])
+            self.worth_total = exact.add(self.worth_total, exact.add(worth, -self.worth[symbol], "worth"), "worth")
+            self.worth[symbol] = worth
+
+    def fill(self, symbol: int, signed: int, price: int, fee: int) -> int:
+        """Book a fill and its fee (money, positive costs); return the realised P&L of the part that it closed."""
+        before = self.quantity[symbol]
+        cost = self.cost[symbol]
+        after = exact.add(before, signed, "position")
+        value = exact.notional(price, signed, self.unit[symbol])
+        if before == 0 or (before > 0) == (signed > 0):
+            cost_after = exact.add(cost, value, "cost")
+        elif abs(signed) <= abs(before):
+            cost_after = exact.ratio(cost, abs(after), abs(before), "cost")
+        else:  # crossed zero: the whole old position is realised, the rest opens at this price
+            cost_after = exact.notional(price, after, self.unit[symbol])
+        realised = exact.add(exact.add(cost_after, -cost, "realised"), -value, "realised")
+        realised_total = exact.add(self.realised, realised, "realised")
+        cost_total = exact.add(self.cost_total, exact.add(cost_after, -cost, "cost"), "cost")
+        cash = exact.add(exact.add(self.cash, -value, "cash"), -fee, "cash")
+        self.fees = exact.add(self.fees, fee, "fees")  # the last that can be refused: nothing is booked half
+        self.realised = realised_total
+        self.cost_total = cost_total
+        self.cash = cash
+        self.quantity[symbol] = after
+        self.cost[symbol] = cost_after
+        self.fills += 1
+        self.check()
+        return realised
+
+    def book(self, amount: int, field: str) -> None:
+        """Book money that no fill moved: a dividend, interest, an adjustment; a fee is negative under ``fees``."""
+        cash = exact.add(self.cash, amount, "cash")
+        if field == "fees":
+            self.fees = exact.add(self.fees, -amount, "fees")
+        else:
+            self.other = exact.add(self.other, amount, field)
+        self.cash = cash
+        self.check()
+
+    def split(self, symbol: int, new: int, old: int, price: int) -> None:
+        """Turn ``old`` shares into ``new`` at unchanged cost.
+
+        What falls below 1e-9 share is cut toward zero; a position that is cut to nothing is realised at its cost.
+        """
+        before = self.quantity[symbol]
+        if before == 0:
+            return
+        size = exact.floor_ratio(abs(before), new, old, "position")
+        self.quantity[symbol] = size if before > 0 else -size
+        if size == 0:
+            self.realised = exact.add(self.realised, -self.cost[symbol], "realised")
+            self.cost_total = exact.add(self.cost_total, -self.cost[symbol], "cost")
+            self.cost[symbol] = 0
+        self.mark(symbol, price)
+        self.check()
+
+    def equity(self) -> int:
+        """Cash plus the worth of the positions at their last marks."""
+        return exact.add(self.cash, self.worth_total, "equity")
+
+    def check(self) -> None:
+        """Raise LedgerBroken unless cash, realised P&L, costs and fees add up exactly."""
+        expected = self.starting
+        expected = expected + self.realised - self.cost_total - self.fees + self.other
+        if self.cash != expected:
+            raise errors.LedgerBroken(f"cash {self.cash} is not what the entries add up to (1e-9 USD)")

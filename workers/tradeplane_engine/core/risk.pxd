@@ -1,0 +1,111 @@
+cimport cython
+
+from tradeplane_engine.core cimport exact
+from tradeplane_engine.core.ledger cimport Ledger
+
+cdef long long NEVER, _SQUARE
+
+cdef class Book:
+    cdef readonly Ledger ledger
+    cdef readonly object buying, selling, active
+    cdef readonly long long gross, highest_total, lowest_total, peak, session_equity, measured
+    cdef readonly int positions, open_orders, losses
+    cdef public int state
+    cdef long long[::1] _buying, _selling, _exposure, _high, _low
+
+    cpdef long long highest(self, int symbol) except? -1
+    cpdef long long lowest(self, int symbol) except? -1
+    cpdef object working(self, int symbol, int side, long long change)
+
+    @cython.locals(instant=cython.longlong)
+    cpdef object adopt(self, int symbol, int side, long long quantity, long long price)
+
+    cpdef object released(self)
+
+    @cython.locals(symbol=cython.int)
+    cpdef object measure(self, long long instant, const long long[::1] price)
+
+    @cython.locals(
+        highest=cython.longlong, lowest=cython.longlong, unit=cython.longlong, worst=cython.longlong,
+        exposure=cython.longlong, high=cython.longlong, low=cython.longlong
+    )
+    cdef object _touch(self, int symbol, long long price)
+
+    cpdef long long exposure(self, int symbol) except? -1
+
+    @cython.locals(total=cython.longlong, other=cython.int, weight=cython.longlong)
+    cpdef long long squared_weights(self, int symbol, long long exposure, long long equity) except? -1
+
+    @cython.locals(equity=cython.longlong)
+    cpdef object observe(self)
+
+    cpdef object open_session(self)
+    cpdef object closed(self, long long realised)
+
+cdef class Policy:
+    cdef readonly str name
+    cdef readonly object limits
+    cdef readonly bint watches, allow_short
+    cdef long long max_quantity, max_notional, max_open_orders, max_position_notional, max_positions, max_losses
+    cdef long long max_bar_age, weight, weight_whole, gross, gross_whole, net, net_whole, concentration
+    cdef long long concentration_whole, daily_loss, daily_loss_whole, drawdown, drawdown_whole
+
+cdef class Scope:
+    cdef readonly str name
+    cdef readonly Policy policy
+    cdef readonly Book book
+
+cdef class Proposal:
+    cdef Book book
+    cdef Policy policy
+    cdef int symbol, side
+    cdef long long quantity, price, now, bar_end, highest, lowest, highest_after, lowest_after, worst_after
+    cdef long long value, exposure_after, equity
+    cdef bint reduces
+
+    @cython.locals(book=Book, unit=cython.longlong)
+    cpdef object weigh(
+        self, Scope scope, int symbol, int side, long long quantity, long long price, long long bar_end, long long now
+    )
+
+cpdef object first_violation(Proposal p)
+cpdef object adds_too_much(Proposal p)
+
+@cython.locals(state=cython.int)
+cpdef object state_forbids(Proposal p)
+
+cpdef object price_is_missing(Proposal p)
+cpdef object quantity_exceeds_limit(Proposal p)
+cpdef object notional_exceeds_limit(Proposal p)
+cpdef object open_orders_exceed_limit(Proposal p)
+cpdef object short_is_not_allowed(Proposal p)
+cpdef object weight_exceeds_limit(Proposal p)
+cpdef object position_exceeds_limit(Proposal p)
+cpdef object daily_loss_exceeds_limit(Proposal p)
+cpdef object drawdown_exceeds_limit(Proposal p)
+cpdef object losses_exceed_limit(Proposal p)
+
+@cython.locals(age=cython.longlong)
+cpdef object bar_is_stale(Proposal p)
+
+@cython.locals(gross=cython.longlong)
+cpdef object gross_exceeds_limit(Proposal p)
+
+@cython.locals(net=cython.longlong)
+cpdef object net_exceeds_limit(Proposal p)
+
+@cython.locals(count=cython.longlong)
+cpdef object positions_exceed_limit(Proposal p)
+
+@cython.locals(squares=cython.longlong)
+cpdef object concentration_exceeds_limit(Proposal p)
+
+@cython.locals(book=Book, policy=Policy, equity=cython.longlong)
+cpdef object loss_violation(Scope scope)
+
+cdef object _losses(Book book, Policy policy)
+
+@cython.locals(lost=cython.longlong)
+cdef object _lost(str reason, long long start, long long equity, long long part, long long whole)
+
+cdef bint _within(long long amount, long long part, long long whole, long long of) except -1

@@ -1,0 +1,483 @@
+"""Risk: what may leave. A chain of small checks on projected positions, and the books that they judge.
+
+Each check is a statement that may be violated; it returns a violation with a stable reason, or nothing, and relies on
+no other check having run. The first violation wins.
+
+Positions are judged in their worst case: every working order at full size, buys and sells each counted, exposures
+rounded up to the next 1e-9 USD. An order that can only bring a position nearer to zero passes the limits on size of
+positions, portfolio and losses: to reduce must always be possible.
+"""
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from tradeplane_engine.core import exact
+from tradeplane_engine.core.ledger import Ledger
+from tradeplane_engine.core.limits import Breach, Limits
+
+NEVER = 9223372036854775807  # a limit that nothing reaches
+_WEIGHT = 1_000_000_000
+_SQUARE = _WEIGHT * _WEIGHT
+
+ENABLED, REDUCE_ONLY, FLATTEN, HALTED = 0, 1, 2, 3
+STATES = ("enabled", "reduce-only", "flatten", "halted")
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A broken limit: a stable reason, its family, what was allowed and what the order would have led to."""
+
+    reason: str
+    family: str
+    limit: str
+    value: str
+
+
+class Book:
+    """Positions and working orders of one scope (a strategy's sub-ledger, or the account), and what they are worth.
+
+    Attributes
+    ----------
+    buying, selling : unfilled quantity of the working orders per symbol, 1e-9 shares
+    gross, highest_total, lowest_total : worst-case exposure, and net exposure if all buys or all sells fill; money
+    peak, session_equity : highest equity so far and equity at the session's open, money
+    losses : closed trades in a row that lost
+    state : the strictest of the causes that act on this scope
+    """
+
+    __slots__ = (
+        *("_buying", "_exposure", "_high", "_low", "_selling", "active", "buying", "gross", "highest_total", "ledger"),
+        *("losses", "lowest_total", "measured", "open_orders", "peak", "positions", "selling", "session_equity"),
+        "state",
+    )
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        zeros = bytes(8 * len(ledger.quantities))
+        self.buying = array("q", zeros)
+        self.selling = array("q", zeros)
+        self._buying = self.buying
+        self._selling = self.selling
+        self._exposure = array("q", zeros)
+        self._high = array("q", zeros)
+        self._low = array("q", zeros)
+        self.active: dict[int, None] = {}
+        self.gross = 0
+        self.highest_total = 0
+        self.lowest_total = 0
+        self.positions = 0
+        self.measured = -1
+        self.open_orders = 0
+        self.losses = 0
+        self.state = ENABLED
+        self.peak = ledger.starting
+        self.session_equity = ledger.starting
+
+    def highest(self, symbol: int) -> int:
+        """Position if every working buy and no working sell fills."""
+        return exact.add(self.ledger.quantity[symbol], self._buying[symbol], "position")
+
+    def lowest(self, symbol: int) -> int:
+        """Position if every working sell and no working buy fills."""
+        return exact.add(self.ledger.quantity[symbol], -self._selling[symbol], "position")
+
+    def working(self, symbol: int, side: int, change: int) -> None:
+        """Change the unfilled quantity of one side's working orders."""
+        if side > 0:
+            self._buying[symbol] = exact.add(self._buying[symbol], change, "working")
+        else:
+            self._selling[symbol] = exact.add(self._selling[symbol], change, "working")
+        self.active[symbol] = None
+        self.measured = -1
+
+    def adopt(self, symbol: int, side: int, quantity: int, price: int) -> None:
+        """Add a working order to a measured book, whose other symbols stay as they are."""
+        instant = self.measured
+        self.working(symbol, side, quantity)
+        self.open_orders += 1
+        if instant >= 0:
+            self._touch(symbol, price)
+            self.measured = instant
+
+    def released(self) -> None:
+        """Count an order that is no longer open."""
+        self.open_orders -= 1
+
+    def measure(self, instant: int, price: Sequence[int]) -> None:
+        """Value every position and working order at the last prices, once per instant and change."""
+        if self.measured == instant:
+            return
+        self.gross = 0
+        self.highest_total = 0
+        self.lowest_total = 0
+        self.positions = 0
+        for symbol in list(self.active):
+            self._exposure[symbol] = 0
+            self._high[symbol] = 0
+            self._low[symbol] = 0
+            self._touch(symbol, price[symbol])
+            if self._exposure[symbol] == 0:
+                del self.active[symbol]
+        self.measured = instant
+
+    def _touch(self, symbol: int, price: int) -> None:
+        highest = self.highest(symbol)
+        lowest = self.lowest(symbol)
+        unit = self.ledger.unit[symbol]
+        worst = max(abs(highest), abs(lowest))
+        exposure = exact.ceil_ratio(worst, price, unit, "exposure")
+        high = exact.notional(price, highest, unit)
+        low = exact.notional(price, lowest, unit)
+        self.positions += (exposure != 0) - (self._exposure[symbol] != 0)
+        self.gross = exact.add(self.gross, exact.add(exposure, -self._exposure[symbol], "gross"), "gross")
+        self.highest_total = exact.add(self.highest_total, exact.add(high, -self._high[symbol], "net"), "net")
+        self.lowest_total = exact.add(self.lowest_total, exact.add(low, -self._low[symbol], "net"), "net")
+        self._exposure[symbol] = exposure
+        self._high[symbol] = high
+        self._low[symbol] = low
+
+    def exposure(self, symbol: int) -> int:
+        """Worst-case exposure of a symbol at the last measure, money."""
+        return self._exposure[symbol]
+
+    def squared_weights(self, symbol: int, exposure: int, equity: int) -> int:
+        """Sum of squared weights, in units of 1e-18, with one symbol at another exposure; weights are rounded up."""
+        total = exact.square(exact.ceil_ratio(exposure, 1_000_000_000, equity, "weight"))
+        for other in self.active:
+            if other != symbol:
+                weight = exact.ceil_ratio(self._exposure[other], 1_000_000_000, equity, "weight")
+                total = exact.add(total, exact.square(weight), "concentration")
+        return total
+
+    def observe(self) -> None:
+        """Note a new peak of equity."""
+        equity = self.ledger.equity()
+        self.peak = max(self.peak, equity)
+
+    def open_session(self) -> None:
+        """Take the equity that the session's losses are measured from."""
+        self.session_equity = self.ledger.equity()
+
+    def closed(self, realised: int) -> None:
+        """Count a trade that was closed, for the limit on losses in a row."""
+        if realised < 0:
+            self.losses += 1
+        elif realised > 0:
+            self.losses = 0
+
+
+class Policy:
+    """A policy's limits as plain integers; a limit that is left out is one that nothing reaches.
+
+    ``watches`` says whether marks alone may open a halt.
+    """
+
+    __slots__ = (
+        *("allow_short", "concentration", "concentration_whole", "daily_loss", "daily_loss_whole", "drawdown"),
+        *("drawdown_whole", "gross", "gross_whole", "limits", "max_bar_age", "max_losses", "max_notional"),
+        *("max_open_orders", "max_position_notional", "max_positions", "max_quantity", "name", "net", "net_whole"),
+        *("portfolio", "watches", "weight", "weight_whole"),
+    )
+
+    def __init__(self, name: str, limits: Limits) -> None:
+        self.name = name
+        self.limits = limits
+        self.max_quantity = _most(limits.max_quantity)
+        self.max_notional = _most(limits.max_notional)
+        self.max_open_orders = _most(limits.max_open_orders)
+        self.max_position_notional = _most(limits.max_position_notional)
+        self.max_positions = _most(limits.max_positions)
+        self.max_losses = _most(limits.max_consecutive_losses)
+        self.max_bar_age = _most(limits.max_bar_age)
+        self.allow_short = limits.allow_short
+        self.weight, self.weight_whole = _fraction(limits.max_weight)
+        self.gross, self.gross_whole = _fraction(limits.max_gross)
+        self.net, self.net_whole = _fraction(limits.max_net)
+        self.concentration, self.concentration_whole = _fraction(limits.max_concentration)
+        self.daily_loss, self.daily_loss_whole = _fraction(limits.max_daily_loss)
+        self.drawdown, self.drawdown_whole = _fraction(limits.max_drawdown)
+        self.watches = self.on_breach("loss") not in {Breach.REJECT, Breach.CLIP}
+
+    def on_breach(self, family: str) -> Breach:
+        """What a breach of a family leads to."""
+        found: Breach = self.limits.on_breach.get(family, Breach.REJECT)
+        return found
+
+
+class Scope:
+    """A policy and the book that it judges: ``strategy`` or ``account``."""
+
+    __slots__ = ("book", "name", "policy")
+
+    def __init__(self, name: str, policy: Policy, book: Book) -> None:
+        self.name = name
+        self.policy = policy
+        self.book = book
+
+
+class Proposal:
+    """One order against one scope: what is, and what it would lead to in the worst case.
+
+    ``price`` is the symbol's last close, 0 where none is known; ``value`` the order's at that price.
+    """
+
+    __slots__ = (
+        *("bar_end", "book", "equity", "exposure_after", "highest", "highest_after", "lowest", "lowest_after", "now"),
+        *("policy", "price", "quantity", "reduces", "side", "symbol", "value", "worst_after"),
+    )
+
+    book: Book
+    policy: Policy
+
+    def weigh(
+        self, scope: Scope, symbol: int, side: int, quantity: int, price: int, bar_end: int, now: int
+    ) -> "Violation | None":
+        """Ask the chain about an order of ``quantity`` (1e-9 shares) on one side (1 buy, -1 sell)."""
+        book = scope.book
+        self.book = book
+        self.policy = scope.policy
+        self.symbol = symbol
+        self.side = side
+        self.quantity = quantity
+        self.price = price
+        self.bar_end = bar_end
+        self.now = now
+        self.highest = book.highest(symbol)
+        self.lowest = book.lowest(symbol)
+        if side > 0:
+            self.highest_after = exact.add(self.highest, quantity, "position")
+            self.lowest_after = self.lowest
+            self.reduces = self.highest_after <= 0
+        else:
+            self.highest_after = self.highest
+            self.lowest_after = exact.add(self.lowest, -quantity, "position")
+            self.reduces = self.lowest_after >= 0
+        self.worst_after = max(abs(self.highest_after), abs(self.lowest_after))
+        unit = book.ledger.unit[symbol]
+        self.value = exact.ceil_ratio(quantity, price, unit, "notional")
+        self.exposure_after = exact.ceil_ratio(self.worst_after, price, unit, "exposure")
+        self.equity = book.ledger.equity()
+        return first_violation(self)
+
+
+def first_violation(p: Proposal) -> Violation | None:
+    """The chain: the first check that is violated wins."""
+    return (
+        state_forbids(p)
+        or price_is_missing(p)
+        or bar_is_stale(p)
+        or quantity_exceeds_limit(p)
+        or notional_exceeds_limit(p)
+        or open_orders_exceed_limit(p)
+        or short_is_not_allowed(p)
+        or (None if p.reduces else adds_too_much(p))
+    )
+
+
+def adds_too_much(p: Proposal) -> Violation | None:
+    """The part of the chain that an order which only reduces a position always passes."""
+    return (
+        weight_exceeds_limit(p)
+        or position_exceeds_limit(p)
+        or gross_exceeds_limit(p)
+        or net_exceeds_limit(p)
+        or positions_exceed_limit(p)
+        or concentration_exceeds_limit(p)
+        or daily_loss_exceeds_limit(p)
+        or drawdown_exceeds_limit(p)
+        or losses_exceed_limit(p)
+    )
+
+
+def state_forbids(p: Proposal) -> Violation | None:
+    """``enabled`` lets everything leave, ``reduce-only`` what reduces, the stricter states nothing."""
+    state = p.book.state
+    if state == ENABLED or (state == REDUCE_ONLY and p.reduces):
+        return None
+    return Violation(STATES[state], "state", STATES[ENABLED], STATES[state])
+
+
+def price_is_missing(p: Proposal) -> Violation | None:
+    """A bar of the symbol is known."""
+    if p.price > 0:
+        return None
+    return Violation("no-price", "data", "a known bar", "none")
+
+
+def bar_is_stale(p: Proposal) -> Violation | None:
+    """The symbol's last bar is young enough, and not from after the decision."""
+    age = p.now - p.bar_end
+    if 0 <= age <= p.policy.max_bar_age:
+        return None
+    return Violation("stale-bar", "data", f"{p.policy.max_bar_age} ns", f"{age} ns")
+
+
+def quantity_exceeds_limit(p: Proposal) -> Violation | None:
+    """The order is for something, and for at most ``order.maxQuantity`` shares."""
+    if 0 < p.quantity <= p.policy.max_quantity:
+        return None
+    limit = shares_text(p.policy.max_quantity) if p.quantity > 0 else "more than 0"
+    return Violation("order-quantity", "order", limit, shares_text(p.quantity))
+
+
+def notional_exceeds_limit(p: Proposal) -> Violation | None:
+    """The order's value at the last close is at most ``order.maxNotional``."""
+    if p.value <= p.policy.max_notional:
+        return None
+    return Violation("order-notional", "order", money_text(p.policy.max_notional), money_text(p.value))
+
+
+def open_orders_exceed_limit(p: Proposal) -> Violation | None:
+    """At most ``order.maxOpenOrders`` are open with this one."""
+    if p.book.open_orders < p.policy.max_open_orders:
+        return None
+    return Violation("open-orders", "order", str(p.policy.max_open_orders), str(p.book.open_orders + 1))
+
+
+def short_is_not_allowed(p: Proposal) -> Violation | None:
+    """No sell may end below zero shares, whichever working orders fill."""
+    if p.side > 0 or p.lowest_after >= 0 or p.policy.allow_short:
+        return None
+    return Violation("short-not-allowed", "position", "0", shares_text(p.lowest_after))
+
+
+def weight_exceeds_limit(p: Proposal) -> Violation | None:
+    """The worst-case position is worth at most ``position.maxWeight`` of equity."""
+    if _within(p.exposure_after, p.policy.weight, p.policy.weight_whole, p.equity):
+        return None
+    return _share("position-weight", "position", p.exposure_after, p.policy.weight, p.policy.weight_whole, p.equity)
+
+
+def position_exceeds_limit(p: Proposal) -> Violation | None:
+    """The worst-case position is worth at most ``position.maxNotional``."""
+    if p.exposure_after <= p.policy.max_position_notional:
+        return None
+    limit = money_text(p.policy.max_position_notional)
+    return Violation("position-notional", "position", limit, money_text(p.exposure_after))
+
+
+def gross_exceeds_limit(p: Proposal) -> Violation | None:
+    """The worst-case positions together are worth at most ``portfolio.maxGross`` of equity."""
+    gross = exact.add(p.book.gross, exact.add(p.exposure_after, -p.book.exposure(p.symbol), "gross"), "gross")
+    if _within(gross, p.policy.gross, p.policy.gross_whole, p.equity):
+        return None
+    return _share("portfolio-gross", "portfolio", gross, p.policy.gross, p.policy.gross_whole, p.equity)
+
+
+def net_exceeds_limit(p: Proposal) -> Violation | None:
+    """Longs less shorts, if this side's working orders all fill, are worth at most ``portfolio.maxNet`` of equity."""
+    if p.side > 0:
+        net = exact.add(p.book.highest_total, p.value, "net")
+    else:
+        net = exact.add(p.book.lowest_total, -p.value, "net")
+    if _within(abs(net), p.policy.net, p.policy.net_whole, p.equity):
+        return None
+    return _share("portfolio-net", "portfolio", abs(net), p.policy.net, p.policy.net_whole, p.equity)
+
+
+def positions_exceed_limit(p: Proposal) -> Violation | None:
+    """At most ``portfolio.maxPositions`` symbols have a position or a working order."""
+    count = p.book.positions + (p.book.exposure(p.symbol) == 0)
+    if count <= p.policy.max_positions:
+        return None
+    return Violation("portfolio-positions", "portfolio", str(p.policy.max_positions), str(count))
+
+
+def concentration_exceeds_limit(p: Proposal) -> Violation | None:
+    """The squared worst-case weights (each rounded up to 1e-9) add up to at most ``portfolio.maxConcentration``."""
+    if p.policy.concentration == NEVER:
+        return None
+    if p.equity > 0:
+        squares = p.book.squared_weights(p.symbol, p.exposure_after, p.equity)
+        if exact.compare_products(squares, p.policy.concentration_whole, p.policy.concentration, _SQUARE) <= 0:
+            return None
+        value = ratio_text(Fraction(squares, _SQUARE))
+    else:
+        value = f"equity {money_text(p.equity)}"
+    return Violation(
+        "portfolio-concentration",
+        "portfolio",
+        ratio_text(Fraction(p.policy.concentration, p.policy.concentration_whole)),
+        value,
+    )
+
+
+def daily_loss_exceeds_limit(p: Proposal) -> Violation | None:
+    """Equity is at most ``loss.maxDailyLoss`` below the session's opening equity."""
+    return _lost("daily-loss", p.book.session_equity, p.equity, p.policy.daily_loss, p.policy.daily_loss_whole)
+
+
+def drawdown_exceeds_limit(p: Proposal) -> Violation | None:
+    """Equity is at most ``loss.maxDrawdown`` below its peak."""
+    return _lost("drawdown", p.book.peak, p.equity, p.policy.drawdown, p.policy.drawdown_whole)
+
+
+def losses_exceed_limit(p: Proposal) -> Violation | None:
+    """Fewer than ``loss.maxConsecutiveLosses`` closed trades in a row have lost."""
+    return _losses(p.book, p.policy)
+
+
+def loss_violation(scope: Scope) -> Violation | None:
+    """Return the loss limit that the scope's equity exceeds now, or None."""
+    book, policy = scope.book, scope.policy
+    equity = book.ledger.equity()
+    return (
+        _lost("daily-loss", book.session_equity, equity, policy.daily_loss, policy.daily_loss_whole)
+        or _lost("drawdown", book.peak, equity, policy.drawdown, policy.drawdown_whole)
+        or _losses(book, policy)
+    )
+
+
+def _losses(book: Book, policy: Policy) -> Violation | None:
+    if book.losses < policy.max_losses:
+        return None
+    return Violation("consecutive-losses", "loss", str(policy.max_losses), str(book.losses))
+
+
+def _lost(reason: str, start: int, equity: int, part: int, whole: int) -> Violation | None:
+    lost = exact.add(start, -equity, "loss")
+    if lost <= 0 or _within(lost, part, whole, start):
+        return None
+    value = ratio_text(Fraction(lost, start)) if start > 0 else f"equity {money_text(start)}"
+    return Violation(reason, "loss", ratio_text(Fraction(part, whole)), value)
+
+
+def _within(amount: int, part: int, whole: int, of: int) -> bool:
+    """Say whether an amount is at most a fraction of another; no fraction of nothing is anything."""
+    return part == NEVER or (of > 0 and exact.compare_products(amount, whole, part, of) <= 0)
+
+
+def _share(reason: str, family: str, exposure: int, part: int, whole: int, equity: int) -> Violation:
+    value = ratio_text(Fraction(exposure, equity)) if equity > 0 else f"equity {money_text(equity)}"
+    return Violation(reason, family, ratio_text(Fraction(part, whole)), value)
+
+
+def _most(limit: int | None) -> int:
+    return NEVER if limit is None else limit
+
+
+def _fraction(limit: Fraction | None) -> tuple[int, int]:
+    return (NEVER, 1) if limit is None else (limit.numerator, limit.denominator)
+
+
+def ratio_text(ratio: Fraction) -> str:
+    """Decimal text of a ratio, cut after six digits."""
+    return f"{float(ratio):.6f}".rstrip("0").rstrip(".")
+
+
+def money_text(amount: int) -> str:
+    """Decimal text of money in USD."""
+    return _text(amount)
+
+
+def shares_text(quantity: int) -> str:
+    """Decimal text of a quantity in shares."""
+    return _text(quantity)
+
+
+def _text(value: int) -> str:
+    whole, fraction = divmod(abs(value), 1_000_000_000)
+    sign = "-" if value < 0 else ""
+    return f"{sign}{whole}.{fraction:09d}".rstrip("0").rstrip(".") if fraction else f"{sign}{whole}"

@@ -1,0 +1,66 @@
+"""One symbol's bars of one timeframe as columns of integers: the form in which a run reads its data."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tradeplane_engine import errors
+
+IntArray = npt.NDArray[np.int64]
+
+_PRICES = ("open", "high", "low", "close")
+_DIGITS_MAX = 9
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """Bars of one symbol, oldest first; raises ValueRefused naming the row where they are not.
+
+    Parameters
+    ----------
+    digits : decimals of a price; a price is an integer in units of ``10**-digits`` USD, 4 unless given, at most 9
+    start, end, available_at : shape (n,), ns UTC, starts strictly increasing; ``start < end <= available_at``
+    open, high, low, close : shape (n,), price units, positive
+    volume : shape (n,), whole shares
+    """
+
+    symbol: str
+    start: IntArray
+    end: IntArray
+    available_at: IntArray
+    open: IntArray
+    high: IntArray
+    low: IntArray
+    close: IntArray
+    volume: IntArray
+    digits: int = 4
+
+    def __post_init__(self) -> None:
+        """Refuse columns of different lengths, prices that are none, and time that runs backwards."""
+        if not 0 <= self.digits <= _DIGITS_MAX:
+            raise errors.ValueRefused(f"{self.symbol}.digits", f"from 0 to {_DIGITS_MAX}", self.digits)
+        for name in ("start", "end", "available_at", *_PRICES, "volume"):
+            column = getattr(self, name)
+            if column.dtype != np.int64 or column.shape != self.start.shape or column.ndim != 1:
+                raise errors.ValueRefused(
+                    f"{self.symbol}.{name}", f"int64 of shape {self.start.shape}", f"{column.dtype} {column.shape}"
+                )
+        for name in _PRICES:
+            self._refuse_row(name, getattr(self, name) > 0, "positive")
+        self._refuse_row("volume", self.volume >= 0, "0 or more")
+        self._refuse_row("end", self.end > self.start, "after start")
+        self._refuse_row("available_at", self.available_at >= self.end, "at or after end")
+        if len(self.start) > 1:
+            later = np.concatenate(([True], self.start[1:] > self.start[:-1]))
+            self._refuse_row("start", later, "after the row before")
+            known = np.concatenate(([True], self.available_at[1:] > self.available_at[:-1]))
+            self._refuse_row("available_at", known, "after the row before")
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def _refuse_row(self, name: str, good: npt.NDArray[np.bool_], limit: str) -> None:
+        if not good.all():
+            row = int(np.argmin(good))
+            raise errors.ValueRefused(f"{self.symbol}.{name}, row {row}", limit, int(getattr(self, name)[row]))

@@ -1,0 +1,74 @@
+"""The public class of code strategies.
+
+```python
+class Cross(strategy.Strategy):
+    def on_start(self, ctx):
+        self.fast, self.slow = ctx.indicator("sma", 20), ctx.indicator("sma", 50)
+
+    @_does_nothing
+    def on_bar(self, ctx, bar):
+        ctx.target(bar.symbol, shares=100 if self.fast > self.slow else 0)
+```
+
+The same class runs in a backtest and in live. It must not read a clock, a file or a network: what it may know comes
+through its context and its hooks.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar, TypeVar
+
+import pydantic
+
+if TYPE_CHECKING:
+    from tradeplane_engine.core.context import Context
+    from tradeplane_engine.core.kernel import Update
+    from tradeplane_engine.core.table import Bar
+
+
+_Hook = TypeVar("_Hook", bound=Callable[..., None])
+
+
+def _does_nothing(hook: _Hook) -> _Hook:
+    """Mark a hook of the base class, so that the loop does not call it."""
+    hook.does_nothing = True  # type: ignore[attr-defined]  # functions take attributes
+    return hook
+
+
+class Strategy:
+    """Base of every code strategy; a hook that is not overridden costs nothing.
+
+    ``Parameters`` is the pydantic model of its parameters, which are validated before the run and lie in
+    ``self.parameters``. Hooks see a symbol's bars from the first one on at which every declared indicator is defined.
+    """
+
+    class Parameters(pydantic.BaseModel):
+        """No parameters."""
+
+        model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    parameters: Parameters
+    name: ClassVar[str] = ""
+
+    def __init__(self, **parameters: object) -> None:
+        self.parameters = self.Parameters(**parameters)
+
+    def on_start(self, ctx: "Context") -> None:
+        """Declare indicators, once, before the first bar."""
+
+    @_does_nothing
+    def on_bar(self, ctx: "Context", bar: "Bar") -> None:
+        """See one bar that has become available."""
+
+    @_does_nothing
+    def on_bars(self, ctx: "Context", bars: "list[Bar]") -> None:
+        """See all bars of one instant, after ``on_bar`` of each."""
+
+    @_does_nothing
+    def on_order_update(self, ctx: "Context", update: "Update") -> None:
+        """Hear at once what became of an order."""
+
+    def on_timer(self, ctx: "Context", name: str) -> None:
+        """Hear a timer that ``ctx.timer`` set."""
+
+    def on_stop(self, ctx: "Context") -> None:
+        """Hear that the run is over; nothing can be ordered any more."""
