@@ -1,5 +1,6 @@
 """Minutes of made-up sessions, and real ones where the data pack is."""
 
+import functools
 import math
 import random
 from collections.abc import Collection, Iterable
@@ -82,6 +83,11 @@ def real(name: str) -> list[dict[str, Any]]:
     path = PACK / name
     if not path.exists():
         pytest.skip(f"NO REAL DATA: {path} is not there, so this fact was not checked")
+    return _read(path)
+
+
+@functools.cache
+def _read(path: Path) -> list[dict[str, Any]]:
     from pyarrow import parquet  # noqa: PLC0415 - only with the pack
 
     rows: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
