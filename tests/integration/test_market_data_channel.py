@@ -461,13 +461,26 @@ async def test_in_real_time_a_quiet_market_holds_nothing_back(world: World) -> N
         await world.minutes("14:35")
         await world.until(lambda: len(made._minutes.of("MSFT", _bucket("14:35"))) == 1)
         world.now = times.instant("2012-03-02T14:40:09Z")
-        made.sink(None)
-        await world.until(made._events.empty)
-        assert len(await world.slices(1)) == 1
+        assert (made._due(), len(await world.slices(1))) == (None, 1)
         world.now = times.instant("2012-03-02T14:40:11Z")
         made.sink(None)
         found = (await world.slices(2))[-1]
     assert (found.end, [bar.volume for bar in found.bars]) == (at("14:40"), [1000, 1000])
+
+
+async def test_no_slice_leaves_before_it_can_be_known(world: World) -> None:
+    """A provider that is faster than the publication delay gains nothing: no bar is there before its available-at."""
+    world.now = times.instant("2012-03-02T14:36:01Z")
+    async with world.running() as made:
+        await world.live()
+        world.now = times.instant("2012-03-02T14:40:00Z")
+        await world.minutes("14:35", "14:36", "14:37", "14:38", "14:39")
+        await world.until(lambda: made._minutes.is_whole("MSFT", _bucket("14:35")) and made._events.empty())
+        assert (made._due(), len(await world.slices(1))) == (None, 1)
+        world.now = times.instant("2012-03-02T14:40:01Z")
+        made.sink(None)
+        found = (await world.slices(2))[-1]
+    assert found.end == at("14:40")
 
 
 async def test_a_minute_of_the_future_is_not_final(world: World) -> None:
