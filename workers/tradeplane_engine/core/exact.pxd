@@ -3,13 +3,12 @@ cimport cython
 cdef extern from "exact.h":
     ctypedef long long int128 "tradeplane_int128"
 
+cdef long long _MOST
+
 cdef long long fit(int128 value, str field) except? -1
 
 @cython.locals(total=int128)
 cpdef long long add(long long left, long long right, str field) except? -1
-
-@cython.locals(product=int128)
-cpdef long long square(long long value) except? -1
 
 cpdef long long notional(long long price, long long quantity, long long unit) except? -1
 

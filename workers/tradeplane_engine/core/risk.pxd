@@ -3,7 +3,7 @@ cimport cython
 from tradeplane_engine.core cimport exact
 from tradeplane_engine.core.ledger cimport Ledger
 
-cdef long long NEVER, _SQUARE
+cdef long long NEVER
 
 cdef class Book:
     cdef readonly Ledger ledger
@@ -33,8 +33,11 @@ cdef class Book:
 
     cpdef long long exposure(self, int symbol) except? -1
 
-    @cython.locals(total=cython.longlong, other=cython.int, weight=cython.longlong)
-    cpdef long long squared_weights(self, int symbol, long long exposure, long long equity) except? -1
+    @cython.locals(total=cython.double, other=cython.int, one=cython.double)
+    cdef double squares(self, int symbol, long long exposure) except? -1
+
+    @cython.locals(other=cython.int)
+    cpdef object exact_squares(self, int symbol, object exposure)
 
     @cython.locals(equity=cython.longlong)
     cpdef object observe(self)
@@ -47,6 +50,7 @@ cdef class Policy:
     cdef readonly object limits
     cdef readonly bint watches, allow_short
     cdef long long max_quantity, max_notional, max_open_orders, max_position_notional, max_positions, max_losses
+    cdef double rough_concentration
     cdef long long max_bar_age, weight, weight_whole, gross, gross_whole, net, net_whole, concentration
     cdef long long concentration_whole, daily_loss, daily_loss_whole, drawdown, drawdown_whole
 
@@ -97,8 +101,10 @@ cpdef object net_exceeds_limit(Proposal p)
 @cython.locals(count=cython.longlong)
 cpdef object positions_exceed_limit(Proposal p)
 
-@cython.locals(squares=cython.longlong)
+@cython.locals(equity=cython.double)
 cpdef object concentration_exceeds_limit(Proposal p)
+
+cdef object _concentration(Proposal p, object equity, object exposure)
 
 @cython.locals(book=Book, policy=Policy, equity=cython.longlong)
 cpdef object loss_violation(Scope scope)

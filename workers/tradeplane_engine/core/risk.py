@@ -18,8 +18,6 @@ from tradeplane_engine.core.ledger import Ledger
 from tradeplane_engine.core.limits import Breach, Limits
 
 NEVER = 9223372036854775807  # a limit that nothing reaches
-_WEIGHT = 1_000_000_000
-_SQUARE = _WEIGHT * _WEIGHT
 
 ENABLED, REDUCE_ONLY, FLATTEN, HALTED = 0, 1, 2, 3
 STATES = ("enabled", "reduce-only", "flatten", "halted")
@@ -142,13 +140,22 @@ class Book:
         """Worst-case exposure of a symbol at the last measure, money."""
         return self._exposure[symbol]
 
-    def squared_weights(self, symbol: int, exposure: int, equity: int) -> int:
-        """Sum of squared weights, in units of 1e-18, with one symbol at another exposure; weights are rounded up."""
-        total = exact.square(exact.ceil_ratio(exposure, 1_000_000_000, equity, "weight"))
+    def squares(self, symbol: int, exposure: int) -> float:
+        """Sum of the squared exposures with one symbol at another exposure, as a float of money squared."""
+        total = float(exposure) * float(exposure)
         for other in self.active:
             if other != symbol:
-                weight = exact.ceil_ratio(self._exposure[other], 1_000_000_000, equity, "weight")
-                total = exact.add(total, exact.square(weight), "concentration")
+                one = float(self._exposure[other])
+                total += one * one
+        return total
+
+    def exact_squares(self, symbol: int, exposure: int) -> int:
+        """The same sum as an unbounded integer."""
+        total = exposure * exposure
+        for other in self.active:
+            if other != symbol:
+                one = self.exposure(other)
+                total = total + one * one
         return total
 
     def observe(self) -> None:
@@ -178,7 +185,7 @@ class Policy:
         *("allow_short", "concentration", "concentration_whole", "daily_loss", "daily_loss_whole", "drawdown"),
         *("drawdown_whole", "gross", "gross_whole", "limits", "max_bar_age", "max_losses", "max_notional"),
         *("max_open_orders", "max_position_notional", "max_positions", "max_quantity", "name", "net", "net_whole"),
-        *("portfolio", "watches", "weight", "weight_whole"),
+        *("rough_concentration", "watches", "weight", "weight_whole"),
     )
 
     def __init__(self, name: str, limits: Limits) -> None:
@@ -196,6 +203,7 @@ class Policy:
         self.gross, self.gross_whole = _fraction(limits.max_gross)
         self.net, self.net_whole = _fraction(limits.max_net)
         self.concentration, self.concentration_whole = _fraction(limits.max_concentration)
+        self.rough_concentration = self.concentration / self.concentration_whole * (1 - 1e-9)
         self.daily_loss, self.daily_loss_whole = _fraction(limits.max_daily_loss)
         self.drawdown, self.drawdown_whole = _fraction(limits.max_drawdown)
         self.watches = self.on_breach("loss") not in {Breach.REJECT, Breach.CLIP}
@@ -386,22 +394,25 @@ def positions_exceed_limit(p: Proposal) -> Violation | None:
 
 
 def concentration_exceeds_limit(p: Proposal) -> Violation | None:
-    """The squared worst-case weights (each rounded up to 1e-9) add up to at most ``portfolio.maxConcentration``."""
+    """The squared worst-case weights add up to at most ``portfolio.maxConcentration``.
+
+    A float decides where it is far from the limit; close to it, and beyond, integers do.
+    """
     if p.policy.concentration == NEVER:
         return None
-    if p.equity > 0:
-        squares = p.book.squared_weights(p.symbol, p.exposure_after, p.equity)
-        if exact.compare_products(squares, p.policy.concentration_whole, p.policy.concentration, _SQUARE) <= 0:
-            return None
-        value = ratio_text(Fraction(squares, _SQUARE))
-    else:
-        value = f"equity {money_text(p.equity)}"
-    return Violation(
-        "portfolio-concentration",
-        "portfolio",
-        ratio_text(Fraction(p.policy.concentration, p.policy.concentration_whole)),
-        value,
-    )
+    equity = float(p.equity)
+    if equity > 0 and p.book.squares(p.symbol, p.exposure_after) < p.policy.rough_concentration * equity * equity:
+        return None
+    return _concentration(p, p.equity, p.exposure_after)
+
+
+def _concentration(p: Proposal, equity: int, exposure: int) -> Violation | None:
+    squares = p.book.exact_squares(p.symbol, exposure)
+    limit = Fraction(p.policy.concentration, p.policy.concentration_whole)
+    if equity > 0 and squares <= limit * equity * equity:
+        return None
+    value = ratio_text(Fraction(squares, equity * equity)) if equity > 0 else f"equity {money_text(equity)}"
+    return Violation("portfolio-concentration", "portfolio", ratio_text(limit), value)
 
 
 def daily_loss_exceeds_limit(p: Proposal) -> Violation | None:
