@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from support import engine_runs
 from tradeplane_engine import errors
-from tradeplane_engine.core import agenda, costs, kernel, limits, risk, table
+from tradeplane_engine.core import agenda, control, costs, kernel, limits, risk, table
 from tradeplane_engine.core.ledger import Ledger
 
 USD = 10**9
@@ -205,7 +205,7 @@ def run(allowed: limits.Limits, *, controls: tuple[tuple[int, int], ...] = ()) -
     found = kernel.Kernel(table.Table(data), costs.Costs(), 10**6 * USD, risk.Policy("account", engine_runs.LOOSE))
     found.add("buyer", buyer, 10**6 * USD, risk.Policy("own", allowed))
     for bar, state in controls:
-        found.agenda.add(int(data[0].end[bar]), agenda.CONTROL, agenda.Control(state, "buyer", "test"))
+        found.agenda.add(int(data[0].end[bar]), agenda.CONTROL, control.StateChange(state, "buyer", "test"))
     found.run()
     return found, buyer
 
@@ -247,9 +247,9 @@ def test_a_halt_cancels_what_is_open() -> None:
     found.add("buyer", buyer, 10**6 * USD, risk.Policy("own", limits.Limits()))
     gap = next(n for n in range(19) if data[0].start[n + 1] > data[0].end[n] + 1)
     first = int(data[0].end[0])
-    found.agenda.add(first, agenda.CONTROL, agenda.Control(risk.HALTED, None, "before"))
-    found.agenda.add(int(data[0].end[gap]), agenda.CONTROL, agenda.Control(risk.ENABLED, None, "lift"))
-    found.agenda.add(int(data[0].end[gap]) + 1, agenda.CONTROL, agenda.Control(risk.HALTED, None, "again"))
+    found.agenda.add(first, agenda.CONTROL, control.StateChange(risk.HALTED, None, "before"))
+    found.agenda.add(int(data[0].end[gap]), agenda.CONTROL, control.StateChange(risk.ENABLED, None, "lift"))
+    found.agenda.add(int(data[0].end[gap]) + 1, agenda.CONTROL, control.StateChange(risk.HALTED, None, "again"))
     found.run()
     assert [order.reason or order.status for order in found.orders] == [7]
     assert ("canceled", 1) in buyer.heard

@@ -20,7 +20,7 @@ import pydantic
 
 from tradeplane_engine import errors, strategy
 from tradeplane_engine.core import costs as venue_costs
-from tradeplane_engine.core import kernel, risk, table
+from tradeplane_engine.core import kernel, risk, table, venue_settings
 from tradeplane_engine.core import limits as risk_limits
 from tradeplane_engine.data import columns, readers
 from tradeplane_engine.domain import numbers, times
@@ -73,7 +73,7 @@ class Backtest:
     parameters : of the one strategy
     limits : of the account's policy; without it there is no limit, but shorts are refused
     costs : of the venue; none unless given
-    latency : from a decision until the venue has its orders, ns or text such as ``"500ms"``
+    venue : how it fills: at which price, along which path, how late, how much of the volume, in which sessions
     name : of the run
     symbol : of a frame without a column ``symbol``
     digits : decimals that a price keeps, for all symbols or by symbol
@@ -88,7 +88,7 @@ class Backtest:
     parameters: Mapping[str, object] = field(default_factory=dict)
     limits: risk_limits.Limits = field(default_factory=risk_limits.Limits)
     costs: venue_costs.Costs = field(default_factory=venue_costs.Costs)
-    latency: Span = 0
+    venue: venue_settings.Venue = field(default_factory=venue_settings.Venue)
     name: str = ""
     symbol: str | None = None
     digits: int | Mapping[str, int] = 4
@@ -106,9 +106,8 @@ class Backtest:
         timeframe = None if self.timeframe is None else _span(self.timeframe, "timeframe")
         reading = columns.Settings(self.digits, timeframe, _span(self.delay, "delay"))
         loaded = readers.load(self.data, reading, symbol=self.symbol)
-        latency = _span(self.latency, "latency")
         policy = risk.Policy("account", self.limits)
-        run = kernel.Kernel(table.Table(loaded.series), self.costs, cash, policy, latency)
+        run = kernel.Kernel(table.Table(loaded.series), self.costs, cash, policy, self.venue)
         trading = {}
         for one, own in zip(allocations, made, strict=True):
             capital = _money(one.capital, "capital")
@@ -118,10 +117,10 @@ class Backtest:
         settings = {
             "cash": str(cash),
             "costs": _costs(self.costs),
-            "latency": latency,
             "limits": _limits(self.limits),
             "symbols": {one.symbol: one.digits for one in loaded.series},
             "strategies": trading,
+            "venue": _venue(self.venue),
         }
         return Prepared(self.name or ", ".join(trading), run, loaded, settings)
 
@@ -176,6 +175,19 @@ def check(run: kernel.Kernel) -> None:
         total = sum(part.quantities[symbol] for part in parts)
         if held != total:
             raise errors.LedgerBroken(f"{run.table.symbols[symbol]}: account {held}, strategies {total} (1e-9 shares)")
+
+
+def _venue(venue: venue_settings.Venue) -> dict[str, Any]:
+    """Name every setting of a venue; a hook by its name, sessions by their number and bounds."""
+    found: dict[str, Any] = {one.name: getattr(venue, one.name) for one in dataclasses.fields(venue)}
+    for name in ("participation", "slippage_bps", "volume_share"):
+        found[name] = None if found[name] is None else str(found[name])
+    if venue.impact is not None:
+        found["impact"] = f"{venue.impact.__module__}.{venue.impact.__qualname__}"
+    if venue.sessions is not None:
+        found["sessions"] = venue.sessions.digest()
+    found["halts"] = {symbol: [list(one) for one in spans] for symbol, spans in sorted(venue.halts.items())}
+    return found
 
 
 def _strategy(one: Allocation) -> strategy.Strategy:

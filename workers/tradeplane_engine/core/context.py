@@ -13,13 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeplane_engine import errors, indicators
-from tradeplane_engine.core import agenda, exact
+from tradeplane_engine.core import agenda, exact, wishes
 from tradeplane_engine.core import order as orders
 from tradeplane_engine.core.order import Order
 from tradeplane_engine.core.risk import Book
 from tradeplane_engine.core.table import Bar, Table
 
-_SHARE = 1_000_000_000
 _MOST = 9_000_000_000  # shares; more would leave 64 bits
 
 
@@ -167,12 +166,6 @@ class Context:
 
     # What the strategy wants.
 
-    def timer(self, at: int, name: str = "") -> None:
-        """Ask for ``on_timer`` at an instant (ns UTC) after now, whether bars come then or not."""
-        if at <= self.now:
-            raise errors.ValueRefused("timer", f"after now ({self.now})", at)
-        self.kernel.agenda.add(at, agenda.TIMER, (self.kernel.slots[self.kernel.number_of(self)], name))
-
     def target(
         self,
         symbol: str,
@@ -204,16 +197,22 @@ class Context:
         if (shares is not None) + (weight is not None) + (notional is not None) != 1:
             raise errors.ValueRefused("target", "exactly one of shares, weight, notional", (shares, weight, notional))
         if shares is not None:
-            return _scaled(shares, "shares")
+            return wishes.scaled(shares, "shares")
         newest = self.last_row[number]
         if newest < 0:
             raise errors.ValueRefused("target", "of a symbol with a known bar", self.table.symbols[number])
         if notional is not None:
-            amount = _scaled(notional, "notional")
+            amount = wishes.scaled(notional, "notional")
         else:
             part = Fraction(weight)
             amount = int(self.ledger.equity() * part)  # toward zero
         return exact.whole_shares(amount, self.table.close[newest], self.table.unit[number])
+
+    def timer(self, at: int, name: str = "") -> None:
+        """Ask for ``on_timer`` at an instant (ns UTC) after now, whether bars come then or not."""
+        if at <= self.now:
+            raise errors.ValueRefused("timer", f"after now ({self.now})", at)
+        self.kernel.agenda.add(at, agenda.TIMER, (self.kernel.slots[self.kernel.number_of(self)], name))
 
     def order(
         self,
@@ -225,30 +224,110 @@ class Context:
         *,
         limit: int = 0,
         stop: int = 0,
+        trail: int = 0,
+        trail_bps: int = 0,
     ) -> Order:
-        """Want an order; ``side`` is buy or sell, prices are in the symbol's units."""
-        if side not in {"buy", "sell"}:
-            raise errors.ValueRefused("side", "buy or sell", side)
-        if kind not in orders.KINDS:
-            raise errors.ValueRefused("kind", f"one of {orders.KINDS}", kind)
-        if time_in_force not in orders.TIMES_IN_FORCE:
-            raise errors.ValueRefused("time_in_force", f"one of {orders.TIMES_IN_FORCE}", time_in_force)
-        found = Order(
+        """Want an order; prices are in the symbol's units. Raises ValueRefused naming a field that does not fit.
+
+        Parameters
+        ----------
+        side : buy or sell
+        kind : market, limit, stop, stop_limit or trailing_stop
+        time_in_force : day, gtc, opg, cls, ioc or fok
+        trail, trail_bps : distance of a trailing stop from the best price, in price units or basis points
+        """
+        found = wishes.single(
             self.kernel.number_of(self),
             self.symbol_id(symbol),
-            1 if side == "buy" else -1,
-            _scaled(shares, "shares"),
-            orders.KINDS.index(kind),
-            orders.TIMES_IN_FORCE.index(time_in_force),
-            limit,
-            stop,
+            side,
+            shares,
+            kind,
+            time_in_force,
+            limit=limit,
+            stop=stop,
+            trail=trail,
+            trail_bps=trail_bps,
+            sessions=self.kernel.has_sessions,
         )
         self.wanted.append(found)
         return found
 
+    def bracket(
+        self,
+        symbol: str,
+        side: str,
+        shares: int | Decimal,
+        *,
+        take_profit: int = 0,
+        stop_loss: int = 0,
+        stop_limit: int = 0,
+        limit: int = 0,
+        stop: int = 0,
+        time_in_force: str = "day",
+    ) -> Order:
+        """Want an entry (market, limit, stop or both) and the exits of what it opens, held until it is complete.
+
+        ``take_profit`` is a limit, ``stop_loss`` a stop, with ``stop_limit`` a stop-limit; one of the two makes it an
+        OTO. The exits are the entry's ``legs``. An entry that ends incomplete takes them with it.
+        """
+        if time_in_force not in {"day", "gtc"}:
+            raise errors.ValueRefused("time_in_force", "day or gtc for a bracket", time_in_force)
+        kind = ("market", "limit", "stop", "stop_limit")[(limit != 0) + 2 * (stop != 0)]
+        entry = self.order(symbol, side, shares, kind, time_in_force, limit=limit, stop=stop)
+        self.wanted.pop()  # it is wanted only if the exits are right
+        wishes.exits(entry.side, take_profit=take_profit, stop_loss=stop_loss, stop_limit=stop_limit, both=False)
+        orders.bracket(entry, orders.exits(entry, take_profit, stop_loss, stop_limit))
+        self.wanted.append(entry)
+        return entry
+
+    def oco(
+        self,
+        symbol: str,
+        side: str,
+        shares: int | Decimal,
+        *,
+        take_profit: int,
+        stop_loss: int,
+        stop_limit: int = 0,
+        time_in_force: str = "day",
+    ) -> Order:
+        """Want two exits of a position, of which one fills; returns the limit, whose leg is the stop."""
+        if time_in_force not in {"day", "gtc"}:
+            raise errors.ValueRefused("time_in_force", "day or gtc for an oco", time_in_force)
+        first = self.order(symbol, side, shares, "limit", time_in_force, limit=take_profit)
+        self.wanted.pop()
+        wishes.exits(-first.side, take_profit=take_profit, stop_loss=stop_loss, stop_limit=stop_limit, both=True)
+        found = orders.pair(first, stop_loss, stop_limit)
+        self.wanted.append(found)
+        return found
+
+    def replace(self, order: Order, *, limit: int = 0, stop: int = 0, trail: int = 0, trail_bps: int = 0) -> Order:
+        """Ask for other prices: a new order takes the place of an open one, with what is open of it.
+
+        Returns the new order; it is ``rejected`` where the old one ended before.
+        """
+        found = wishes.replacement(order, limit=limit, stop=stop, trail=trail, trail_bps=trail_bps)
+        self.kernel.replace(order, found)
+        return found
+
     def cancel(self, order: Order) -> None:
-        """Ask the venue to cancel an open order."""
+        """Ask the venue to cancel an open order, and with it its bracket or pair; one that has ended stays."""
+        if order.id == 0:
+            self.wanted = [one for one in self.wanted if one is not order and order not in one.legs]
         self.kernel.cancel(order)
+
+    def open_orders(self, symbol: str | None = None) -> list[Order]:
+        """Return the strategy's open orders by id, of one symbol or of all; held legs are among them."""
+        number = self.kernel.number_of(self)
+        wanted = range(len(self.table.symbols)) if symbol is None else (self.symbol_id(symbol),)
+        found: dict[int, Order] = {}
+        for each in wanted:
+            for order in self.kernel.market.books[each]:
+                if order.strategy == number:
+                    for member in (order, *orders.group(order)):
+                        if not member.ended and member.id:
+                            found[member.id] = member
+        return [found[key] for key in sorted(found)]
 
     def symbol_id(self, symbol: Any) -> int:
         """Return the id of a symbol; raises ValueRefused for one that the run does not have."""
@@ -262,13 +341,3 @@ class Context:
         if row < 0:
             raise errors.ValueRefused("symbol", "one with a known bar", symbol)
         return row
-
-
-def _scaled(value: Any, field: str) -> int:
-    """Return shares or USD in steps of 1e-9; raises ValueRefused for a float or a finer number."""
-    if isinstance(value, bool | float) or not isinstance(value, int | Decimal | np.integer):
-        raise errors.ValueRefused(field, "an int or a Decimal", value)
-    scaled = int(value) * _SHARE if not isinstance(value, Decimal) else value.scaleb(9)
-    if int(scaled) != scaled:
-        raise errors.ValueRefused(field, "a decimal with at most 9 digits after the point", str(value))
-    return exact.fit(int(scaled), field)

@@ -19,7 +19,7 @@ class Costs:
     schedule : the regulators' fees by date, or None
     """
 
-    __slots__ = ("commission", "commission_whole", "schedule", "spread", "spread_whole")
+    __slots__ = ("commission", "commission_whole", "half_spread_bps", "schedule", "spread", "spread_whole")
 
     def __init__(
         self,
@@ -30,6 +30,7 @@ class Costs:
         for name, rate in (("half_spread_bps", half_spread_bps), ("commission_bps", commission_bps)):
             if not 0 <= rate < _BPS or rate.denominator > _FINEST:
                 raise errors.ValueRefused(name, f"from 0 to below {_BPS}, no finer than 1/{_FINEST}", str(rate))
+        self.half_spread_bps = half_spread_bps
         self.spread = half_spread_bps.numerator
         self.spread_whole = half_spread_bps.denominator * _BPS
         self.commission = commission_bps.numerator

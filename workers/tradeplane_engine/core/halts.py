@@ -5,10 +5,10 @@ state acts at once on what is open: ``reduce-only`` cancels what increases a pos
 everything, and ``flatten`` then closes what is held.
 """
 
-from collections.abc import Iterable
 from typing import Any
 
-from tradeplane_engine.core import risk
+from tradeplane_engine.core import order as orders
+from tradeplane_engine.core import requests, risk
 from tradeplane_engine.core.limits import Breach
 from tradeplane_engine.core.order import Order
 
@@ -16,70 +16,64 @@ _SHARE = 1_000_000_000
 _STATES = {Breach.REDUCE_ONLY: risk.REDUCE_ONLY, Breach.FLATTEN: risk.FLATTEN, Breach.HALTED: risk.HALTED}
 
 
-def breach(kernel: Any, slot: Any, scope: risk.Scope, order: Order, violation: risk.Violation) -> bool:
-    """Act on a breach; say whether the order, cut to what passes, may go on."""
+def breach(flow: Any, slot: Any, order: Order, refusal: tuple[risk.Scope, risk.Violation]) -> bool:
+    """Act on a breach; say whether the order, cut to what passes, may go on. One with exits is never cut."""
+    scope, violation = refusal
     action = scope.policy.on_breach(violation.family)
-    if action is Breach.CLIP:
-        passing = _passing(kernel, slot, order)
+    if action is Breach.CLIP and not order.legs:
+        passing = _passing(flow, slot, order)
         if passing:
             order.cut(passing)
-            return True
-        return False
+        return passing > 0
     if action in _STATES:
-        enter(kernel, scope, _STATES[action], violation.reason)
+        _tighten(flow, slot, scope, _STATES[action], violation.reason)
     return False
 
 
-def losses(kernel: Any, scope: risk.Scope) -> None:
-    """Open the halt of a loss limit that is exceeded by the marks alone, where its policy asks for one."""
-    state = _STATES.get(scope.policy.on_breach("loss"))
-    if state is None or scope.book.state >= state:
-        return
-    violation = risk.loss_violation(scope)
-    if violation is not None:
-        enter(kernel, scope, state, violation.reason)
+def losses(flow: Any) -> None:
+    """Open the halts of loss limits that are exceeded by the marks alone, where their policies ask for one."""
+    for slot in (*flow.slots, None):
+        scope = flow.account if slot is None else slot.scope
+        state = _STATES.get(scope.policy.on_breach("loss"))
+        if state is not None and scope.book.state < state:
+            violation = risk.loss_violation(scope)
+            if violation is not None:
+                impose(flow, slot, state, violation.reason)
 
 
-def enter(kernel: Any, scope: risk.Scope, state: int, reason: str) -> None:
-    """Make the state of a scope stricter, and act on its open orders."""
-    if state <= scope.book.state:
-        return
-    impose(kernel, scope, state, reason)
-
-
-def impose(kernel: Any, scope: risk.Scope, state: int, reason: str) -> None:
-    """Set the state of a scope, stricter or looser, and act on its open orders."""
-    scope.book.state = state
-    concerned = [slot for slot in kernel.slots if scope is kernel.account or slot.scope is scope]
-    kernel.note_state(concerned[0].number if scope is not kernel.account else -1, state, reason)
-    for slot in concerned:
-        for order in list(_open(kernel, slot.number)):
-            if state >= risk.FLATTEN or (state == risk.REDUCE_ONLY and _increases(slot, order)):
-                kernel.cancel(order)
+def impose(flow: Any, slot: Any, state: int, reason: str) -> None:
+    """Set the state of a strategy, or (None) of the account, stricter or looser, and act on open orders."""
+    flow.enter(slot, state, reason)
+    for one in flow.slots if slot is None else (slot,):
+        for order in _open(flow, one.number):
+            if state >= risk.FLATTEN or (state == risk.REDUCE_ONLY and _increases(one, order)):
+                requests.cancel(flow, order)
         if state == risk.FLATTEN:
-            kernel.flatten(slot)
+            flow.close_out(one)
 
 
-def _open(kernel: Any, number: int) -> Iterable[Order]:
-    for book in kernel.market.books:
-        for order in book:
-            if order.strategy == number:
-                yield order
+def _tighten(flow: Any, slot: Any, scope: risk.Scope, state: int, reason: str) -> None:
+    if state > scope.book.state:
+        impose(flow, None if scope is flow.account else slot, state, reason)
+
+
+def _open(flow: Any, number: int) -> list[Order]:
+    return [order for book in flow.market.books for order in book if order.strategy == number]
 
 
 def _increases(slot: Any, order: Order) -> bool:
     """Whether a working order may bring the strategy's position away from zero, all of its side's orders counted."""
     book = slot.scope.book
     increases: bool = book.highest(order.symbol) > 0 if order.side > 0 else book.lowest(order.symbol) < 0
-    return increases
+    return increases and order.status != orders.PENDING_CANCEL
 
 
-def _passing(kernel: Any, slot: Any, order: Order) -> int:
+def _passing(flow: Any, slot: Any, order: Order) -> int:
     """Return the largest whole number of shares below the order's that passes every chain; 0 for none."""
     low, high = 0, order.quantity // _SHARE
     while low < high:
         middle = (low + high + 1) // 2
-        if kernel.violation(slot, order, middle * _SHARE) is None:
+        if flow.refusal(slot, order, middle * _SHARE) is None:
             low = middle
         else:
             high = middle - 1

@@ -4,12 +4,14 @@ At one instant, in this order:
 
 1. control and policy events;
 2. corporate actions;
-3. closes of the bars that became available, by symbol id: what they did to waiting orders, then marks;
+3. ends of bars, by symbol id: what their paths and closes did to waiting orders; then what is due: day orders expire,
+   and requests that latency delayed take effect; then marks at the closes of the bars that became available;
 4. timers;
 5. strategies by name: each sees its bars, and what it wants becomes one decision whose orders pass the risk chain;
-6. opens of the bars that start: fills in the sequence of order ids, each followed at once by its order update.
+6. opens of the bars that start: fills in the sequence of order ids.
 
-A decision may fill at an open of the same instant only without latency.
+Each order update follows its cause at once. A decision may fill at an open of the same instant only without latency; an
+order that a fill at an open led to finds the opens of that instant past.
 """
 
 from collections.abc import Mapping
@@ -19,60 +21,22 @@ from typing import Any
 import numpy as np
 
 from tradeplane_engine import errors
-from tradeplane_engine.core import agenda, evaluation, exact, halts, log, risk
-from tradeplane_engine.core import order as orders
+from tradeplane_engine.core import actions, agenda, evaluation, halts, log, requests
 from tradeplane_engine.core.agenda import Agenda
 from tradeplane_engine.core.context import Context, Indicator
 from tradeplane_engine.core.costs import Costs
+from tradeplane_engine.core.flow import OrderFlow, number
 from tradeplane_engine.core.ledger import Ledger
 from tradeplane_engine.core.log import Log
-from tradeplane_engine.core.market import Market
 from tradeplane_engine.core.order import Order
-from tradeplane_engine.core.risk import Book, Policy, Proposal, Scope
+from tradeplane_engine.core.risk import Book, Policy, Scope
+from tradeplane_engine.core.slot import Slot, Update
 from tradeplane_engine.core.table import Bar, Table
+from tradeplane_engine.core.venue_settings import Venue
 
-_NO_MORE = 9223372036854775807
+__all__ = ["Kernel", "Slot", "Update"]
 
-
-class Update:
-    """What happened to an order: new, partial_fill, fill, canceled, expired, rejected or refused.
-
-    ``refused`` is the gate's word, ``rejected`` the venue's. Quantity, price and fee are those of this execution.
-    """
-
-    __slots__ = ("at", "event", "fee", "order", "price", "quantity", "reason")
-
-    def __init__(
-        self, event: str, order: Order, at: int, quantity: int = 0, price: int = 0, fee: int = 0, reason: str = ""
-    ) -> None:
-        self.event = event
-        self.order = order
-        self.at = at
-        self.quantity = quantity
-        self.price = price
-        self.fee = fee
-        self.reason = reason
-
-
-class Slot:
-    """A strategy in a run: its hooks, its context, its scope of risk, and the first row per symbol that it is shown."""
-
-    __slots__ = (
-        *("_first_row", "context", "first_row", "name", "number", "on_bar", "on_bars", "on_order_update"),
-        *("scope", "strategy"),
-    )
-
-    def __init__(self, number: int, name: str, strategy: Any, context: Context, scope: Scope) -> None:
-        self.number = number
-        self.name = name
-        self.strategy = strategy
-        self.context = context
-        self.scope = scope
-        self.on_bar = _hook(strategy, "on_bar")
-        self.on_bars = _hook(strategy, "on_bars")
-        self.on_order_update = _hook(strategy, "on_order_update")
-        self.first_row = np.array(context.table.starts[: len(context.table.symbols)], dtype=np.int64)
-        self._first_row = self.first_row.data
+_DEFAULT = Venue()
 
 
 class Kernel:
@@ -84,42 +48,41 @@ class Kernel:
     costs : of the venue
     starting : the account's cash, money
     policy : judges the account
-    latency : between a decision and the venue's having its orders, ns
+    venue : how it fills
+
+    Attributes
+    ----------
+    flow : the orders of the run
     """
 
     __slots__ = (
-        *("_close_at", "_close_rows", "_equity", "_equity_at", "_open_at", "_open_rows"),
-        *("account", "agenda", "bar_end", "costs", "decisions", "equity"),
+        *("_close_at", "_close_rows", "_end_at", "_end_rows", "_equity", "_equity_at", "_open_at", "_open_rows"),
         *(
+            "account",
+            "agenda",
+            "delayed",
+            "equity",
             "equity_at",
+            "flow",
             "instants",
-            "latency",
-            "proposal",
             "log",
             "market",
             "now",
-            "orders",
-            "price",
             "slots",
             "started",
-            "table",
-            "watching",
         ),
+        *("table", "watching"),
     )
 
-    def __init__(self, table: Table, costs: Costs, starting: int, policy: Policy, latency: int = 0) -> None:
+    def __init__(self, table: Table, costs: Costs, starting: int, policy: Policy, venue: Venue = _DEFAULT) -> None:
         self.table = table
-        self.costs = costs
-        self.latency = latency
-        self.market = Market(table, costs)
         self.log = Log()
-        self.agenda = Agenda()
-        self.proposal = Proposal()
-        self.watching = False
         self.account = Scope("account", policy, Book(Ledger(starting, self.table.unit)))
         self.slots: list[Slot] = []
-        self.orders: list[Order] = []
-        self.decisions = 0
+        self.flow = OrderFlow(table, costs, venue, self.account, self.slots, self.log, halts.breach)
+        self.market = self.flow.market
+        self.agenda = Agenda()
+        self.watching = False
         self.now = 0
         self.instants = 0
         self.started = False
@@ -127,13 +90,37 @@ class Kernel:
         self.equity = np.empty(table.rows, dtype=np.int64)
         self._equity_at = self.equity_at.data
         self._equity = self.equity.data
-        closes, opens = _in_order(table.columns["available_at"]), _in_order(table.columns["start"])
+        columns = table.columns
+        closes, opens = _in_order(columns["available_at"]), _in_order(columns["start"])
         self._close_rows = closes.data
         self._open_rows = opens.data
-        self._close_at = np.ascontiguousarray(table.columns["available_at"][closes]).data
-        self._open_at = np.ascontiguousarray(table.columns["start"][opens]).data
-        self.price = np.zeros(len(table.symbols), dtype=np.int64).data
-        self.bar_end = np.zeros(len(table.symbols), dtype=np.int64).data
+        self._close_at = np.ascontiguousarray(columns["available_at"][closes]).data
+        self._open_at = np.ascontiguousarray(columns["start"][opens]).data
+        # The venue fills when a bar ends, whenever a strategy may see it.
+        self.delayed = not bool((columns["available_at"] == columns["end"]).all())
+        ends = _in_order(columns["end"]) if self.delayed else closes
+        self._end_rows = ends.data
+        self._end_at = np.ascontiguousarray(columns["end"][ends]).data if self.delayed else self._close_at
+
+    @property
+    def orders(self) -> list[Order]:
+        """All orders that were accepted, by id."""
+        return self.flow.orders
+
+    @property
+    def open_orders(self) -> list[Order]:
+        """Orders that have not ended; after the run those that were left open."""
+        return [order for order in self.flow.orders if not order.ended]
+
+    @property
+    def has_sessions(self) -> bool:
+        """Whether the market ever closes."""
+        return self.flow.sessions is not None
+
+    @property
+    def decisions(self) -> int:
+        """Number of decisions so far."""
+        return self.flow.decisions
 
     def add(self, name: str, strategy: Any, capital: int, policy: Policy) -> None:
         """Add a strategy with its capital (money) and its policy; raises ValueRefused out of the order of names."""
@@ -158,35 +145,84 @@ class Kernel:
         """Number of the strategy that a context belongs to."""
         return next(slot.number for slot in self.slots if slot.context is context)
 
-    def run(self) -> None:
+    def cancel(self, order: Order) -> None:
+        """Ask for an order's end."""
+        requests.cancel(self.flow, order)
+
+    def replace(self, order: Order, new: Order) -> None:
+        """Ask for a new order in another's place."""
+        requests.replace(self.flow, order, new)
+
+    def run(self) -> None:  # noqa: C901, PLR0912, PLR0915 - one loop; a call per step would cost every bar
         """Run from the first bar to the last."""
+        table = self.table
+        flow = self.flow
+        market = self.market
+        open_rows = self._open_rows
         close_at = self._close_at
         open_at = self._open_at
-        rows = self.table.rows
+        end_at = self._end_at
+        equity_at = self._equity_at
+        equity = self._equity
+        symbol_of = table.symbol_of
+        waiting = market.waiting
+        ledger = self.account.book.ledger
+        rows = table.rows
+        delayed = self.delayed
         closed = 0
         opened = 0
+        ended = 0
         self._start()
         while closed < rows:
             now = close_at[closed]
             if opened < rows and open_at[opened] < now:
                 now = open_at[opened]
-            now = min(now, self.agenda.next_at)
+            if delayed and ended < rows and end_at[ended] < now:
+                now = end_at[ended]
+            now = min(now, flow.due_at, self.agenda.next_at)
             self.now = now
+            flow.now = now
             if self.agenda.next_at == now:
                 self._happen()
             first = closed
             while closed < rows and close_at[closed] == now:
                 closed += 1
+            if delayed:
+                last = ended
+                while ended < rows and end_at[ended] == now:
+                    ended += 1
+                if market.total:
+                    self._end(last, ended)
+            elif market.total and closed > first:
+                self._end(first, closed)
+            if flow.due_at <= now:
+                requests.settle(flow)
             if closed > first:
                 self._close(first, closed)
+                equity_at[self.instants] = now
+                equity[self.instants] = ledger.cash + ledger.worth_total
+                self.instants += 1
+                if self.watching:
+                    halts.losses(flow)
             if self.agenda.next_at == now:
                 self._ring()
                 self._turn(first, closed)
             elif closed > first:
                 self._turn(first, closed)
             if opened < rows and open_at[opened] == now:
-                opened = self._open(opened)
-        self._stop()
+                found: list[Order] = []
+                sources = 0
+                while opened < rows and open_at[opened] == now:
+                    row = open_rows[opened]
+                    opened += 1
+                    if waiting[symbol_of[row]]:
+                        market.at_open(symbol_of[row], row, found)
+                        sources += 1
+                if found:
+                    self._open(found, sources)
+        for slot in self.slots:
+            slot.strategy.on_stop(slot.context)
+        self.log.write(log.END, self.now, -1, -1, -1, ledger.cash, ledger.equity(), ledger.fills)
 
     def _start(self) -> None:
         for slot in self.slots:
@@ -195,62 +231,10 @@ class Kernel:
         self.watching = self.watching or self.account.policy.watches
         self.started = True
 
-    def _stop(self) -> None:
-        for slot in self.slots:
-            slot.strategy.on_stop(slot.context)
-        ledger = self.account.book.ledger
-        self.log.write(log.END, self.now, -1, -1, -1, ledger.cash, ledger.equity(), ledger.fills)
-
-    def _open(self, opened: int) -> int:
-        """Let the bars open that start now; return the next one's place."""
-        while opened < self.table.rows and self._open_at[opened] == self.now:
-            row = self._open_rows[opened]
-            opened += 1
-            symbol = self.table.symbol_of[row]
-            if self.market.waiting[symbol]:
-                self._execute(self.market.at_open(symbol, row), self.now)
-        return opened
-
-    def cancel(self, order: Order) -> None:
-        """Cancel an open order at once; one that has ended stays as it is."""
-        if order.ended or order.id == 0:
-            return
-        self._end(order, orders.CANCELED, "canceled", "")
-
-    def flatten(self, slot: Slot) -> None:
-        """Close what a strategy holds, one order per symbol; such an order passes every limit but needs a price."""
-        for symbol, held in enumerate(slot.scope.book.ledger.quantities):
-            if held and self.price[symbol]:
-                order = Order(slot.number, symbol, -1 if held > 0 else 1, abs(held))
-                order.role = "flatten"
-                self._accept(slot, order)
-
-    def note_state(self, strategy: int, state: int, reason: str) -> None:
-        """Write down that a state acts from now on."""
-        self.log.write(log.STATE, self.now, strategy, -1, -1, state, self.log.reason(reason), 0)
-
-    def violation(self, slot: Slot, order: Order, quantity: int) -> risk.Violation | None:
-        """Return what a chain would say about an order of this quantity, or None."""
-        for scope in (slot.scope, self.account):
-            found = self._ask(scope, order, quantity)
-            if found is not None:
-                return found
-        return None
-
-    def _scopes(self) -> list[Scope]:
-        return [*[slot.scope for slot in self.slots], self.account]
-
     def _happen(self) -> None:
         """Let control events and corporate actions of this instant act."""
         for event in self.agenda.take(self.now, agenda.ACTION):
-            if isinstance(event, agenda.Control):
-                scope = self.account
-                for slot in self.slots:
-                    if slot.name == event.strategy:
-                        scope = slot.scope
-                halts.impose(self, scope, event.state, event.reason)
-            else:
-                event.act(self)
+            event.act(self)
 
     def _ring(self) -> None:
         """Let timers of this instant ring; what they want joins the decision of the strategy's turn."""
@@ -263,19 +247,41 @@ class Kernel:
             except Exception as error:
                 raise errors.StrategyFailed(slot.name, f"timer {name!r}", error) from error
 
-    def _close(self, first: int, last: int) -> None:
-        """Take in bars that became available: what they did to waiting orders, then the marks."""
+    def split(self, symbol: str, new: int, old: int) -> None:
+        """Turn ``old`` shares of a symbol into ``new`` at this instant: positions, marks and open orders."""
+        actions.split(self.flow, self.table.ids[symbol], new, old)
+
+    def _open(self, found: list[Order], sources: int) -> None:
+        """Let orders meet the opens of this instant in the sequence of their ids."""
+        flow = self.flow
+        if sources > 1:
+            found.sort(key=number)
+        flow.opening = True
+        for order in found:
+            flow.at_open(order)
+        flow.opening = False
+
+    def _end(self, first: int, last: int) -> None:
+        """Let the paths and closes of bars act on the orders that wait."""
         table = self.table
         waiting = self.market.waiting
+        for index in range(first, last):
+            row = self._end_rows[index]
+            symbol = table.symbol_of[row]
+            if waiting[symbol]:
+                self.flow.within(symbol, row)
+
+    def _close(self, first: int, last: int) -> None:
+        """Take in bars that became available: their closes are the marks."""
+        table = self.table
+        flow = self.flow
         account = self.account.book.ledger
         for index in range(first, last):
             row = self._close_rows[index]
             symbol = table.symbol_of[row]
-            if waiting[symbol]:
-                self._execute(self.market.within(symbol, row), self.now)
             price = table.close[row]
-            self.price[symbol] = price
-            self.bar_end[symbol] = table.end[row]
+            flow.price[symbol] = price
+            flow.bar_end[symbol] = table.end[row]
             if account.quantity[symbol]:
                 account.mark(symbol, price)
             for slot in self.slots:
@@ -286,12 +292,6 @@ class Kernel:
         self.account.book.observe()
         for slot in self.slots:
             slot.context.book.observe()
-        self._equity_at[self.instants] = self.now
-        self._equity[self.instants] = account.equity()
-        self.instants += 1
-        if self.watching:
-            for scope in self._scopes():
-                halts.losses(self, scope)
 
     def _turn(self, first: int, last: int) -> None:
         """Let every strategy see the bars that became available, then judge what it wants."""
@@ -299,6 +299,7 @@ class Kernel:
         for slot in self.slots:
             context = slot.context
             context.now = self.now
+            slot.busy = True
             shown: list[Bar] = []
             try:
                 for index in range(first, last):
@@ -316,142 +317,9 @@ class Kernel:
                 raise
             except Exception as error:
                 raise errors.StrategyFailed(slot.name, str(Bar(table, context.row)), error) from error
+            slot.busy = False
             if context.targets or context.wanted:
-                self._decide(slot)
-
-    def _decide(self, slot: Slot) -> None:
-        """Turn what a strategy wants into orders: one decision."""
-        context = slot.context
-        self.decisions += 1
-        targets, context.targets = context.targets, {}
-        wanted, context.wanted = context.wanted, []
-        book = context.book
-        for symbol, wish in targets.items():
-            target = wish
-            held = context.ledger.quantity[symbol]
-            working = book._buying[symbol] - book._selling[symbol]  # noqa: SLF001 - hot columns
-            if (held > 0 and target < 0) or (held < 0 and target > 0):
-                target = 0  # a broker's order never crosses zero: close first, open at the next turn
-            change = target - held - working
-            if change > 0:
-                wanted.append(Order(slot.number, symbol, 1, change))
-            elif change < 0:
-                wanted.append(Order(slot.number, symbol, -1, -change))
-        for order in wanted:
-            self._judge(slot, order)
-
-    def _judge(self, slot: Slot, order: Order) -> None:
-        """Let an order pass the chains of its strategy and of the account, and give it to the market."""
-        for scope in (slot.scope, self.account):
-            violation = self._ask(scope, order, order.quantity)
-            if violation is not None and not halts.breach(self, slot, scope, order, violation):
-                self._refuse(slot, order, scope.name, violation)
-                return
-        self._accept(slot, order)
-
-    def _ask(self, scope: Scope, order: Order, quantity: int) -> risk.Violation | None:
-        scope.book.measure(self.now, self.price)
-        symbol = order.symbol
-        return self.proposal.weigh(
-            scope, symbol, order.side, quantity, self.price[symbol], self.bar_end[symbol], self.now
-        )
-
-    def _accept(self, slot: Slot, order: Order) -> None:
-        """Give an order its number and let the market have it."""
-        symbol = order.symbol
-        price = self.price[symbol]
-        order.created = self.now
-        order.live_from = self.now + self.latency
-        order.id = len(self.orders) + 1
-        self.orders.append(order)
-        slot.scope.book.adopt(symbol, order.side, order.quantity, price)
-        self.account.book.adopt(symbol, order.side, order.quantity, price)
-        self.log.write(
-            log.ORDER,
-            self.now,
-            order.strategy,
-            symbol,
-            order.id,
-            order.side * order.quantity,
-            order.limit or order.stop,
-            order.kind * 10 + order.time_in_force,
-        )
-        self.market.add(order)
-        order.move(orders.NEW)
-        if slot.on_order_update is not None:
-            slot.on_order_update(slot.context, Update("new", order, self.now))
-
-    def _refuse(self, slot: Slot, order: Order, scope: str, violation: risk.Violation) -> None:
-        order.move(orders.REJECTED)
-        order.reason = violation.reason
-        found = self.log
-        found.write(
-            log.REFUSED,
-            self.now,
-            order.strategy,
-            order.symbol,
-            -1,
-            order.side * order.quantity,
-            found.reason(violation.reason),
-            found.reason(scope),
-        )
-        if slot.on_order_update is not None:
-            detail = f"{scope}: {violation.reason} allows {violation.limit}, got {violation.value}"
-            slot.on_order_update(slot.context, Update("refused", order, self.now, reason=detail))
-
-    def _execute(self, executions: list[tuple[Order, int, int]], at: int) -> None:
-        for order, quantity, price in executions:
-            if order.status < orders.TERMINAL:  # an update of the execution before may have cancelled it
-                self._fill(order, quantity, price, at)
-
-    def _fill(self, order: Order, quantity: int, price: int, at: int) -> None:
-        """Book one execution in both ledgers, then tell the strategy at once."""
-        symbol = order.symbol
-        slot = self.slots[order.strategy]
-        unit = self.table.unit[symbol]
-        try:
-            fee = self.costs.fee(price, quantity, unit)
-            signed = order.side * quantity
-            complete = order.fill(quantity, exact.notional(price, quantity, unit))
-            last = self.price[symbol] or price
-            for scope in (slot.scope, self.account):
-                book = scope.book
-                realised = book.ledger.fill(symbol, signed, price, fee)
-                book.ledger.mark(symbol, last)
-                book.working(symbol, order.side, -quantity)
-                if realised:
-                    book.closed(realised)
-                if complete:
-                    book.released()
-        except errors.Overflow as error:
-            raise errors.Overflow(f"order {order.id}: {error.field}", error.limit, error.value) from error
-        self.log.write(log.FILL, at, order.strategy, symbol, order.id, signed, price, fee)
-        if complete:
-            self.market.remove(order)
-        if slot.on_order_update is not None:
-            event = "fill" if complete else "partial_fill"
-            slot.on_order_update(slot.context, Update(event, order, at, quantity, price, fee))
-            if slot.context.targets or slot.context.wanted:
-                self._decide(slot)
-
-    def _end(self, order: Order, status: int, event: str, reason: str) -> None:
-        slot = self.slots[order.strategy]
-        rest = order.quantity - order.filled
-        order.move(status)
-        order.reason = reason
-        for scope in (slot.scope, self.account):
-            scope.book.working(order.symbol, order.side, -rest)
-            scope.book.released()
-        self.market.remove(order)
-        self.log.write(log.STATUS, self.now, order.strategy, order.symbol, order.id, status, self.log.reason(reason), 0)
-        if slot.on_order_update is not None:
-            slot.on_order_update(slot.context, Update(event, order, self.now, reason=reason))
-
-
-def _hook(strategy: Any, name: str) -> Any:
-    """Return a strategy's own hook, or None where it has only the base class's, which does nothing."""
-    hook = getattr(strategy, name)
-    return None if getattr(hook, "does_nothing", False) else hook
+                self.flow.decide(slot)
 
 
 def _in_order(column: Any) -> Any:

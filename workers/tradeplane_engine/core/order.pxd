@@ -1,11 +1,55 @@
+cimport cython
+
+from tradeplane_engine.core cimport exact
+
 cdef class Order:
     cdef readonly long long id, quantity, filled, limit, stop, trail, trail_bps, value
     cdef readonly long long created, live_from, expires, high_water
-    cdef readonly int strategy, symbol, side, kind, time_in_force, status, number
-    cdef readonly bint extended
-    cdef readonly object parent, legs, replaces
-    cdef public str role, reason
+    cdef readonly int strategy, symbol, side, kind, time_in_force, status, number, session
+    cdef readonly bint extended, late, paired, triggered, resting
+    cdef readonly Order parent
+    cdef readonly tuple legs
+    cdef readonly Order replaces
+    cdef readonly str role, reason
+    cdef Py_ssize_t row
 
     cpdef object cut(self, long long quantity)
     cpdef object move(self, int status)
     cpdef bint fill(self, long long quantity, long long value) except -1
+    cpdef object shrink(self, long long quantity)
+    cpdef object resize(self, long long quantity)
+    cpdef object trigger(self)
+    cpdef object trail_by(self, long long units, long long bps)
+
+    @cython.locals(distance=cython.longlong)
+    cpdef object trail_from(self, long long price)
+
+    @cython.locals(
+        rest=cython.longlong, filled=cython.longlong, limit=cython.longlong, stop=cython.longlong, trail=cython.longlong
+    )
+    cpdef bint restate(self, long long new, long long old) except -1
+
+    cdef long long _restated(self, long long price, long long new, long long old) except? -1
+
+    @cython.locals(found=Order)
+    cpdef Order copy(self)
+
+    cpdef object group_with(self, Order parent, tuple legs)
+
+@cython.locals(head=Order)
+cpdef list group(Order order)
+
+@cython.locals(member=Order)
+cpdef Order partner(Order order)
+
+@cython.locals(leg=Order)
+cpdef tuple exits(Order entry, long long take_profit, long long stop_loss, long long stop_limit)
+
+@cython.locals(leg=Order)
+cpdef object bracket(Order entry, tuple legs)
+
+@cython.locals(leg=Order)
+cpdef Order pair(Order limit, long long stop_loss, long long stop_limit)
+
+@cython.locals(found=Order)
+cdef Order _stop_loss(Order other, int side, long long stop, long long limit)

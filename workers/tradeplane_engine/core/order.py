@@ -12,6 +12,7 @@ grows: filled + open = quantity at every step. ``docs/explanation/orders.md`` dr
 """
 
 from tradeplane_engine import errors
+from tradeplane_engine.core import exact
 
 # Statuses, by number for the hot path. The words are the broker's.
 ACCEPTED, NEW, HELD, PARTIALLY_FILLED, PENDING_CANCEL, PENDING_REPLACE = 0, 1, 2, 3, 4, 5
@@ -29,6 +30,8 @@ DAY, GTC, OPG, CLS, IOC, FOK = 0, 1, 2, 3, 4, 5
 TIMES_IN_FORCE = ("day", "gtc", "opg", "cls", "ioc", "fok")
 
 NEVER = 9223372036854775807
+
+_BPS = 10_000
 
 _ENDS = frozenset({CANCELED, EXPIRED, REJECTED})
 _PENDING = frozenset({PENDING_CANCEL, PENDING_REPLACE})
@@ -58,17 +61,26 @@ class Order:
     side : 1 buy, -1 sell (a short sale too)
     quantity, filled : 1e-9 shares, positive
     value : sum of price x quantity of the fills, money
-    limit, stop : prices in the symbol's units; 0 for none
+    limit, stop : prices in the symbol's units; 0 for none. A trailing stop's ``stop`` moves
     trail, trail_bps : distance of a trailing stop, in price units or in basis points; 0 for none
+    high_water : best price that a trailing stop has seen, the lowest one for a buy
     created : trigger of the decision that wanted it, ns
     live_from : instant from which the venue has it, ns
+    late : it came at ``live_from`` just after the opens of that instant
     expires : instant at which it expires, ns
+    session : the one that an opg or cls order is for; -1 for none
+    role : order, entry, take_profit or stop_loss
+    parent, legs : an exit's entry and an entry's exits; the stop of an OCO is the leg of its limit
+    paired : the second of two exits of which one fills: its quantity is not counted again
+    triggered : a stop that was reached
+    resting : the venue tested it against the market and it waits in the book
+    replaces : the order whose place it took
     """
 
     __slots__ = (
-        *("created", "expires", "extended", "filled", "high_water", "id", "kind", "legs", "limit", "live_from"),
-        *("number", "parent", "quantity", "reason", "replaces", "role", "side", "status", "stop", "strategy"),
-        *("symbol", "time_in_force", "trail", "trail_bps", "value"),
+        *("created", "expires", "extended", "filled", "high_water", "id", "kind", "late", "legs", "limit", "live_from"),
+        *("number", "paired", "parent", "quantity", "reason", "replaces", "resting", "role", "row", "session", "side"),
+        *("status", "stop", "strategy", "symbol", "time_in_force", "trail", "trail_bps", "triggered", "value"),
     )
 
     def __init__(
@@ -99,12 +111,18 @@ class Order:
         self.status = ACCEPTED
         self.created = 0
         self.live_from = 0
+        self.late = False
         self.expires = NEVER
+        self.session = -1
         self.number = 0
+        self.row = -1
         self.extended = False
-        self.parent = None
-        self.legs = ()
-        self.replaces = None
+        self.paired = False
+        self.triggered = False
+        self.resting = False
+        self.parent: Order | None = None
+        self.legs: tuple[Order, ...] = ()
+        self.replaces: Order | None = None
         self.role = "order"
         self.reason = ""
 
@@ -112,6 +130,11 @@ class Order:
     def open(self) -> int:
         """Quantity that may still fill."""
         return 0 if self.status >= TERMINAL else self.quantity - self.filled
+
+    @property
+    def counted(self) -> int:
+        """Quantity that counts as working: none of a held leg's, and one of a pair of exits."""
+        return 0 if self.status >= TERMINAL or self.status == HELD or self.paired else self.quantity - self.filled
 
     @property
     def ended(self) -> bool:
@@ -145,6 +168,143 @@ class Order:
             self.status = PARTIALLY_FILLED
         return complete
 
+    def shrink(self, quantity: int) -> None:
+        """Give up a part of what is open, because the other exit of the pair has filled it."""
+        if quantity <= 0 or self.filled + quantity > self.quantity:
+            raise errors.LedgerBroken(
+                f"order {self.id}: shrinks by {quantity} beyond {self.quantity - self.filled} that is open"
+            )
+        self.quantity -= quantity
+
+    def resize(self, quantity: int) -> None:
+        """Take the quantity of the order whose place this one takes."""
+        self.quantity = quantity
+
+    def trigger(self) -> None:
+        """Note that the stop was reached: a market order from now on, or a limit order that the venue tests anew."""
+        self.triggered = True
+        self.resting = False
+
+    def trail_by(self, units: int, bps: int) -> None:
+        """Set the distance of a trailing stop."""
+        self.trail = units
+        self.trail_bps = bps
+
+    def trail_from(self, price: int) -> None:
+        """Let a trailing stop see a price; what a rate gives is rounded against the trader."""
+        if self.high_water and (price <= self.high_water if self.side < 0 else price >= self.high_water):
+            return
+        self.high_water = price
+        distance = self.trail or exact.ceil_ratio(price, self.trail_bps, _BPS, "trail")
+        self.stop = max(exact.add(price, self.side * distance, "stop"), 1)
+
+    def restate(self, new: int, old: int) -> bool:
+        """Turn ``old`` shares into ``new``, prices rounded against the trader; False where nothing of it remains.
+
+        Quantities are cut to 1e-9 share. The sum of the fills' values stays.
+        """
+        rest = exact.floor_ratio(self.quantity - self.filled, new, old, "quantity")
+        filled = exact.floor_ratio(self.filled, new, old, "filled")
+        limit = self._restated(self.limit, new, old)
+        stop = self._restated(self.stop, new, old)
+        trail = exact.ceil_ratio(self.trail, old, new, "trail")
+        if rest == 0 or (self.limit and not limit) or (self.stop and not stop):
+            return False
+        self.filled = filled
+        self.quantity = exact.add(filled, rest, "quantity")
+        self.limit = limit
+        self.stop = stop
+        self.trail = trail
+        self.high_water = self._restated(self.high_water, new, old)
+        return True
+
+    def _restated(self, price: int, new: int, old: int) -> int:
+        if self.side > 0:
+            return exact.ceil_ratio(price, old, new, "price")
+        return exact.floor_ratio(price, old, new, "price")
+
+    def copy(self) -> "Order":
+        """Return a copy to rehearse with, as yet without its group."""
+        found = Order(
+            self.strategy, self.symbol, self.side, self.quantity, self.kind, self.time_in_force, self.limit, self.stop
+        )
+        found.id = self.id
+        found.filled = self.filled
+        found.status = self.status
+        found.trail = self.trail
+        found.trail_bps = self.trail_bps
+        found.high_water = self.high_water
+        found.live_from = self.live_from
+        found.late = self.late
+        found.session = self.session
+        found.extended = self.extended
+        found.paired = self.paired
+        found.triggered = self.triggered
+        found.resting = self.resting
+        found.role = self.role
+        return found
+
+    def group_with(self, parent: "Order | None", legs: "tuple[Order, ...]") -> None:
+        """Join a group: the entry or the limit of an OCO is the parent of its legs."""
+        self.parent = parent
+        self.legs = legs
+
     def __repr__(self) -> str:
         side = "buy" if self.side > 0 else "sell"
         return f"Order({self.id}, {side} {self.quantity}, {KINDS[self.kind]}, {STATUSES[self.status]})"
+
+
+def group(order: Order) -> list[Order]:
+    """Return the other members of a bracket, OCO or OTO; none for a single order."""
+    if order.parent is None and not order.legs:
+        return []
+    head = order.parent or order
+    return [member for member in (head, *head.legs) if member is not order]
+
+
+def partner(order: Order) -> Order | None:
+    """Return the other exit of a pair."""
+    for member in group(order):
+        if member.role not in {"order", "entry"} and order.role not in {"order", "entry"}:
+            return member
+    return None
+
+
+def exits(entry: Order, take_profit: int, stop_loss: int, stop_limit: int) -> tuple[Order, ...]:
+    """Return the exits of what an entry opens: a limit, a stop or a stop-limit, or both; 0 for none."""
+    found: list[Order] = []
+    if take_profit:
+        leg = Order(entry.strategy, entry.symbol, -entry.side, entry.quantity, LIMIT, entry.time_in_force, take_profit)
+        leg.role = "take_profit"
+        found.append(leg)
+    if stop_loss:
+        leg = _stop_loss(entry, -entry.side, stop_loss, stop_limit)
+        leg.paired = bool(found)
+        found.append(leg)
+    return tuple(found)
+
+
+def bracket(entry: Order, legs: tuple[Order, ...]) -> None:
+    """Make exits the held legs of their entry."""
+    entry.role = "entry"
+    entry.legs = legs
+    for leg in legs:
+        leg.status = HELD
+        leg.parent = entry
+
+
+def pair(limit: Order, stop_loss: int, stop_limit: int) -> Order:
+    """Give a limit order that closes a position its stop; both work at once, and one of them fills."""
+    leg = _stop_loss(limit, limit.side, stop_loss, stop_limit)
+    leg.paired = True
+    leg.parent = limit
+    limit.role = "take_profit"
+    limit.legs = (leg,)
+    return limit
+
+
+def _stop_loss(other: Order, side: int, stop: int, limit: int) -> Order:
+    kind = STOP_LIMIT if limit else STOP
+    found = Order(other.strategy, other.symbol, side, other.quantity, kind, other.time_in_force, limit, stop)
+    found.role = "stop_loss"
+    return found

@@ -1,0 +1,18 @@
+cimport cython
+
+from tradeplane_engine.core cimport exact
+from tradeplane_engine.core.flow cimport OrderFlow
+from tradeplane_engine.core.ledger cimport Ledger
+from tradeplane_engine.core.log cimport Log
+from tradeplane_engine.core.market cimport Market
+from tradeplane_engine.core.order cimport Order
+from tradeplane_engine.core.risk cimport Book, Scope
+from tradeplane_engine.core.slot cimport Slot
+
+@cython.locals(
+    price=cython.longlong, slot=Slot, scope=Scope, order=Order, affected=list, before=cython.longlong
+)
+cpdef object split(OrderFlow flow, int symbol, long long new, long long old)
+
+@cython.locals(order=Order, member=Order, found=list)
+cdef list _affected(OrderFlow flow, int symbol)

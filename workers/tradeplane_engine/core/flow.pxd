@@ -1,0 +1,88 @@
+cimport cython
+
+from tradeplane_engine.core cimport exact, path
+from tradeplane_engine.core.context cimport Context
+from tradeplane_engine.core.costs cimport Costs
+from tradeplane_engine.core.log cimport Log
+from tradeplane_engine.core.market cimport Market
+from tradeplane_engine.core.order cimport Order
+from tradeplane_engine.core.risk cimport Book, Policy, Proposal, Scope
+from tradeplane_engine.core.slot cimport Slot, Update
+from tradeplane_engine.core.table cimport Table
+
+cdef class OrderFlow:
+    cdef readonly Table table
+    cdef readonly Costs costs
+    cdef readonly Market market
+    cdef readonly Log log
+    cdef readonly Scope account
+    cdef readonly list slots, orders, due
+    cdef readonly object sessions, breach
+    cdef readonly long long latency, decisions, pending
+    cdef Proposal proposal
+    cdef long long now, due_at
+    cdef bint opening
+    cdef long long[::1] price, bar_end
+
+    @cython.locals(
+        context=Context, book=Book, symbol=cython.int, target=cython.longlong, held=cython.longlong,
+        working=cython.longlong, change=cython.longlong, rounds=cython.int, order=Order
+    )
+    cpdef object decide(self, Slot slot)
+
+    @cython.locals(leg=Order, market=Market, row=cython.Py_ssize_t, seen=cython.bint, at_once=cython.bint)
+    cpdef object judge(self, Slot slot, Order order)
+
+    @cython.locals(symbol=cython.int, price=cython.longlong, scope=Scope)
+    cpdef object refusal(self, Slot slot, Order order, long long quantity)
+
+    @cython.locals(symbol=cython.int, price=cython.longlong, scope=Scope, slot=Slot)
+    cdef object accept(self, Order order)
+
+    @cython.locals(tif=cython.int)
+    cdef object _place(self, Order order)
+
+    @cython.locals(leg=Order, found=Log, scope=Scope)
+    cdef object refuse(self, Slot slot, Order order, object refusal)
+
+    cpdef object at_open(self, Order order)
+
+    @cython.locals(
+        market=Market, flags=cython.int, found=list, closing=list, order=Order, stirs=cython.int, first=cython.bint
+    )
+    cpdef object within(self, int symbol, Py_ssize_t row)
+
+    @cython.locals(tif=cython.int)
+    cdef object _meet(self, Order order, Py_ssize_t row, long long price)
+
+    @cython.locals(market=Market, rest=cython.longlong, quantity=cython.longlong, price=cython.longlong)
+    cpdef object trade(self, Order order, Py_ssize_t row, long long reference, long long limit)
+
+    @cython.locals(slot=Slot, fee=cython.longlong, complete=cython.bint, single=cython.bint, other=Order)
+    cdef object _fill(self, Order order, long long quantity, long long price)
+
+    @cython.locals(
+        symbol=cython.int, unit=cython.longlong, fee=cython.longlong, signed=cython.longlong, complete=cython.bint,
+        last=cython.longlong, scope=Scope, book=Book, realised=cython.longlong
+    )
+    cdef long long _book(self, Scope own, Order order, long long quantity, long long price) except? -1
+
+    @cython.locals(leg=Order, scope=Scope)
+    cdef object _activate(self, Order entry)
+
+    @cython.locals(slot=Slot, scope=Scope, was_held=cython.bint, counted=cython.longlong, member=Order)
+    cdef object end(self, Order order, int status, str event, str reason)
+
+    @cython.locals(scope=Scope)
+    cpdef object enter(self, Slot slot, int state, str reason)
+
+    @cython.locals(order=Order, symbol=cython.int, held=cython.longlong)
+    cpdef object close_out(self, Slot slot)
+
+    cdef object later(self, long long at, int what, Order order, Order other)
+
+    cdef object note(self, Order order, long long other)
+    cdef object tell(self, str event, Order order, str reason=*)
+
+    @cython.locals(context=Context)
+    cdef object _hear(self, Slot slot, Update update)

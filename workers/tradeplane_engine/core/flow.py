@@ -1,0 +1,432 @@
+"""Orders from wish to end: judged, accepted, filled and ended, each step told at once to its strategy.
+
+State first, then word: books, market and log are consistent whenever a strategy's hook runs. What a strategy orders in
+a hook is judged at once, or as soon as the turn or the decision is over that it is in.
+"""
+
+import heapq
+from array import array
+from collections.abc import Callable
+
+from tradeplane_engine import errors
+from tradeplane_engine.core import exact, log, path, tradable, venue_settings
+from tradeplane_engine.core import order as orders
+from tradeplane_engine.core.costs import Costs
+from tradeplane_engine.core.log import Log
+from tradeplane_engine.core.market import Market
+from tradeplane_engine.core.order import Order
+from tradeplane_engine.core.risk import Proposal, Scope, Violation
+from tradeplane_engine.core.slot import Slot, Update
+from tradeplane_engine.core.table import Table
+from tradeplane_engine.core.venue_settings import Venue
+
+EXPIRE, CANCEL, REPLACE = 0, 1, 2  # what may fall due
+Breach = Callable[..., bool]
+_ROUNDS = 1000  # decisions that follow from each other at one instant; more means that a hook answers itself for ever
+
+
+class OrderFlow:
+    """The orders of one run.
+
+    Parameters
+    ----------
+    table : the bars
+    costs, venue : how it fills, and what that costs
+    account : scope of the whole account
+    slots : the strategies; the kernel's own list
+    found : the run's log
+    breach : what is done about an order that a chain forbids; says whether it, made smaller, may go on
+
+    Attributes
+    ----------
+    now : instant of the loop, ns
+    opening : the loop is at the opens of its instant
+    due_at : instant of the next expiry, or of a request that latency delays; NEVER for none
+    price, bar_end : last close and its end, per symbol
+    """
+
+    __slots__ = (
+        *(
+            "account",
+            "bar_end",
+            "breach",
+            "costs",
+            "decisions",
+            "due",
+            "due_at",
+            "latency",
+            "log",
+            "market",
+            "now",
+            "opening",
+        ),
+        *("orders", "pending", "price", "proposal", "sessions", "slots", "table"),
+    )
+
+    def __init__(
+        self,
+        table: Table,
+        costs: Costs,
+        venue: Venue,
+        account: Scope,
+        slots: list[Slot],
+        found: Log,
+        breach: Breach,
+    ) -> None:
+        self.table = table
+        self.breach = breach
+        self.costs = costs
+        self.account = account
+        self.slots = slots
+        self.log = found
+        self.market = Market(table, costs, venue)
+        self.proposal = Proposal()
+        self.latency = venue.latency
+        self.sessions = venue.sessions
+        self.orders: list[Order] = []
+        self.decisions = 0
+        self.now = 0
+        self.opening = False
+        self.due: list[tuple[int, int, int, Order, Order | None]] = []
+        self.due_at = orders.NEVER
+        self.pending = 0
+        self.price = array("q", bytes(8 * len(table.symbols)))
+        self.bar_end = array("q", bytes(8 * len(table.symbols)))
+
+    # From wish to order.
+
+    def decide(self, slot: Slot) -> None:
+        """Turn what a strategy wants into orders: one decision, and those that follow from its updates."""
+        context = slot.context
+        slot.busy = True
+        rounds = 0
+        while context.targets or context.wanted:
+            rounds += 1
+            if rounds > _ROUNDS:
+                cause = RecursionError("on_order_update orders anew each time")
+                raise errors.StrategyFailed(slot.name, f"instant {self.now}", cause)
+            self.decisions += 1
+            targets, context.targets = context.targets, {}
+            wanted, context.wanted = context.wanted, []
+            book = context.book
+            for symbol, wish in targets.items():
+                target = wish
+                held = context.ledger.quantity[symbol]
+                working = book._buying[symbol] - book._selling[symbol]  # noqa: SLF001 - hot columns
+                if (held > 0 and target < 0) or (held < 0 and target > 0):
+                    target = 0  # a broker's order never crosses zero: close first, open at the next turn
+                change = target - held - working
+                if change > 0:
+                    wanted.append(Order(slot.number, symbol, 1, change))
+                elif change < 0:
+                    wanted.append(Order(slot.number, symbol, -1, -change))
+            for order in wanted:
+                if not order.ended:
+                    self.judge(slot, order)
+        slot.busy = False
+
+    def judge(self, slot: Slot, order: Order) -> None:
+        """Let an order pass the chains of its strategy and of the account, and give it to the market.
+
+        The exits of an entry, and the second of a pair, can only undo what the first does: they pass with it.
+        """
+        order.created = self.now
+        refusal = self.refusal(slot, order, order.quantity)
+        if refusal is not None and not self.breach(self, slot, order, refusal):
+            self.refuse(slot, order, refusal)
+            return
+        order.live_from = self.now + self.latency
+        order.late = self.opening and self.latency == 0
+        self.accept(order)
+        for leg in order.legs:
+            leg.created = order.created
+            leg.live_from = order.live_from
+            leg.late = order.late
+            self.accept(leg)
+        self.tell("new", order)
+        for leg in order.legs:
+            if not leg.ended:
+                self.tell("held" if leg.status == orders.HELD else "new", leg)
+        market = self.market
+        if market.fill_at == venue_settings.SAME_CLOSE and order.kind == orders.MARKET and not order.ended:
+            row = slot.context.last_row[order.symbol]
+            seen = row >= 0 and self.table.available_at[row] == self.now
+            at_once = order.time_in_force not in {orders.OPG, orders.CLS}
+            if seen and at_once and not market.flags(row) & tradable.NO_CLOSE:
+                self._meet(order, row, self.table.close[row])
+
+    def refusal(self, slot: Slot, order: Order, quantity: int) -> tuple[Scope, Violation] | None:
+        """Return the first scope that forbids an order of so many 1e-9 shares, and why."""
+        symbol = order.symbol
+        price = self.price[symbol]
+        for scope in (slot.scope, self.account):
+            scope.book.measure(self.now, self.price)
+            violation = self.proposal.weigh(scope, symbol, order.side, quantity, price, self.bar_end[symbol], self.now)
+            if violation is None and order.legs:
+                violation = _too_many(scope, len(order.legs))
+            if violation is not None:
+                return scope, violation
+        return None
+
+    def accept(self, order: Order) -> None:
+        """Give an order its number and its place in the books, the market and the log."""
+        symbol = order.symbol
+        price = self.price[symbol]
+        order.id = len(self.orders) + 1
+        self.orders.append(order)
+        if order.kind == orders.TRAILING_STOP:
+            order.trail_from(price)
+        if self.sessions is not None:
+            self._place(order)
+        if order.status != orders.HELD:
+            self.market.add(order)
+            order.move(orders.NEW)
+            if order.expires != orders.NEVER:
+                self.later(order.expires, EXPIRE, order, None)
+        for scope in (self.slots[order.strategy].scope, self.account):
+            scope.book.adopt(symbol, order.side, order.counted, price)
+        self.log.write(
+            log.ORDER,
+            self.now,
+            order.strategy,
+            symbol,
+            order.id,
+            order.side * order.quantity,
+            order.limit or order.stop,
+            order.kind * 10 + order.time_in_force,
+        )
+        if order.parent is not None:
+            self.note(order, order.parent.id)
+
+    def _place(self, order: Order) -> None:
+        """Find the session that an order belongs to, and when it expires."""
+        sessions = self.sessions
+        tif = order.time_in_force
+        if sessions is None or tif not in {orders.DAY, orders.OPG, orders.CLS}:
+            return
+        order.session = (sessions.opening if tif == orders.OPG else sessions.closing)(order.live_from)
+        order.expires = sessions.close_of(order.session, orders.NEVER)
+
+    def refuse(self, slot: Slot, order: Order, refusal: tuple[Scope, Violation]) -> None:
+        """End an order that a chain forbids, before it has a number."""
+        scope, violation = refusal
+        order.move(orders.REJECTED)
+        order.reason = violation.reason
+        for leg in order.legs:
+            if not leg.ended and leg.id == 0:
+                leg.move(orders.CANCELED if leg.status == orders.HELD else orders.REJECTED)
+                leg.reason = violation.reason
+        found = self.log
+        found.write(
+            log.REFUSED,
+            self.now,
+            order.strategy,
+            order.symbol,
+            -1,
+            order.side * order.quantity,
+            found.reason(violation.reason),
+            found.reason(scope.name),
+        )
+        if slot.on_order_update is not None:
+            detail = f"{scope.name}: {violation.reason} allows {violation.limit}, got {violation.value}"
+            self.tell("refused", order, detail)
+
+    # From order to fills.
+
+    def at_open(self, order: Order) -> None:
+        """Let an order meet the open of the bar that it was found for."""
+        if order.status >= orders.TERMINAL:  # an update of the execution before may have ended it
+            return
+        if self.market.flags(order.row) & tradable.NO_OPEN and order.time_in_force >= orders.IOC:
+            self.end(order, orders.CANCELED, "canceled", "halted")
+            return
+        self._meet(order, order.row, self.table.open[order.row])
+
+    def within(self, symbol: int, row: int) -> None:
+        """Let a bar's path and its close act on the orders that wait."""
+        market = self.market
+        flags = market.flags(row)
+        if not flags & tradable.NO_PATH:
+            if flags & tradable.NO_OPEN:
+                found: list[Order] = []
+                market.at_reopening(symbol, row, found)
+                for order in found:
+                    if order.status < orders.TERMINAL:
+                        self._meet(order, row, self.table.open[row])
+            stirs = market.stirs(symbol, row)
+            if stirs:
+                first = path.high_first(market, self.table, row) if stirs > 1 else 1
+                path.walk(market, self.table, market.books[symbol], row, self, first)
+        closing: list[Order] = []
+        market.at_close(symbol, row, closing)
+        for order in closing:
+            if order.status < orders.TERMINAL:
+                self._meet(order, row, self.table.close[row])
+
+    def _meet(self, order: Order, row: int, price: int) -> None:
+        """Let an order meet one price; what must trade at once or never ends here."""
+        if self.market.meets(order, price):
+            self.trade(order, row, price, 0)
+        else:
+            order.resting = True
+        tif = order.time_in_force
+        if tif >= orders.OPG and order.status < orders.TERMINAL:
+            if tif >= orders.IOC:
+                self.end(order, orders.CANCELED, "canceled", orders.TIMES_IN_FORCE[tif])
+            else:
+                self.end(order, orders.EXPIRED, "expired", orders.TIMES_IN_FORCE[tif])
+
+    def trade(self, order: Order, row: int, reference: int, limit: int) -> None:
+        """Trade what the bar's volume allows of an order: as a taker at a reference price, or at a resting limit."""
+        market = self.market
+        rest = order.quantity - order.filled
+        quantity = min(rest, market.left(row))
+        if quantity == 0 or (order.time_in_force == orders.FOK and quantity < rest):
+            return
+        price = limit or market.price(order, reference, quantity, row)
+        market.take(row, quantity)
+        self._fill(order, quantity, price)
+
+    def _fill(self, order: Order, quantity: int, price: int) -> None:
+        """Book one execution, tell the strategy at once, and let the order's group follow."""
+        slot = self.slots[order.strategy]
+        fee = self._book(slot.scope, order, quantity, price)
+        complete = order.status == orders.FILLED
+        single = order.role in {"order", "flatten"}
+        other = None if single else orders.partner(order)
+        if other is not None and not other.ended:
+            other.shrink(quantity)
+        if slot.on_order_update is not None:
+            event = "fill" if complete else "partial_fill"
+            self._hear(slot, Update(event, order, self.now, quantity, price, fee))
+        if single or not complete:
+            return
+        if other is not None and not other.ended:
+            self.end(other, orders.CANCELED, "canceled", "oco")
+        if order.role == "entry":
+            self._activate(order)
+
+    def _book(self, own: Scope, order: Order, quantity: int, price: int) -> int:
+        """Book an execution in both ledgers and in the log; return its fee."""
+        symbol = order.symbol
+        unit = self.table.unit[symbol]
+        try:
+            fee = self.costs.fee(price, quantity, unit)
+            signed = order.side * quantity
+            complete = order.fill(quantity, exact.notional(price, quantity, unit))
+            last = self.price[symbol] or price
+            for scope in (own, self.account):
+                book = scope.book
+                realised = book.ledger.fill(symbol, signed, price, fee)
+                book.ledger.mark(symbol, last)
+                book.working(symbol, order.side, -quantity)
+                if realised:
+                    book.closed(realised)
+                if complete:
+                    book.released()
+        except errors.Overflow as error:
+            raise errors.Overflow(f"order {order.id}: {error.field}", error.limit, error.value) from error
+        self.log.write(log.FILL, self.now, order.strategy, symbol, order.id, signed, price, fee)
+        if complete:
+            self.market.remove(order)
+        return fee
+
+    def _activate(self, entry: Order) -> None:
+        """Let the legs of a complete entry work."""
+        for leg in entry.legs:
+            if leg.status != orders.HELD:
+                continue
+            leg.move(orders.NEW)
+            self.market.add(leg)
+            for scope in (self.slots[leg.strategy].scope, self.account):
+                scope.book.working(leg.symbol, leg.side, leg.counted)
+            if leg.expires != orders.NEVER:
+                self.later(leg.expires, EXPIRE, leg, None)
+            self.note(leg, entry.id)
+        for leg in entry.legs:
+            if not leg.ended:
+                self.tell("new", leg)
+
+    # From order to end.
+
+    def end(self, order: Order, status: int, event: str, reason: str) -> None:
+        """End an order, and with it what hangs together with it."""
+        was_held = order.status == orders.HELD
+        counted = order.counted
+        order.move(status)
+        order.reason = reason
+        for scope in (self.slots[order.strategy].scope, self.account):
+            if counted:
+                scope.book.working(order.symbol, order.side, -counted)
+            scope.book.released()
+        if not was_held:
+            self.market.remove(order)
+        self.note(order, 0)
+        self.tell(event, order, reason)
+        for member in orders.group(order):
+            if member.ended or member.id == 0:
+                continue
+            if status == orders.EXPIRED and member.status != orders.HELD:
+                self.end(member, orders.EXPIRED, "expired", reason)
+            else:
+                self.end(member, orders.CANCELED, "canceled", reason)
+
+    def later(self, at: int, what: int, order: Order, other: Order | None) -> None:
+        """Let something fall due at an instant."""
+        self.pending += 1
+        heapq.heappush(self.due, (at, self.pending, what, order, other))
+        self.due_at = self.due[0][0]
+
+    # States.
+
+    def enter(self, slot: Slot | None, state: int, reason: str) -> None:
+        """Let a state act on a strategy, or (None) on the account, and write that down."""
+        scope = self.account if slot is None else slot.scope
+        scope.book.state = state
+        strategy = -1 if slot is None else slot.number
+        self.log.write(log.STATE, self.now, strategy, -1, -1, state, self.log.reason(reason), 0)
+
+    def close_out(self, slot: Slot) -> None:
+        """Close what a strategy holds, one market order per symbol; such an order passes every limit."""
+        for symbol, held in enumerate(slot.scope.book.ledger.quantities):
+            if held and self.price[symbol]:
+                order = Order(slot.number, symbol, -1 if held > 0 else 1, abs(held))
+                order.role = "flatten"
+                order.created = self.now
+                order.live_from = self.now + self.latency
+                order.late = self.opening and self.latency == 0
+                self.accept(order)
+                self.tell("new", order)
+
+    # Words.
+
+    def note(self, order: Order, other: int) -> None:
+        """Write an order's status to the log, and the order that it hangs together with."""
+        reason = self.log.reason(order.reason)
+        self.log.write(log.STATUS, self.now, order.strategy, order.symbol, order.id, order.status, reason, other)
+
+    def tell(self, event: str, order: Order, reason: str = "") -> None:
+        """Tell the order's strategy what became of it."""
+        slot = self.slots[order.strategy]
+        if slot.on_order_update is not None:
+            self._hear(slot, Update(event, order, self.now, reason=reason))
+
+    def _hear(self, slot: Slot, update: Update) -> None:
+        """Tell a strategy, and judge at once what it orders on that."""
+        context = slot.context
+        context.now = self.now
+        slot.tell(update)
+        if not slot.busy and (context.targets or context.wanted):
+            self.decide(slot)
+
+
+def number(order: Order) -> int:
+    """Return the key by which orders are sorted."""
+    return order.id
+
+
+def _too_many(scope: Scope, legs: int) -> Violation | None:
+    """At most ``order.maxOpenOrders`` are open with an entry and its exits."""
+    limit = scope.policy.limits.max_open_orders
+    count = scope.book.open_orders + 1 + legs
+    return None if limit is None or count <= limit else Violation("open-orders", "order", str(limit), str(count))

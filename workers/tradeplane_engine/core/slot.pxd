@@ -1,0 +1,20 @@
+from tradeplane_engine.core.context cimport Context
+from tradeplane_engine.core.order cimport Order
+from tradeplane_engine.core.risk cimport Scope
+
+cdef class Update:
+    cdef readonly str event, reason
+    cdef readonly Order order
+    cdef readonly long long at, quantity, price, fee
+
+cdef class Slot:
+    cdef readonly str name
+    cdef readonly object strategy, on_bar, on_bars, on_order_update
+    cdef readonly Context context
+    cdef readonly Scope scope
+    cdef readonly int number
+    cdef readonly object first_row
+    cdef bint busy
+    cdef long long[::1] _first_row
+
+    cdef object tell(self, Update update)

@@ -1,0 +1,72 @@
+"""A strategy's place in a run, and what it is told about its orders."""
+
+from typing import Any
+
+import numpy as np
+
+from tradeplane_engine import errors
+from tradeplane_engine.core.context import Context
+from tradeplane_engine.core.order import Order
+from tradeplane_engine.core.risk import Scope
+
+
+class Update:
+    """What happened to an order.
+
+    ``event`` is new, held, partial_fill, fill, canceled, expired, rejected, refused, replaced, restated,
+    pending_cancel or pending_replace. ``refused`` is the gate's word, ``rejected`` the venue's. Quantity, price and fee
+    are those of this execution.
+    """
+
+    __slots__ = ("at", "event", "fee", "order", "price", "quantity", "reason")
+
+    def __init__(
+        self, event: str, order: Order, at: int, quantity: int = 0, price: int = 0, fee: int = 0, reason: str = ""
+    ) -> None:
+        self.event = event
+        self.order = order
+        self.at = at
+        self.quantity = quantity
+        self.price = price
+        self.fee = fee
+        self.reason = reason
+
+
+class Slot:
+    """A strategy in a run: its hooks, its context, its scope of risk, and the first row per symbol that it is shown.
+
+    While it is ``busy`` (its turn, or a decision of its) what it wants is collected for the end of that.
+    """
+
+    __slots__ = (
+        *("_first_row", "busy", "context", "first_row", "name", "number", "on_bar", "on_bars", "on_order_update"),
+        *("scope", "strategy"),
+    )
+
+    def __init__(self, number: int, name: str, strategy: Any, context: Context, scope: Scope) -> None:
+        self.number = number
+        self.name = name
+        self.strategy = strategy
+        self.context = context
+        self.scope = scope
+        self.busy = False
+        self.on_bar = _hook(strategy, "on_bar")
+        self.on_bars = _hook(strategy, "on_bars")
+        self.on_order_update = _hook(strategy, "on_order_update")
+        self.first_row = np.array(context.table.starts[: len(context.table.symbols)], dtype=np.int64)
+        self._first_row = self.first_row.data
+
+    def tell(self, update: Update) -> None:
+        """Call the strategy's hook; raises StrategyFailed where it does."""
+        try:
+            self.on_order_update(self.context, update)
+        except errors.EngineError:
+            raise
+        except Exception as error:
+            raise errors.StrategyFailed(self.name, f"{update.event} of {update.order}", error) from error
+
+
+def _hook(strategy: Any, name: str) -> Any:
+    """Return a strategy's own hook, or None where it has only the base class's, which does nothing."""
+    hook = getattr(strategy, name)
+    return None if getattr(hook, "does_nothing", False) else hook

@@ -1,0 +1,90 @@
+"""How a backtest's venue fills: one frozen group of settings, whose defaults flatter nobody.
+
+``docs/adr/0013-fills-and-paths.md`` gives the conventions and their reasons.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from tradeplane_engine import errors
+from tradeplane_engine.core.sessions import Sessions
+
+NEXT_OPEN, NEXT_CLOSE, SAME_CLOSE = 0, 1, 2
+FILL_AT = ("next_open", "next_close", "same_close")
+
+WORST, BEST, OHLC, OLHC, ADAPTIVE = 0, 1, 2, 3, 4
+PATHS = ("worst", "best", "ohlc", "olhc", "adaptive")
+
+LIMIT_RULES = ("through", "touch")
+AT_END = ("leave_open",)
+
+_LATENCY_MOST = 86_400_000_000_000
+_BPS = 10_000
+_FINEST = 100_000
+
+Impact = Callable[[int, int, int, int], int]
+"""``(side, quantity in 1e-9 shares, bar volume in shares, price)`` to the units by which the price moves against us."""
+
+
+@dataclass(frozen=True, slots=True)
+class Venue:
+    """Settings of the venue; raises ValueRefused for one that it does not know.
+
+    Parameters
+    ----------
+    fill_at : where a market order fills: ``next_open``, ``next_close``, or ``same_close``, the close that the decision
+        has seen, which only ``allow_same_close`` permits and which no latency may precede
+    path : which extreme of a bar comes first where it matters: ``worst`` and ``best`` take the order that leaves the
+        account with less or more at the bar's close, ``ohlc`` the high, ``olhc`` the low, ``adaptive`` the one nearer
+        to the open (the low where both are as near)
+    limit_rule : a limit fills when the price goes ``through`` it by one unit, or at a ``touch``
+    participation : largest share of a bar's volume that the account may trade; None for all that is wanted
+    whole_shares : whether that share is cut to whole shares
+    slippage_bps : distance of a taker's price from the reference beyond half the spread, basis points
+    volume_share : coefficient k of a further distance of ``price x k x (quantity / bar volume)**2``; None for none
+    impact : called for each taker's fill with what the others made of the price; must answer alike for alike
+    latency : between a decision and the venue's having its orders, ns; the same for cancel and replace
+    sessions : trading sessions; None for a market that never closes
+    halts : per symbol, intervals ``(from, to)`` in ns in which nothing fills
+    at_end : what becomes of orders that are open when the data end
+    """
+
+    fill_at: str = "next_open"
+    allow_same_close: bool = False
+    path: str = "worst"
+    limit_rule: str = "through"
+    participation: Fraction | None = None
+    whole_shares: bool = True
+    slippage_bps: Fraction = Fraction(0)
+    volume_share: Fraction | None = None
+    impact: Impact | None = None
+    latency: int = 0
+    sessions: Sessions | None = None
+    halts: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)
+    at_end: str = "leave_open"
+
+    def __post_init__(self) -> None:
+        """Refuse what the venue does not know, and combinations that would trade in the past."""
+        if self.fill_at == "book":
+            raise errors.ValueRefused("fill_at", f"one of {FILL_AT}; a book needs quotes, which no run has", "book")
+        for name, known in (
+            ("fill_at", FILL_AT),
+            ("path", PATHS),
+            ("limit_rule", LIMIT_RULES),
+            ("at_end", AT_END),
+        ):
+            if getattr(self, name) not in known:
+                raise errors.ValueRefused(name, f"one of {known}", getattr(self, name))
+        if not 0 <= self.latency <= _LATENCY_MOST:
+            raise errors.ValueRefused("latency", f"from 0 to {_LATENCY_MOST} ns", self.latency)
+        if self.fill_at == "same_close" and not self.allow_same_close:
+            raise errors.ValueRefused("fill_at", "next_open or next_close without allow_same_close", self.fill_at)
+        if self.fill_at == "same_close" and self.latency:
+            raise errors.ValueRefused("latency", "0 with fill_at same_close", self.latency)
+        if self.participation is not None and not 0 < self.participation <= 1:
+            raise errors.ValueRefused("participation", "above 0, at most 1", str(self.participation))
+        if not 0 <= self.slippage_bps < _BPS or self.slippage_bps.denominator > _FINEST:
+            raise errors.ValueRefused("slippage_bps", f"from 0 to below {_BPS}", str(self.slippage_bps))
+        if self.volume_share is not None and self.volume_share < 0:
+            raise errors.ValueRefused("volume_share", "0 or more", str(self.volume_share))

@@ -1,0 +1,132 @@
+"""Orders as a strategy asks for them: checked by name before anything else sees them.
+
+These are the rules of the order types themselves. What a broker refuses besides is the venue's to say.
+"""
+
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from tradeplane_engine import errors
+from tradeplane_engine.core import order as orders
+from tradeplane_engine.core.order import Order
+
+_SHARE = 1_000_000_000
+_MOST = 9_223_372_036_854_775_807
+_BPS = 10_000
+
+_AUCTIONS = ("opg", "cls")
+_SIMPLE = frozenset({"market", "limit"})
+
+
+def scaled(value: Any, field: str) -> int:
+    """Return shares or USD in steps of 1e-9; raises ValueRefused for a float or a finer number."""
+    if isinstance(value, bool | float) or not isinstance(value, int | Decimal | np.integer):
+        raise errors.ValueRefused(field, "an int or a Decimal", value)
+    exact = value.scaleb(9) if isinstance(value, Decimal) else int(value) * _SHARE
+    found = int(exact)
+    if found != exact:
+        raise errors.ValueRefused(field, "a decimal with at most 9 digits after the point", str(value))
+    if abs(found) > _MOST:
+        raise errors.Overflow(field, "within 64 bits of its unit", str(value))
+    return found
+
+
+def single(
+    strategy: int,
+    symbol: int,
+    side: str,
+    shares: int | Decimal,
+    kind: str,
+    time_in_force: str,
+    *,
+    limit: int,
+    stop: int,
+    trail: int,
+    trail_bps: int,
+    sessions: bool,
+) -> Order:
+    """Return one order; raises ValueRefused naming the field that its kind or time in force forbids or lacks."""
+    if side not in {"buy", "sell"}:
+        raise errors.ValueRefused("side", "buy or sell", side)
+    if kind not in orders.KINDS:
+        raise errors.ValueRefused("kind", f"one of {orders.KINDS}", kind)
+    if time_in_force not in orders.TIMES_IN_FORCE:
+        raise errors.ValueRefused("time_in_force", f"one of {orders.TIMES_IN_FORCE}", time_in_force)
+    if kind not in _SIMPLE and time_in_force not in {"day", "gtc"}:
+        raise errors.ValueRefused("time_in_force", f"day or gtc for a {kind} order", time_in_force)
+    if time_in_force in _AUCTIONS and not sessions:
+        raise errors.ValueRefused("time_in_force", "day, gtc, ioc or fok where the run has no sessions", time_in_force)
+    _price("limit", limit, wanted=kind in {"limit", "stop_limit"}, kind=kind)
+    _price("stop", stop, wanted=kind in {"stop", "stop_limit"}, kind=kind)
+    if kind == "trailing_stop":
+        if (trail > 0) == (trail_bps > 0) or trail < 0 or not 0 <= trail_bps < _BPS:
+            raise errors.ValueRefused("trail", "one of trail and trail_bps, above 0", (trail, trail_bps))
+    elif trail or trail_bps:
+        raise errors.ValueRefused("trail", f"0 for a {kind} order", trail or trail_bps)
+    found = Order(
+        strategy,
+        symbol,
+        1 if side == "buy" else -1,
+        scaled(shares, "shares"),
+        orders.KINDS.index(kind),
+        orders.TIMES_IN_FORCE.index(time_in_force),
+        limit,
+        stop,
+    )
+    found.trail_by(trail, trail_bps)
+    return found
+
+
+def exits(opened: int, *, take_profit: int, stop_loss: int, stop_limit: int, both: bool) -> None:
+    """Refuse exits of a position (``opened`` 1 long, -1 short) that contradict each other."""
+    for name, price in (("take_profit", take_profit), ("stop_loss", stop_loss), ("stop_limit", stop_limit)):
+        if price < 0:
+            raise errors.ValueRefused(name, "a price above 0", price)
+    if not take_profit and not stop_loss:
+        raise errors.ValueRefused("take_profit", "given where stop_loss is not", 0)
+    if both and not (take_profit and stop_loss):
+        raise errors.ValueRefused("stop_loss" if take_profit else "take_profit", "a price above 0", 0)
+    if stop_limit and not stop_loss:
+        raise errors.ValueRefused("stop_limit", "0 without a stop_loss", stop_limit)
+    if take_profit and stop_loss and (take_profit - stop_loss) * opened <= 0:
+        limit = f"{'above' if opened > 0 else 'below'} stop_loss {stop_loss}"
+        raise errors.ValueRefused("take_profit", limit, take_profit)
+
+
+def replacement(old: Order, *, limit: int, stop: int, trail: int, trail_bps: int) -> Order:
+    """Return the order that shall take another's place, with other prices; 0 leaves one as it is."""
+    kind = orders.KINDS[old.kind]
+    for name, value, fits in (
+        ("limit", limit, old.kind in {orders.LIMIT, orders.STOP_LIMIT}),
+        ("stop", stop, old.kind in {orders.STOP, orders.STOP_LIMIT}),
+        ("trail", trail, old.kind == orders.TRAILING_STOP and not trail_bps),
+        ("trail_bps", trail_bps, old.kind == orders.TRAILING_STOP),
+    ):
+        if value and (value < 0 or not fits):
+            raise errors.ValueRefused(name, f"a price above 0 that a {kind} order has", value)
+    if not (limit or stop or trail or trail_bps):
+        raise errors.ValueRefused("replace", "a price that changes; a quantity needs cancel and a new order", "none")
+    found = Order(
+        old.strategy,
+        old.symbol,
+        old.side,
+        old.quantity,
+        old.kind,
+        old.time_in_force,
+        limit or old.limit,
+        0 if old.kind == orders.TRAILING_STOP else stop or old.stop,
+    )
+    if trail or trail_bps:
+        found.trail_by(trail, trail_bps)
+    else:
+        found.trail_by(old.trail, old.trail_bps)
+    return found
+
+
+def _price(name: str, value: int, *, wanted: bool, kind: str) -> None:
+    if wanted and value <= 0:
+        raise errors.ValueRefused(name, f"a price above 0 for a {kind} order", value)
+    if value and not wanted:
+        raise errors.ValueRefused(name, f"0 for a {kind} order", value)
