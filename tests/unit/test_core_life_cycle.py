@@ -20,7 +20,8 @@ def test_any_interleaving_keeps_filled_and_open_and_the_books(seed: int, steps: 
     """Partial fills, cancels, replaces, expiries, pairs and splits in any order.
 
     After every word to the strategy the books count exactly what the open orders have open, and filled + open is the
-    quantity (``Script.check``). Here: words follow the state machine, a terminal one is the last, positions are fills.
+    quantity (``Script.check``). Here: words follow the state machine, a terminal one is the last, and positions are the
+    sum of the fills.
     """
     found, script = engine_wild.wild(seed, splits=False, steps=steps)
     _assert_words(script)
@@ -138,7 +139,6 @@ for seed in range({len(_SEEDS)}):
     assert answers["0"] == answers["1"]
 
 
-def test_a_kernel_names_its_update_and_slot() -> None:
-    """Strategies annotate with the kernel's names."""
+def test_a_kernel_names_its_update() -> None:
+    """Strategies annotate with the kernel's name."""
     assert kernel.Update.__name__ == "Update"
-    assert kernel.Slot.__name__ == "Slot"

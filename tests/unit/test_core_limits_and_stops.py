@@ -1,3 +1,4 @@
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -192,3 +193,17 @@ def test_an_order_that_does_not_fit_itself_is_refused_by_field(fields: dict[str,
 
     found, _ = given.run(given.bars(QUIET), {0: plan})
     assert found.orders == []
+
+
+@pytest.mark.parametrize(
+    "shares",
+    [1.5, True, "1", Decimal("0.0000000001"), Decimal("1.00000000000000000000000000001"), Decimal("NaN"), 10**10],
+)
+def test_a_quantity_that_is_no_exact_number_of_shares_is_refused(shares: Any) -> None:
+    """A float, a finer decimal (whatever the decimal context), no number, or more than 64 bits hold."""
+
+    def plan(ctx: Any) -> None:
+        with pytest.raises(errors.ValueRefused, match="shares"):
+            ctx.order("S", "buy", shares)
+
+    given.run(given.bars(QUIET), {0: plan})

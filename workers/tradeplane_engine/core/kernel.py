@@ -34,7 +34,7 @@ from tradeplane_engine.core.slot import Slot, Update
 from tradeplane_engine.core.table import Bar, Table
 from tradeplane_engine.core.venue_settings import Venue
 
-__all__ = ["Kernel", "Slot", "Update"]
+__all__ = ["Kernel", "Update"]
 
 _DEFAULT = Venue()
 

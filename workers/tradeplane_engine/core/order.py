@@ -164,7 +164,7 @@ class Order:
         complete = self.filled == self.quantity
         if complete:
             self.status = FILLED
-        elif self.status < TERMINAL:
+        elif self.status < PENDING_CANCEL:  # a request that is on its way stays on its way
             self.status = PARTIALLY_FILLED
         return complete
 

@@ -1,6 +1,6 @@
 """How a backtest's venue fills: one frozen group of settings, whose defaults flatter nobody.
 
-``docs/adr/0013-fills-and-paths.md`` gives the conventions and their reasons.
+``docs/adr/0016-fills-and-paths.md`` gives the conventions and their reasons.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -4,6 +4,7 @@ These are the rules of the order types themselves. What a broker refuses besides
 """
 
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from tradeplane_engine import errors
 from tradeplane_engine.core import order as orders
 from tradeplane_engine.core.order import Order
 
-_SHARE = 1_000_000_000
+_NANO = 10**9
 _MOST = 9_223_372_036_854_775_807
 _BPS = 10_000
 
@@ -24,13 +25,14 @@ def scaled(value: Any, field: str) -> int:
     """Return shares or USD in steps of 1e-9; raises ValueRefused for a float or a finer number."""
     if isinstance(value, bool | float) or not isinstance(value, int | Decimal | np.integer):
         raise errors.ValueRefused(field, "an int or a Decimal", value)
-    exact = value.scaleb(9) if isinstance(value, Decimal) else int(value) * _SHARE
-    found = int(exact)
-    if found != exact:
+    if isinstance(value, Decimal) and not value.is_finite():
+        raise errors.ValueRefused(field, "a finite number", str(value))
+    found = Fraction(value if isinstance(value, Decimal) else int(value)) * _NANO  # exact, whatever the decimal context
+    if found.denominator != 1:
         raise errors.ValueRefused(field, "a decimal with at most 9 digits after the point", str(value))
     if abs(found) > _MOST:
         raise errors.Overflow(field, "within 64 bits of its unit", str(value))
-    return found
+    return found.numerator
 
 
 def single(
