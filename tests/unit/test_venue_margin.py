@@ -155,6 +155,11 @@ def test_a_short_is_valued_above_the_ask(limit: str, expected: str) -> None:
     assert found == numbers.price(expected)
 
 
+def test_the_price_over_the_ask_is_rounded_up() -> None:
+    """Three per cent over one unit are two units."""
+    assert margin.order_price(SELL, margin.Quote(last=1, ask=1), opens_short=True) == 2
+
+
 @pytest.mark.parametrize("stop,limit", [("49.99", "51.9896"), ("50", "51.25"), ("100.01", "102.5103")])
 def test_a_buy_stop_becomes_a_limit(stop: str, limit: str) -> None:
     """Four per cent over a stop below 50 USD, two and a half from there on, rounded up."""
@@ -171,6 +176,7 @@ def test_a_position_above_six_times_the_equity_restricts(equity: str, expected: 
     """10,000 USD of a position need 1,666.67 of equity."""
     assert margin.restricted([held(100, "100")], usd(equity)) is expected
     assert margin.restricted([held(0, "100")], usd(equity)) is False
+    assert margin.restricted([held(60, "100")], usd("1000")) is False
 
 
 HOLDINGS = st.lists(

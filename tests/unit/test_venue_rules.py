@@ -449,6 +449,7 @@ def test_an_account_that_may_not_short_is_refused(change: dict[str, Any]) -> Non
     account = dataclasses.replace(RICH, **change)
     assert refused(order(SELL), account=account) == (403, 40310000, "account is not allowed to short")
     assert accepted(order(), account=account)
+    assert accepted(order(SELL), account=dataclasses.replace(RICH, equity=numbers.money("2000")))
 
 
 @pytest.mark.parametrize("change", [{"shortable": False}, {"easy_to_borrow": False}])
@@ -620,6 +621,34 @@ def test_the_short_way_never_takes_what_the_chain_refuses(
         buying_power=power,
     )
     assert accepted(request_, account=account, market=market) or not sure
+
+
+@pytest.mark.parametrize(
+    "side,position,cost,value,power,sure",
+    [
+        (BUY, 0, "1", "1", "1", True),
+        (BUY, 10 * ONE, "100", "100.01", "100.01", True),
+        (BUY, 0, "0.999999999", "1", "1", False),
+        (BUY, 0, "100", "100.01", "100", False),
+        (SELL, 0, "100", "100", "1000", False),
+        (SELL, ONE, "0.5", "0.5", "0", True),
+        (BUY, -ONE, "100", "100", "0", True),
+        (SELL, ONE - 1, "100", "100", "1000", False),
+    ],
+)
+def test_the_short_way_takes_ordinary_orders(
+    side: orders.Side, position: int, cost: str, value: str, power: str, sure: bool
+) -> None:
+    """Of one share: purchases that are paid for and sales and covers of what is held, up to the last unit."""
+    found = rules.surely_accepted(
+        side=side,
+        quantity=ONE,
+        cost=numbers.money(cost),
+        value=numbers.money(value),
+        position=position,
+        buying_power=numbers.money(power),
+    )
+    assert found is sure
 
 
 @given(ANY)
