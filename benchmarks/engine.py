@@ -44,12 +44,13 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--strategy", choices=tuple(crossing.STRATEGIES), default="indicators")
     parser.add_argument("--seed", type=int, default=made_up.SEED, help="of the made-up bars")
     parser.add_argument("--symbols", type=int, help="number of made-up symbols")
-    parser.add_argument("--bars", type=int, help="number of made-up bars per symbol")
+    parser.add_argument("--bars", type=int, help="number of made-up bars per symbol, or of orders")
     parser.add_argument("--peers", action="store_true", help="run the peers side by side and print ratios")
     parser.add_argument("--rounds", type=int, default=3, help="with --peers: fresh processes per engine, interleaved")
     parser.add_argument("--order", action="store_true", help="measure the path of one order instead")
     parser.add_argument("--make", action="store_true", help="only write the made-up bars")
     found = parser.parse_args(given)
+    found.order_bars = found.bars or order_path.BARS
     symbols, bars = made_up.CASES[found.case]
     found.symbols, found.bars = found.symbols or symbols, found.bars or bars
     return found
@@ -62,7 +63,7 @@ def main(given: Sequence[str]) -> int:
         print(f"--mode {chosen.mode}: this mode does not exist yet, only event does", file=sys.stderr)
         return REFUSED
     if chosen.order:
-        print(json.dumps(order_path.measure(chosen.seed)))
+        print(json.dumps(order_path.measure(chosen.seed, chosen.order_bars)))
         return 0
     if chosen.make:
         made_up.write(made(chosen), symbols=chosen.symbols, bars=chosen.bars, seed=chosen.seed)
