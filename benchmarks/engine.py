@@ -98,7 +98,7 @@ def measured(data: Path, name: str) -> dict[str, object]:
     before = time.perf_counter()
     if not data.is_dir():
         raise errors.DataRefused("unreadable", f"{data}: there is no such folder")
-    files = sorted(data.glob("*.parquet"))
+    files = sorted(file for file in data.glob("*.parquet") if file.is_file())
     if not files:
         raise errors.DataRefused("unreadable", f"{data}: holds no *.parquet")
     raws = [raw for file in files for raw in readers.raws(file, symbol=file.stem)]

@@ -58,6 +58,7 @@ def folder(tmp_path: Path) -> tuple[Path, dict[str, bar_files.Columns]]:
     for symbol, columns in data.items():
         bar_files.write(tmp_path / "bars", symbol, columns, symbol=["other"] * len(columns["ts"]), extra=columns["low"])
     (tmp_path / "bars" / "notes.txt").write_text("not bars")
+    (tmp_path / "bars" / "folder.parquet").mkdir()
     bar_files.write(tmp_path / "bars" / "deeper", "DEEP", bar_files.walk(300, seed=8))
     return tmp_path / "bars", data
 

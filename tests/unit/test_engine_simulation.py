@@ -161,6 +161,22 @@ def test_sub_ledgers_add_up_to_the_account_at_every_step(folder: Path) -> None:
         simulation.check(run)
 
 
+def test_a_run_whose_ledgers_do_not_add_up_has_no_result(folder: Path) -> None:
+    """One nanodollar too much in a sub-ledger, and nothing of the run may be trusted."""
+    prepared = simulation.Backtest(folder, Cross).prepare()
+    prepared.kernel.slots[0].context.ledger.book(1, "other")
+    with pytest.raises(errors.LedgerBroken, match="of the account"):
+        prepared.run()
+
+
+def test_a_prepared_run_runs_once(folder: Path) -> None:
+    """A second time would begin with the first one's positions."""
+    prepared = simulation.Backtest(folder, Cross).prepare()
+    prepared.run()
+    with pytest.raises(errors.ValueRefused, match="once"):
+        prepared.run()
+
+
 def test_strategies_equity_adds_up_at_every_instant(folder: Path) -> None:
     """The curves of the sub-ledgers sum to the account's, to the last 1e-9 USD of whole shares."""
     both = [
