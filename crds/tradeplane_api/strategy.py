@@ -26,9 +26,28 @@ class Universe(fields.Block):
 
 
 class Bars(fields.Block):
-    """What triggers a decision."""
+    """What triggers a decision: one per bar."""
 
-    timeframe: Literal["1d"] = "1d"
+    timeframe: Literal["1m", "5m", "15m", "1h", "1d"] = pydantic.Field(
+        default="1d",
+        description="Length of a bar. Buckets are counted from the start of the session; the last one ends with it.",
+    )
+    session: Literal["regular", "extended"] = pydantic.Field(
+        default="regular",
+        description=(
+            "Hours that bars cover: regular from open to close, extended from 04:00 New York time to four hours after "
+            "the close. Market orders of an extended session wait for the next open."
+        ),
+    )
+
+    rules: ClassVar[tuple[fields.Rule, ...]] = (
+        fields.Rule(
+            cel="self.timeframe != '1d' || self.session == 'regular'",
+            message="'bars.session: must be regular with timeframe 1d, got ' + self.session",
+            holds=lambda block: block.timeframe != "1d" or block.session == "regular",
+            describe=lambda block: f"bars.session: must be regular with timeframe 1d, got {block.session}",
+        ),
+    )
 
 
 class SignalModel(fields.Block):

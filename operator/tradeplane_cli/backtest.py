@@ -6,6 +6,7 @@ From a record, the same loop gives the session's orders again.
 """
 
 import argparse
+import dataclasses
 import datetime as dt
 import sys
 from collections.abc import Iterator, Mapping
@@ -21,11 +22,13 @@ from tradeplane_api import kinds, schema
 from tradeplane_cli.local import demo_data, environment
 from tradeplane_engine import backtest, errors, record, replay, settings
 from tradeplane_engine.data import dataset
-from tradeplane_engine.domain import numbers, times
+from tradeplane_engine.domain import numbers, timeframes, times
 from tradeplane_engine.models import lightgbm
 from tradeplane_operator import conditions
-from tradeplane_workers import backtest_result, backtest_run, messages, translate
+from tradeplane_workers import backtest_result, backtest_run, exchange_days, messages, translate
 
+# The simulator's too; a dataset does not name its exchange.
+_CALENDAR = "XNYS"
 # Options that mean something for one source only; given with the other one they are refused, not ignored.
 _OF_MANIFESTS = {"start": "--from", "end": "--to", "cash": "--cash", "profile": "--profile"}
 _OF_RECORD = {"artifacts": "--artifacts", "without": "--without"}
@@ -60,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         _refuse_strangers(options)
         source = _session(options) if options.record else Manifests.read(options.filename)
-        data = dataset.read(options.data or _demo_bars())
+        data = _with_hours(dataset.read(options.data or _demo_bars()))
         if isinstance(source, Manifests):
             result, further = _of_manifests(source, options, data)
         else:
@@ -145,12 +148,13 @@ def _of_manifests(
     )
     wanted = None if manifests.backtest is None else translate.backtest(manifests.backtest["spec"])
     start, end = _period(options, data, wanted, otherwise=training.end)
-    trained = lightgbm.train(training, data.slices(symbols))
+    timeframe, session = _bars(manifests)
+    trained = lightgbm.train(training, data.triggers(symbols, timeframe=timeframe, session=session))
     traded = _traded(manifests, digest=trained.digest)
     account = backtest_run.account(
         options.cash or backtest_run.CASH, options.profile or backtest_run.PROFILE, field="--cash"
     )
-    read = backtest_run.read(data.slices(symbols), traded, start=start, end=end)
+    read = backtest_run.read(data.slices(symbols), traded, start=start, end=end, hours=data.hours)
     if wanted is not None and wanted.data not in {None, read.digest}:
         raise errors.ValueRefused("data.digest", f"that of the bars that were read, {read.digest}", wanted.data)
     result = backtest_run.run(traded, read, lightgbm.load(trained.artifact), on=account, start=start, end=end)
@@ -169,6 +173,12 @@ def _of_manifests(
     shown = ("total_return", "sharpe", "sharpe_low", "sharpe_high", "max_drawdown")
     measures = ((name.replace("_", " "), told.measures[name]) for name in shown if name in told.measures)
     return result, (*measures, *in_sample, ("bars read", read.digest), ("hash", told.hash))
+
+
+def _bars(manifests: Manifests) -> tuple[str, str]:
+    """Return timeframe and session of the Strategy's bars, which its Model is trained on here."""
+    bars = manifests.strategy["spec"]["bars"]
+    return bars["timeframe"], bars["session"]
 
 
 def _session(options: argparse.Namespace) -> record.Record:
@@ -237,6 +247,13 @@ def _documents(path: Path) -> Iterator[Mapping[str, Any]]:
             yield document
 
 
+def _with_hours(data: dataset.Dataset) -> dataset.Dataset:
+    """Give bars that are shorter than a day the trading hours of the exchange's days."""
+    if data.timeframe == timeframes.DAY:
+        return data
+    return dataclasses.replace(data, hours=exchange_days.hours(_CALENDAR))
+
+
 def _demo_bars() -> Path:
     folder = environment.CHECKOUT / ".tradeplane" / "dataset"
     demo_data.write(folder)
@@ -279,7 +296,10 @@ def _summary(result: backtest.Result, data: dataset.Dataset) -> tuple[tuple[str,
     traded = [point for point in result.equity if point.equity is not None]
     return (
         ("bars", f"{data.name} {data.digest}"),
-        ("sessions", f"{len(result.equity)}, {times.text(traded[0].at)[:10]} to {times.text(traded[-1].at)[:10]}"),
+        (
+            "sessions" if data.timeframe == timeframes.DAY else f"bars of {data.timeframe}",
+            f"{len(result.equity)}, {times.text(traded[0].at)[:10]} to {times.text(traded[-1].at)[:10]}",
+        ),
         ("orders / fills / refused", f"{len(result.orders)} / {len(result.fills)} / {len(result.rejects)}"),
         ("fees", f"{numbers.money_text(result.fees)} USD"),
         ("P&L after costs", f"{'unknown' if result.pnl is None else numbers.money_text(result.pnl)} USD"),

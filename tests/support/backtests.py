@@ -31,10 +31,10 @@ class History:
     asked: list[tuple[times.Nanos, times.Nanos | None]] | None = None
 
     def slices(
-        self, symbols: Sequence[str], *, timeframe: str, start: times.Nanos, end: times.Nanos | None
+        self, symbols: Sequence[str], *, timeframe: str, start: times.Nanos, end: times.Nanos | None, session: str
     ) -> tuple[bars.BarSlice, ...]:
         """Return everything, what was not asked for too: the job must not rely on being protected."""
-        assert timeframe == "1d"
+        assert (timeframe, session) == ("1d", "regular")
         assert tuple(symbols) == tuple(sorted(symbols))
         self.asked = [*(self.asked or ()), (start, end)]
         if self.error is not None:

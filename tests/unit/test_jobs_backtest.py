@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from support import backtests, engine_data
+from support import backtests, engine_data, minute_data
 from tradeplane_cli import __main__ as command_line
-from tradeplane_engine.data import dataset
-from tradeplane_engine.domain import bars, times
+from tradeplane_engine.data import aggregation, dataset
+from tradeplane_engine.domain import bars, timeframes, times
 from tradeplane_operator import artifacts as operator_artifacts
-from tradeplane_workers import artifacts, backtest_run, history_client, messages
+from tradeplane_workers import artifacts, backtest_run, exchange_days, history_client, messages
 from tradeplane_workers.jobs import backtest
 
 Json = dict[str, Any]
@@ -254,3 +254,34 @@ def test_an_account_without_cash_is_refused() -> None:
     """Nothing could be bought."""
     with pytest.raises(ValueError, match="cash"):
         backtest_run.account("0")
+
+
+def test_a_strategy_on_quarters_is_run_on_its_own_bars(market: Market, store: artifacts.ArtifactStore) -> None:
+    """Timeframe and session are asked of history; orders come at buckets' ends and fill inside regular hours."""
+    days = [
+        day.regular
+        for day in exchange_days.of("XNYS")
+        if times.instant("2012-03-05T00:00:00Z") <= day.midnight < times.instant("2012-03-10T00:00:00Z")
+    ]
+    config = market.config(**{"from": "2012-03-09", "to": "2012-03-10"})
+    spec = config.strategy.spec | {"bars": {"timeframe": "15m", "session": "extended"}}
+    found = [
+        one
+        for symbol in spec["universe"]["symbols"]
+        for day in days
+        for one in aggregation.aggregate(minute_data.walk(symbol, day), [day], length=timeframes.span("15m"))
+    ]
+
+    class Quarters:
+        def slices(self, symbols: Any, *, timeframe: str, session: str, **_: object) -> tuple[bars.BarSlice, ...]:
+            assert (list(symbols), timeframe, session) == (spec["universe"]["symbols"], "15m", "extended")
+            return dataset.slices(found, (), timeframe=timeframe)
+
+    told = config.model_copy(update={"strategy": config.strategy.model_copy(update={"spec": spec})})
+    result = backtest.run(told, Quarters(), store)
+    assert result.error == ""
+    events = document(result, store)["events"]
+    ends = {times.text(bucket.end) for bucket in timeframes.buckets(days[-1], timeframes.span("15m"))}
+    assert events["orders"]
+    assert {order["bar_end"] for order in events["orders"]} <= ends
+    assert len(events["equity"]) == 26

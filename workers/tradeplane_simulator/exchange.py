@@ -3,7 +3,8 @@
 1. ``submit`` checks an order; while the market is closed it waits as ``accepted``, else it is released at once.
 2. ``open_session`` applies splits, releases the waiting orders in the order of their acceptance and fills each one
    whose symbol trades in this session, at its open price by the venue profile.
-3. ``close_session`` expires what is left, then books the day's fees, each kind rounded up to the cent.
+3. ``trade`` fills, where the dataset holds minutes, each working order whose symbol has a minute that starts now.
+4. ``close_session`` expires what is left, then books the day's fees, each kind rounded up to the cent.
 """
 
 import dataclasses
@@ -60,6 +61,14 @@ def open_session(before: desk.Desk, actions: Iterable[bars.CorporateAction], mar
     return step
 
 
+def trade(before: desk.Desk, market: desk.Market) -> desk.Step:
+    """Start a minute inside a session: every working order whose symbol trades in it."""
+    step = desk.Step(before)
+    for order in tuple(before.open_orders.values()):
+        step = _fill(step, order, market)
+    return step
+
+
 def close_session(before: desk.Desk, market: desk.Market) -> desk.Step:
     """End a session: expire day orders, book fees, remember the equity."""
     step = desk.Step(before)
@@ -101,7 +110,10 @@ def _charges(account: accounts.Account, venue: profile.VenueProfile) -> list[fee
 
 def _release(step: desk.Step, order: book.Order, market: desk.Market) -> desk.Step:
     working = dataclasses.replace(order, status=book.Status.NEW, updated_at=market.at)
-    step = step.update("new", working, at=market.at)
+    return _fill(step.update("new", working, at=market.at), working, market)
+
+
+def _fill(step: desk.Step, order: book.Order, market: desk.Market) -> desk.Step:
     opened = market.opens.get(order.symbol)
     if opened is None:
         return step
@@ -129,7 +141,7 @@ def _release(step: desk.Step, order: book.Order, market: desk.Market) -> desk.St
         step.activities,
     )
     filled = dataclasses.replace(
-        working,
+        order,
         status=book.Status.FILLED,
         reserve=numbers.Money(0),
         filled_at=market.at,

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from tradeplane_engine import backtest, desk, errors, settings
 from tradeplane_engine.data import dataset, quality
-from tradeplane_engine.domain import bars, numbers, times
+from tradeplane_engine.domain import bars, numbers, timeframes, times
 from tradeplane_engine.models import predictor
 from tradeplane_engine.venue import profile
 from tradeplane_workers import messages, translate
@@ -24,6 +24,8 @@ _NAMESPACE = uuid.UUID("6f0b3c0e-8a43-4f29-9a53-0d6f3a4f7d11")
 # Calendar days that surely hold so many sessions: two for one leaves room for weekends, the rest for long closures.
 _DAYS_PER_SESSION = 2
 _SPARE_DAYS = 30
+_SPARE_DAYS_INSIDE = 10
+_SHORTEST_SESSION = 3 * times.HOUR + 30 * times.MINUTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +64,27 @@ def strategy(
 
 def first_needed(traded: settings.StrategySettings, start: times.Nanos) -> times.Nanos:
     """Return the instant from which bars must be read, so that the features of the first traded bar are complete."""
-    days = _DAYS_PER_SESSION * traded.features.window + _SPARE_DAYS
+    if traded.timeframe == timeframes.DAY:
+        days = _DAYS_PER_SESSION * traded.features.window + _SPARE_DAYS
+    else:
+        # Twice the window, because a symbol need not trade in every interval.
+        trading = 2 * traded.features.window * timeframes.span(traded.timeframe)
+        days = _DAYS_PER_SESSION * -(-trading // _SHORTEST_SESSION) + _SPARE_DAYS_INSIDE
     return times.Nanos(max(start - days * times.DAY, 0))
 
 
 def read(
-    slices: Iterable[bars.BarSlice], traded: settings.StrategySettings, *, start: times.Nanos, end: times.Nanos
+    slices: Iterable[bars.BarSlice],
+    traded: settings.StrategySettings,
+    *,
+    start: times.Nanos,
+    end: times.Nanos,
+    hours: Mapping[str, Sequence[timeframes.Hours]],
 ) -> dataset.Dataset:
-    """Return exactly the bars that a run reads, whatever else there is; raises ValueRefused for a period without."""
+    """Return exactly the bars that a run reads, whatever else there is; raises ValueRefused for a period without.
+
+    ``hours`` are those of the exchange's days, for bars that are shorter than a day.
+    """
     first = first_needed(traded, start)
     chosen = [one for one in slices if first <= one.end <= end]
     if not any(start <= one.end for one in chosen):
@@ -91,6 +106,7 @@ def read(
         history={symbol: tuple(found) for symbol, found in history.items()},
         actions=tuple(sorted(actions, key=lambda action: (action.ex_start, action.symbol))),
         report=quality.Report(accepted=sum(map(len, history.values()))),
+        hours=hours,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import pydantic
 
 from tradeplane_engine import errors, portfolio, settings
-from tradeplane_engine.domain import numbers, times
+from tradeplane_engine.domain import numbers, timeframes, times
 from tradeplane_engine.features import registry
 from tradeplane_engine.models import lightgbm
 from tradeplane_engine.risk import limits
@@ -20,7 +20,6 @@ from tradeplane_workers import messages
 
 _T = TypeVar("_T")
 _FRAMEWORK = "lightgbm"
-_TIMEFRAME = "1d"
 _CONSTRUCT = "top-bottom-n"
 _ALGORITHM = "market"
 
@@ -89,9 +88,7 @@ def strategy(config: messages.StrategyConfig) -> settings.StrategySettings:
     """Return what the loop is told; raises ValueRefused naming field, limit and value."""
     spec = Block(config.spec)
     symbols = _universe(spec.block("universe"))
-    bars = spec.block("bars")
-    timeframe = bars.one_of("timeframe", _TIMEFRAME)
-    bars.end()
+    timeframe, session = _bars(spec.block("bars"))
     _signal(spec.block("signal"), config.model)
     construct = _portfolio(spec.block("portfolio"))
     execution = spec.block("execution")
@@ -109,6 +106,7 @@ def strategy(config: messages.StrategyConfig) -> settings.StrategySettings:
         generation=config.generation,
         symbols=symbols,
         timeframe=timeframe,
+        session=session,
         features=features(config.model.features, "model.features"),
         model_digest=config.model.digest,
         portfolio=construct,
@@ -116,6 +114,11 @@ def strategy(config: messages.StrategyConfig) -> settings.StrategySettings:
         limits=limits.from_spec(config.policy.spec),
         algorithm=algorithm,
     )
+
+
+def channel(config: messages.StrategyConfig) -> str:
+    """Return the name of the bars that trigger a strategy; raises ValueRefused."""
+    return timeframes.channel(*_bars(Block(config.spec).block("bars")))
 
 
 def recorded_strategy(document: Mapping[str, Any]) -> settings.StrategySettings:
@@ -222,6 +225,13 @@ def _universe(block: Block) -> tuple[str, ...]:
         except pydantic.ValidationError:
             raise errors.ValueRefused("universe.symbols", "symbols such as AAPL or BRK.B", symbol) from None
     return tuple(sorted(found))
+
+
+def _bars(block: Block) -> tuple[str, str]:
+    timeframe = block.take("timeframe", str, default=timeframes.DAY)
+    session = block.take("session", str, default=timeframes.REGULAR)
+    block.end()
+    return timeframe, session
 
 
 def _signal(block: Block, model: messages.ModelReference) -> None:

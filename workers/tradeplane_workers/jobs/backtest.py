@@ -11,18 +11,29 @@ from typing import Protocol
 import structlog
 
 from tradeplane_engine import errors
-from tradeplane_engine.domain import bars, times
+from tradeplane_engine.domain import bars, timeframes, times
 from tradeplane_engine.models import lightgbm
-from tradeplane_workers import artifacts, backtest_result, backtest_run, history_client, messages, translate
+from tradeplane_workers import (
+    artifacts,
+    backtest_result,
+    backtest_run,
+    exchange_days,
+    history_client,
+    messages,
+    translate,
+)
 
 log = structlog.get_logger(__name__)
+
+# A BacktestConfig does not name the Environment's calendar; US equities trade on this one's days.
+_EXCHANGE = "XNYS"
 
 
 class History(Protocol):
     """Where past bars come from."""
 
     def slices(
-        self, symbols: Sequence[str], *, timeframe: str, start: times.Nanos, end: times.Nanos | None
+        self, symbols: Sequence[str], *, timeframe: str, start: times.Nanos, end: times.Nanos | None, session: str
     ) -> tuple[bars.BarSlice, ...]:
         """Return the slices that end in [start, end], oldest first."""
         ...
@@ -73,8 +84,10 @@ def _run(config: messages.BacktestConfig, history: History, store: artifacts.Art
         timeframe=traded.timeframe,
         start=backtest_run.first_needed(traded, wanted.start),
         end=wanted.end,
+        session=traded.session,
     )
-    data = backtest_run.read(slices, traded, start=wanted.start, end=wanted.end)
+    hours = {} if traded.timeframe == timeframes.DAY else exchange_days.hours(_EXCHANGE)
+    data = backtest_run.read(slices, traded, start=wanted.start, end=wanted.end, hours=hours)
     log.info("history read", submission_id=config.submission_id, slices=len(slices), data=data.digest)
     if wanted.data not in {None, data.digest}:
         raise errors.ValueRefused("data.digest", f"that of the bars that were read, {data.digest}", wanted.data)
