@@ -15,7 +15,7 @@ from tradeplane_engine import core
 from tradeplane_engine.core import context, costs, kernel, risk, table
 from tradeplane_engine.data import columns
 
-_BARS = 100_000
+BARS = 100_000
 _ROUNDS = 5
 _CASH = 10_000_000 * 10**9
 
@@ -41,10 +41,10 @@ class Orders(Looks):
         ctx.target(bar.symbol, shares=self.held)
 
 
-def measure(seed: int) -> dict[str, object]:
+def measure(seed: int, bars: int) -> dict[str, object]:
     """Return microseconds of CPU per order: the median over rounds, in which both runs alternate."""
-    floats = made_up.walk(_BARS, seed)
-    ts = np.arange(_BARS, dtype=np.int64) * 60_000_000_000
+    floats = made_up.walk(bars, seed)
+    ts = np.arange(bars, dtype=np.int64) * 60_000_000_000
     series = columns.imported(columns.Raw("S", {"ts": ts, **floats}), columns.Settings()).series
     taken: dict[type[Looks], list[float]] = {Looks: [], Orders: []}
     orders = 0

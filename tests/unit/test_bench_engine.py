@@ -1,3 +1,4 @@
+import importlib
 import json
 import os
 import subprocess
@@ -57,6 +58,7 @@ def folder(tmp_path: Path) -> tuple[Path, dict[str, bar_files.Columns]]:
     for symbol, columns in data.items():
         bar_files.write(tmp_path / "bars", symbol, columns, symbol=["other"] * len(columns["ts"]), extra=columns["low"])
     (tmp_path / "bars" / "notes.txt").write_text("not bars")
+    (tmp_path / "bars" / "folder.parquet").mkdir()
     bar_files.write(tmp_path / "bars" / "deeper", "DEEP", bar_files.walk(300, seed=8))
     return tmp_path / "bars", data
 
@@ -206,3 +208,42 @@ def test_a_mode_that_does_not_exist_is_said(mode: str) -> None:
     done = bench("--mode", mode)
     assert (done.returncode, done.stdout) == (2, "")
     assert mode in done.stderr
+
+
+def test_peers_run_beside_the_bench_and_one_that_breaks_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rates are medians over fresh processes in turn; what is absent or broken is named."""
+    monkeypatch.syspath_prepend(str(BENCH.parent))
+    peers = importlib.import_module("peers")
+    scripts = tmp_path / "scripts"
+    scripts.mkdir()
+    (scripts / "slow.py").write_text("import json; print(json.dumps({'bars_per_s': 5, 'equity': 1, 'fills': 2}))")
+    (scripts / "broken.py").write_text("raise SystemExit(3)")
+    for venv in ("a", "b"):
+        (tmp_path / f"v_{venv}" / "bin").mkdir(parents=True)
+        (tmp_path / f"v_{venv}" / "bin" / "python").symlink_to(sys.executable)
+    monkeypatch.setattr(peers, "VENVS", tmp_path)
+    monkeypatch.setattr(peers, "SCRIPTS", scripts)
+    jobs = {"slow": ("a", "slow.py", []), "broken": ("b", "broken.py", []), "absent": ("c", "slow.py", [])}
+    monkeypatch.setattr(peers, "JOBS", jobs)
+    ours = [sys.executable, "-c", "print('noise'); print('{\"bars_per_s\": 20}')"]
+    found = peers.side_by_side(ours, "multi", tmp_path, 2)
+    assert found["not_installed"] == ["absent"]
+    assert found["engines"]["slow"] == {"bars_per_s": 5.0, "ratio": 4.0, "equity": 1, "fills": 2}
+    assert found["engines"]["broken"]["ratio"] is None
+    assert "exit status 3" in found["engines"]["broken"]["error"]
+
+
+def test_peers_are_compared_on_their_own_bars_only() -> None:
+    """Their scripts know two cases; other sizes are refused."""
+    done = bench("--peers", "--bars", "100")
+    assert done.returncode == 2
+    assert "standard cases" in done.stderr
+
+
+def test_the_path_of_an_order_is_measured() -> None:
+    """Each bar of the measured run is an order that fills, but the last."""
+    found = answer("--order", "--bars", "500")
+    assert found["orders"] == 499
+    assert isinstance(found["order_us"], float)

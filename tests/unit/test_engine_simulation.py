@@ -15,6 +15,7 @@ from support import bar_files, engine_runs
 from tradeplane_engine import errors, simulation, strategy
 from tradeplane_engine.core import context, costs, kernel, limits, risk, table
 from tradeplane_engine.data import columns, readers
+from tradeplane_engine.results import frames, result
 
 FEE = costs.Costs(commission_bps=Fraction(1))
 
@@ -160,6 +161,22 @@ def test_sub_ledgers_add_up_to_the_account_at_every_step(folder: Path) -> None:
         simulation.check(run)
 
 
+def test_a_run_whose_ledgers_do_not_add_up_has_no_result(folder: Path) -> None:
+    """One nanodollar too much in a sub-ledger, and nothing of the run may be trusted."""
+    prepared = simulation.Backtest(folder, Cross).prepare()
+    prepared.kernel.slots[0].context.ledger.book(1, "other")
+    with pytest.raises(errors.LedgerBroken, match="of the account"):
+        prepared.run()
+
+
+def test_a_prepared_run_runs_once(folder: Path) -> None:
+    """A second time would begin with the first one's positions."""
+    prepared = simulation.Backtest(folder, Cross).prepare()
+    prepared.run()
+    with pytest.raises(errors.ValueRefused, match="once"):
+        prepared.run()
+
+
 def test_strategies_equity_adds_up_at_every_instant(folder: Path) -> None:
     """The curves of the sub-ledgers sum to the account's, to the last 1e-9 USD of whole shares."""
     both = [
@@ -202,6 +219,22 @@ def test_frames_hold_the_same_numbers_in_three_forms(folder: Path) -> None:
     assert not any("E" in text or text.endswith(("0000", ".")) for text in texts["fee"])
     assert floats["at"].dtype == pl.Datetime("ns", "UTC")
     assert floats.to_pandas()["price"].tolist() == floats["price"].to_list()
+
+
+@pytest.mark.parametrize("form", ["float", "text", "decimal"])
+@pytest.mark.parametrize("rows", [0, 1, 30])
+def test_a_run_without_trades_has_the_same_frames(
+    folder: Path, tmp_path: Path, rows: int, form: frames.Numbers
+) -> None:
+    """Columns and types of a frame do not depend on whether it has rows; table, measures and report are there too."""
+    one = columns.imported(columns.Raw("X", bar_files.walk(rows, seed=1)), columns.Settings()).series
+    empty = simulation.Backtest(one, Cross).run()
+    full = simulation.Backtest(folder, Cross, limits=limits.Limits(max_quantity=100 * 10**9), costs=FEE).run()
+    for name in result.FRAMES:
+        assert empty.frame(name, numbers=form).schema == full.frame(name, numbers=form).schema
+    assert empty.measures(["trades"]) == {"trades": 0}
+    assert "100,000.00" in empty._repr_html_()
+    assert empty.report(tmp_path / "report.html").exists()
 
 
 def test_without_polars_frames_are_arrays(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -158,6 +158,8 @@ class Prepared:
 
     def run(self) -> result.Result:
         """Run from the first bar to the last; raises EngineError."""
+        if self.kernel.started:
+            raise errors.ValueRefused("run", "asked for once; prepare another one", self.name)
         self.kernel.run()
         check(self.kernel)
         return result.Result(self.name, self.kernel, self.data, self.settings)

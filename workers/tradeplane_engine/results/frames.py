@@ -61,7 +61,11 @@ def frame(columns: dict[str, npt.NDArray[Any]]) -> Any:
         import polars as pl  # noqa: PLC0415 - optional
     except ImportError:
         return Columns(columns)
-    found = {key: pl.Series(key, one.tolist() if one.dtype == object else one) for key, one in columns.items()}
+    decimal = pl.Decimal(38, _NANO)  # said, so that a frame without rows has the same types
+    found = [
+        pl.Series(key, one.tolist(), dtype=decimal) if one.dtype == object else pl.Series(key, one)
+        for key, one in columns.items()
+    ]
     return pl.DataFrame(found).with_columns(pl.selectors.datetime().dt.replace_time_zone("UTC"))
 
 
