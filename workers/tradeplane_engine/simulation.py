@@ -25,6 +25,8 @@ from tradeplane_engine.core import limits as risk_limits
 from tradeplane_engine.data import columns, readers
 from tradeplane_engine.domain import numbers, times
 from tradeplane_engine.results import result
+from tradeplane_engine.venue import actions as venue_actions
+from tradeplane_engine.venue import events
 
 Usd = int | str | Decimal
 Span = int | str
@@ -74,6 +76,7 @@ class Backtest:
     limits : of the account's policy; without it there is no limit, but shorts are refused
     costs : of the venue; none unless given
     venue : how it fills: at which price, along which path, how late, how much of the volume, in which sessions
+    actions : splits, dividends and delistings of the data's symbols, which are raw prices
     name : of the run
     symbol : of a frame without a column ``symbol``
     digits : decimals that a price keeps, for all symbols or by symbol
@@ -89,6 +92,7 @@ class Backtest:
     limits: risk_limits.Limits = field(default_factory=risk_limits.Limits)
     costs: venue_costs.Costs = field(default_factory=venue_costs.Costs)
     venue: venue_settings.Venue = field(default_factory=venue_settings.Venue)
+    actions: Sequence[venue_actions.Action] = ()
     name: str = ""
     symbol: str | None = None
     digits: int | Mapping[str, int] = 4
@@ -114,6 +118,7 @@ class Backtest:
             run.add(one.called, own, capital, risk.Policy(one.called, one.limits))
             parameters = own.parameters.model_dump(mode="json")
             trading[one.called] = {"capital": str(capital), "limits": _limits(one.limits), "parameters": parameters}
+        events.schedule(run, self.actions)
         settings = {
             "cash": str(cash),
             "costs": _costs(self.costs),
@@ -121,6 +126,7 @@ class Backtest:
             "symbols": {one.symbol: one.digits for one in loaded.series},
             "strategies": trading,
             "venue": _venue(self.venue),
+            "actions": sorted(map(repr, self.actions)),
         }
         return Prepared(self.name or ", ".join(trading), run, loaded, settings)
 

@@ -20,7 +20,8 @@ cdef class OrderFlow:
     cdef readonly object sessions, breach
     cdef readonly long long latency, decisions, pending
     cdef Proposal proposal
-    cdef long long now, due_at
+    cdef readonly long long now
+    cdef long long due_at
     cdef bint opening
     cdef long long[::1] price, bar_end
 
@@ -71,13 +72,15 @@ cdef class OrderFlow:
     cdef object _activate(self, Order entry)
 
     @cython.locals(slot=Slot, scope=Scope, was_held=cython.bint, counted=cython.longlong, member=Order)
-    cdef object end(self, Order order, int status, str event, str reason)
+    cpdef object end(self, Order order, int status, str event, str reason)
 
     @cython.locals(scope=Scope)
     cpdef object enter(self, Slot slot, int state, str reason)
 
     @cython.locals(order=Order, symbol=cython.int, held=cython.longlong)
     cpdef object close_out(self, Slot slot)
+
+    cpdef object forget(self, int symbol)
 
     cdef object later(self, long long at, int what, Order order, Order other)
 

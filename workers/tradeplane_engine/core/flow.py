@@ -398,6 +398,10 @@ class OrderFlow:
                 self.accept(order)
                 self.tell("new", order)
 
+    def forget(self, symbol: int) -> None:
+        """Have no price of a symbol any more: nothing can be ordered of it."""
+        self.price[symbol] = 0
+
     # Words.
 
     def note(self, order: Order, other: int) -> None:
