@@ -6,27 +6,27 @@ from tradeplane_engine.core.risk cimport Book
 from tradeplane_engine.core.table cimport Bar, Table
 
 cdef class Indicator:
-    cdef Context context
-    cdef const long long[::1] exact_values
-    cdef const double[::1] float_values
+    cdef Context _context
+    cdef const long long[::1] _exact_values
+    cdef const double[::1] _float_values
     cdef readonly bint is_exact
     cdef readonly long long denominator
-    cdef readonly object spec, values
+    cdef readonly object spec
 
     @cython.locals(row=cython.Py_ssize_t, second=Indicator)
     cdef int _compare(self, object other) except -2
 
 cdef class Context:
     cdef readonly str name
-    cdef readonly Table table
+    cdef Table _table
     cdef readonly Ledger ledger
     cdef readonly Book book
     cdef readonly long long now
     cdef public dict targets
     cdef public list wanted
-    cdef Py_ssize_t row
-    cdef object kernel
-    cdef long long[::1] last_row
+    cdef Py_ssize_t _row
+    cdef object _kernel
+    cdef long long[::1] _last_row
 
     @cython.locals(quantity=cython.longlong, number=cython.int, held=cython.longlong, book=Book)
     cpdef target(self, str symbol, object shares=*, object weight=*, object notional=*)

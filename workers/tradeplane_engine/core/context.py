@@ -2,6 +2,8 @@
 
 A context is the only way from a strategy into the engine; in a backtest and in live it is the same object. It shows no
 bar that was not known, and keeps what is asked for until the strategy's turn ends: then all of it is one decision.
+Table, kernel and rows are attributes with an underscore: interpreted, they are private by convention; compiled, they do
+not exist outside the core.
 """
 
 from array import array
@@ -34,34 +36,33 @@ class Indicator:
     value : the value as a float, prices in USD
     """
 
-    __slots__ = ("context", "denominator", "exact_values", "float_values", "is_exact", "spec", "values")
+    __slots__ = ("_context", "_exact_values", "_float_values", "denominator", "is_exact", "spec")
 
     def __init__(self, context: "Context", spec: indicators.Spec, values: npt.NDArray[Any]) -> None:
-        self.context = context
+        self._context = context
         self.spec = spec
-        self.values = values
         self.denominator = spec.denominator
         self.is_exact = spec.exact
         if self.is_exact:
-            self.exact_values = values.data
+            self._exact_values = values.data
         else:
-            self.float_values = values.data
+            self._float_values = values.data
 
     @property
     def numerator(self) -> int:
         """Numerator of an exact indicator."""
         if not self.is_exact:
             raise errors.ValueRefused("indicator.numerator", "asked of an exact indicator", str(self.spec))
-        return self.exact_values[self.context.row]
+        return self._exact_values[self._context._row]
 
     @property
     def value(self) -> float:
         """Value as a float; a price is in USD."""
         if not self.is_exact:
-            return self.float_values[self.context.row]
-        table = self.context.table
-        unit = 1 if self.spec.fields == ("volume",) else table.unit[table.symbol_of[self.context.row]]
-        return self.exact_values[self.context.row] / (self.denominator * unit)
+            return self._float_values[self._context._row]
+        table = self._context._table
+        unit = 1 if self.spec.fields == ("volume",) else table.unit[table.symbol_of[self._context._row]]
+        return self._exact_values[self._context._row] / (self.denominator * unit)
 
     def __float__(self) -> float:
         return self.value
@@ -79,17 +80,17 @@ class Indicator:
         return self._compare(other) >= 0
 
     def _compare(self, other: object) -> int:
-        row = self.context.row
+        row = self._context._row
         if isinstance(other, Indicator):
             second = other
             if self.is_exact and second.is_exact:
                 return exact.compare_products(
-                    self.exact_values[row], second.denominator, second.exact_values[row], self.denominator
+                    self._exact_values[row], second.denominator, second._exact_values[row], self.denominator
                 )
             mine, theirs = self.value, second.value
             return (mine > theirs) - (mine < theirs)
         if self.is_exact and isinstance(other, int):
-            numerator = Fraction(self.exact_values[row], self.denominator)
+            numerator = Fraction(self._exact_values[row], self.denominator)
             return (numerator > other) - (numerator < other)
         if isinstance(other, float | int):
             return (self.value > other) - (self.value < other)
@@ -105,19 +106,19 @@ class Context:
     now : instant of the turn, ns UTC
     """
 
-    __slots__ = ("book", "kernel", "last_row", "ledger", "name", "now", "row", "table", "targets", "wanted")
+    __slots__ = ("_kernel", "_last_row", "_row", "_table", "book", "ledger", "name", "now", "targets", "wanted")
 
     def __init__(self, name: str, table: Table, book: Book, kernel: Any) -> None:
         self.name = name
-        self.table = table
+        self._table = table
         self.book = book
         self.ledger = book.ledger
-        self.kernel = kernel
+        self._kernel = kernel
         self.now = 0
-        self.row = 0
+        self._row = 0
         self.targets: dict[int, int] = {}
         self.wanted: list[Order] = []
-        self.last_row = array("q", [-1] * len(table.symbols))
+        self._last_row = array("q", [-1] * len(table.symbols))
 
     # What is declared in on_start.
 
@@ -130,25 +131,30 @@ class Context:
         window : rows
         parameters : further ones of the indicator, such as ``field="high"``
         """
-        return self.kernel.declare(self, what, window, parameters)
+        return self._kernel.declare(self, what, window, parameters)
 
     # What was known at the instant of the turn.
 
     def close(self, symbol: str) -> int:
         """Last close of a symbol in its price units; raises ValueRefused where none is known yet."""
-        return self.table.close[self._newest(symbol)]
+        return self._table.close[self._newest(symbol)]
 
     def bar(self, symbol: str) -> Bar:
         """Last bar of a symbol."""
-        return Bar(self.table, self._newest(symbol))
+        return Bar(self._table, self._newest(symbol))
 
     def history(self, symbol: str, rows: int, field: str = "close") -> npt.NDArray[np.int64]:
-        """Read-only view of a symbol's last rows of one column, oldest first; fewer where history is shorter."""
+        """Read-only copy of a symbol's last rows of one column, oldest first; fewer where history is shorter.
+
+        A view would lead, by its ``base``, to the rows that nobody knows yet.
+        """
         newest = self._newest(symbol)
-        first = self.table.first[self.table.ids[symbol]]
+        first = self._table.first[self._table.ids[symbol]]
         start = newest + 1 - rows
-        column: npt.NDArray[np.int64] = self.table.columns[field]
-        return column[max(start, first) : newest + 1]
+        column: npt.NDArray[np.int64] = self._table.columns[field]
+        found = column[max(start, first) : newest + 1].copy()
+        found.flags.writeable = False
+        return found
 
     def position(self, symbol: str) -> int:
         """Signed quantity that the strategy holds, 1e-9 shares."""
@@ -187,7 +193,7 @@ class Context:
             quantity = self._quantity(number, shares, weight, notional)
         if number not in self.targets:
             book = self.book
-            held = self.ledger.quantity[number] + book._buying[number] - book._selling[number]  # noqa: SLF001 - the book's hot columns
+            held = self.ledger.quantity[number] + book._buying[number] - book._selling[number]
             if held == quantity:
                 return
         self.targets[number] = quantity
@@ -198,21 +204,21 @@ class Context:
             raise errors.ValueRefused("target", "exactly one of shares, weight, notional", (shares, weight, notional))
         if shares is not None:
             return wishes.scaled(shares, "shares")
-        newest = self.last_row[number]
+        newest = self._last_row[number]
         if newest < 0:
-            raise errors.ValueRefused("target", "of a symbol with a known bar", self.table.symbols[number])
+            raise errors.ValueRefused("target", "of a symbol with a known bar", self._table.symbols[number])
         if notional is not None:
             amount = wishes.scaled(notional, "notional")
         else:
             part = Fraction(weight)
             amount = int(self.ledger.equity() * part)  # toward zero
-        return exact.whole_shares(amount, self.table.close[newest], self.table.unit[number])
+        return exact.whole_shares(amount, self._table.close[newest], self._table.unit[number])
 
     def timer(self, at: int, name: str = "") -> None:
         """Ask for ``on_timer`` at an instant (ns UTC) after now, whether bars come then or not."""
         if at <= self.now:
             raise errors.ValueRefused("timer", f"after now ({self.now})", at)
-        self.kernel.agenda.add(at, agenda.TIMER, (self.kernel.slots[self.kernel.number_of(self)], name))
+        self._kernel.agenda.add(at, agenda.TIMER, (self._kernel.slots[self._kernel.number_of(self)], name))
 
     def order(
         self,
@@ -237,7 +243,7 @@ class Context:
         trail, trail_bps : distance of a trailing stop from the best price, in price units or basis points
         """
         found = wishes.single(
-            self.kernel.number_of(self),
+            self._kernel.number_of(self),
             self.symbol_id(symbol),
             side,
             shares,
@@ -247,7 +253,7 @@ class Context:
             stop=stop,
             trail=trail,
             trail_bps=trail_bps,
-            sessions=self.kernel.has_sessions,
+            sessions=self._kernel.has_sessions,
         )
         self.wanted.append(found)
         return found
@@ -307,22 +313,22 @@ class Context:
         Returns the new order; it is ``rejected`` where the old one ended before.
         """
         found = wishes.replacement(order, limit=limit, stop=stop, trail=trail, trail_bps=trail_bps)
-        self.kernel.replace(order, found)
+        self._kernel.replace(order, found)
         return found
 
     def cancel(self, order: Order) -> None:
         """Ask the venue to cancel an open order, and with it its bracket or pair; one that has ended stays."""
         if order.id == 0:
             self.wanted = [one for one in self.wanted if one is not order and order not in one.legs]
-        self.kernel.cancel(order)
+        self._kernel.cancel(order)
 
     def open_orders(self, symbol: str | None = None) -> list[Order]:
         """Return the strategy's open orders by id, of one symbol or of all; held legs are among them."""
-        number = self.kernel.number_of(self)
-        wanted = range(len(self.table.symbols)) if symbol is None else (self.symbol_id(symbol),)
+        number = self._kernel.number_of(self)
+        wanted = range(len(self._table.symbols)) if symbol is None else (self.symbol_id(symbol),)
         found: dict[int, Order] = {}
         for each in wanted:
-            for order in self.kernel.market.books[each]:
+            for order in self._kernel.market.books[each]:
                 if order.strategy == number:
                     for member in (order, *orders.group(order)):
                         if not member.ended and member.id:
@@ -331,13 +337,13 @@ class Context:
 
     def symbol_id(self, symbol: Any) -> int:
         """Return the id of a symbol; raises ValueRefused for one that the run does not have."""
-        found = self.table.ids.get(symbol)
+        found = self._table.ids.get(symbol)
         if found is None:
-            raise errors.ValueRefused("symbol", f"one of the run's {len(self.table.symbols)}", symbol)
+            raise errors.ValueRefused("symbol", f"one of the run's {len(self._table.symbols)}", symbol)
         return found
 
     def _newest(self, symbol: str) -> int:
-        row = self.last_row[self.symbol_id(symbol)]
+        row = self._last_row[self.symbol_id(symbol)]
         if row < 0:
             raise errors.ValueRefused("symbol", "one with a known bar", symbol)
         return row

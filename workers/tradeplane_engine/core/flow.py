@@ -112,7 +112,7 @@ class OrderFlow:
             for symbol, wish in targets.items():
                 target = wish
                 held = context.ledger.quantity[symbol]
-                working = book._buying[symbol] - book._selling[symbol]  # noqa: SLF001 - hot columns
+                working = book._buying[symbol] - book._selling[symbol]
                 if (held > 0 and target < 0) or (held < 0 and target > 0):
                     target = 0  # a broker's order never crosses zero: close first, open at the next turn
                 change = target - held - working
@@ -149,7 +149,7 @@ class OrderFlow:
                 self.tell("held" if leg.status == orders.HELD else "new", leg)
         market = self.market
         if market.fill_at == venue_settings.SAME_CLOSE and order.kind == orders.MARKET and not order.ended:
-            row = slot.context.last_row[order.symbol]
+            row = slot.context._last_row[order.symbol]
             seen = row >= 0 and self.table.available_at[row] == self.now
             at_once = order.time_in_force not in {orders.OPG, orders.CLS}
             if seen and at_once and not market.flags(row) & tradable.NO_CLOSE:

@@ -138,6 +138,7 @@ class Kernel:
         values, first = evaluation.batch(self.table, wanted)
         slot = self.slots[self.number_of(context)]
         np.maximum(slot.first_row, first, out=slot.first_row)
+        slot.declared.append((wanted, values))
         found = {name: Indicator(context, wanted, column) for name, column in values.items()}
         return found["value"] if len(found) == 1 else SimpleNamespace(**found)
 
@@ -286,7 +287,7 @@ class Kernel:
                 account.mark(symbol, price)
             for slot in self.slots:
                 context = slot.context
-                context.last_row[symbol] = row
+                context._last_row[symbol] = row
                 if context.ledger.quantity[symbol]:
                     context.ledger.mark(symbol, price)
         self.account.book.observe()
@@ -304,9 +305,9 @@ class Kernel:
             try:
                 for index in range(first, last):
                     row = self._close_rows[index]
-                    if row < slot._first_row[table.symbol_of[row]]:  # noqa: SLF001 - the slot's hot column
+                    if row < slot._first_row[table.symbol_of[row]]:
                         continue
-                    context.row = row
+                    context._row = row
                     if slot.on_bar is not None:
                         slot.on_bar(context, Bar(table, row))
                     if slot.on_bars is not None:
@@ -316,7 +317,7 @@ class Kernel:
             except errors.EngineError:
                 raise
             except Exception as error:
-                raise errors.StrategyFailed(slot.name, str(Bar(table, context.row)), error) from error
+                raise errors.StrategyFailed(slot.name, str(Bar(table, context._row)), error) from error
             slot.busy = False
             if context.targets or context.wanted:
                 self.flow.decide(slot)

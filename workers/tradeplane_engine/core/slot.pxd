@@ -14,6 +14,7 @@ cdef class Slot:
     cdef readonly Scope scope
     cdef readonly int number
     cdef readonly object first_row
+    cdef readonly list declared
     cdef bint busy
     cdef long long[::1] _first_row
 

@@ -3,8 +3,9 @@
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from tradeplane_engine import errors
+from tradeplane_engine import errors, indicators
 from tradeplane_engine.core.context import Context
 from tradeplane_engine.core.order import Order
 from tradeplane_engine.core.risk import Scope
@@ -35,12 +36,13 @@ class Update:
 class Slot:
     """A strategy in a run: its hooks, its context, its scope of risk, and the first row per symbol that it is shown.
 
-    While it is ``busy`` (its turn, or a decision of its) what it wants is collected for the end of that.
+    While it is ``busy`` (its turn, or a decision of its) what it wants is collected for the end of that. ``declared``
+    holds the indicators that it asked for with their values per row, for those who compute them again.
     """
 
     __slots__ = (
-        *("_first_row", "busy", "context", "first_row", "name", "number", "on_bar", "on_bars", "on_order_update"),
-        *("scope", "strategy"),
+        *("_first_row", "busy", "context", "declared", "first_row", "name", "number", "on_bar", "on_bars"),
+        *("on_order_update", "scope", "strategy"),
     )
 
     def __init__(self, number: int, name: str, strategy: Any, context: Context, scope: Scope) -> None:
@@ -53,8 +55,9 @@ class Slot:
         self.on_bar = _hook(strategy, "on_bar")
         self.on_bars = _hook(strategy, "on_bars")
         self.on_order_update = _hook(strategy, "on_order_update")
-        self.first_row = np.array(context.table.starts[: len(context.table.symbols)], dtype=np.int64)
+        self.first_row = np.array(self.context._table.starts[: len(self.context._table.symbols)], dtype=np.int64)
         self._first_row = self.first_row.data
+        self.declared: list[tuple[indicators.Spec, dict[str, npt.NDArray[Any]]]] = []
 
     def tell(self, update: Update) -> None:
         """Call the strategy's hook; raises StrategyFailed where it does."""

@@ -9,5 +9,5 @@ cdef class Table:
     cdef const long long[::1] first
 
 cdef class Bar:
-    cdef readonly Table table
-    cdef readonly Py_ssize_t row
+    cdef Table _table
+    cdef Py_ssize_t _row

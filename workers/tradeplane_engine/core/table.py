@@ -66,62 +66,62 @@ class Table:
 class Bar:
     """One bar. Prices are integers in units of ``1 / unit`` USD per share, ``volume`` is in whole shares."""
 
-    __slots__ = ("row", "table")
+    __slots__ = ("_row", "_table")
 
     def __init__(self, table: Table, row: int) -> None:
-        self.table = table
-        self.row = row
+        self._table = table
+        self._row = row
 
     @property
     def symbol(self) -> str:
         """Name of the symbol."""
-        name: str = self.table.symbols[self.table.symbol_of[self.row]]
+        name: str = self._table.symbols[self._table.symbol_of[self._row]]
         return name
 
     @property
     def unit(self) -> int:
         """Price units in one USD."""
-        return self.table.unit[self.table.symbol_of[self.row]]
+        return self._table.unit[self._table.symbol_of[self._row]]
 
     @property
     def start(self) -> int:
         """Start of the bar's interval, ns UTC."""
-        return self.table.start[self.row]
+        return self._table.start[self._row]
 
     @property
     def end(self) -> int:
         """End of the bar's interval, ns UTC."""
-        return self.table.end[self.row]
+        return self._table.end[self._row]
 
     @property
     def available_at(self) -> int:
         """Instant from which the bar was known, ns UTC."""
-        return self.table.available_at[self.row]
+        return self._table.available_at[self._row]
 
     @property
     def open(self) -> int:
         """First price."""
-        return self.table.open[self.row]
+        return self._table.open[self._row]
 
     @property
     def high(self) -> int:
         """Highest price."""
-        return self.table.high[self.row]
+        return self._table.high[self._row]
 
     @property
     def low(self) -> int:
         """Lowest price."""
-        return self.table.low[self.row]
+        return self._table.low[self._row]
 
     @property
     def close(self) -> int:
         """Last price."""
-        return self.table.close[self.row]
+        return self._table.close[self._row]
 
     @property
     def volume(self) -> int:
         """Shares traded."""
-        return self.table.volume[self.row]
+        return self._table.volume[self._row]
 
     def __repr__(self) -> str:
         return f"Bar({self.symbol}, end={self.end}, close={self.close}/{self.unit})"

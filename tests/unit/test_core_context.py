@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+
+from support import engine_runs
+from tradeplane_engine import strategy
+from tradeplane_engine.core import context, table
+
+_HIDDEN = ("table", "kernel", "row", "last_row", "values", "context", "exact_values", "float_values")
+
+
+class _Keeper(strategy.Strategy):
+    """Keeps what it is shown."""
+
+    def on_start(self, ctx: context.Context) -> None:
+        self.ctx, self.exact, self.rough = ctx, ctx.indicator("sma", 3), ctx.indicator("ema", 3)
+        self.bars: list[table.Bar] = []
+        self.histories: list[np.ndarray] = []
+
+    def on_bar(self, ctx: context.Context, bar: table.Bar) -> None:
+        self.bars.append(bar)
+        self.histories.append(ctx.history(bar.symbol, 5))
+
+
+@pytest.fixture(scope="module")
+def shown() -> _Keeper:
+    """A strategy after a run over 60 bars."""
+    found = _Keeper()
+    engine_runs.run([engine_runs.walk("S", 60, seed=1)], found)
+    return found
+
+
+@pytest.mark.parametrize("what", ["ctx", "exact", "rough", "bar"])
+def test_nothing_that_a_strategy_is_given_leads_to_the_table(shown: _Keeper, what: str) -> None:
+    """Context, indicators and bars have no public attribute that holds later rows, or that sets the row."""
+    given = shown.bars[0] if what == "bar" else getattr(shown, what)
+    assert not [name for name in _HIDDEN if hasattr(given, name)]
+    for name in (one for one in dir(given) if not one.startswith("_")):
+        if (what, name) == ("rough", "numerator"):
+            continue  # refused: a float has none
+        value = getattr(given, name)
+        assert not isinstance(value, table.Table | np.ndarray | memoryview), name
+
+
+def test_history_ends_with_the_newest_bar_and_has_no_base(shown: _Keeper) -> None:
+    """The rows of a history are those up to the bar, read-only, in memory of their own."""
+    closes = [bar.close for bar in shown.bars]
+    for at, history in enumerate(shown.histories[5:], start=5):
+        assert closes[at - 4 : at + 1] == history.tolist()
+        assert history.base is None
+        assert not history.flags.writeable

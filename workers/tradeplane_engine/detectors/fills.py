@@ -1,0 +1,83 @@
+"""Fills and orders of a log against the bars: prices that a market could not have given at that instant.
+
+- *early*: before the decision plus latency.
+- *stale*: at a price of a bar that had ended when the order was decided.
+- *outside*: beyond the lowest and highest price of its bar by more than the costs.
+- *no data*: an order in a symbol of which no bar was known.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from tradeplane_engine.core import kernel, log
+from tradeplane_engine.data import series
+from tradeplane_engine.detectors import findings, replays
+
+DETECTOR = "fills"
+
+
+def examine(run: kernel.Kernel, data: Sequence[series.Series], *, same_close: bool) -> list[findings.Finding]:
+    """Return fills and orders that no market could have given; ``same_close`` allows fills at the deciding close."""
+    found = replays.rows(run)
+    fills = found[found[:, 0] == log.FILL]
+    orders = found[found[:, 0] == log.ORDER]
+    proofs: list[findings.Finding] = []
+    for number, one in enumerate(data):
+        proofs += _without_data(run, one, orders[orders[:, 3] == number])
+        proofs += _impossible(run, one, fills[fills[:, 3] == number], same_close=same_close)
+    return proofs
+
+
+def _without_data(run: kernel.Kernel, one: series.Series, orders: replays.Rows) -> Iterator[findings.Finding]:
+    if len(orders) and (len(one) == 0 or orders[0, 1] < one.available_at[0]):
+        name = run.slots[int(orders[0, 2])].name
+        yield findings.at_bar(DETECTOR, name, one, -1, f"order {orders[0, 4]} in a symbol without data")
+
+
+def _impossible(
+    run: kernel.Kernel, one: series.Series, fills: replays.Rows, *, same_close: bool
+) -> Iterator[findings.Finding]:
+    if len(fills) == 0 or len(one) == 0:
+        return
+    at, price = fills[:, 1], fills[:, 6]
+    orders = [run.orders[number - 1] for number in fills[:, 4].tolist()]
+    created = np.array([order.created for order in orders])
+    live_from = np.array([order.live_from for order in orders])
+    opened = np.searchsorted(one.start, at, side="right") - 1  # the bar whose open is now
+    closed = np.searchsorted(one.available_at, at, side="right") - 1  # the bar that became known now
+    opens = (opened >= 0) & (one.start[opened] == at)
+    fresh = one.end[closed] >= created if same_close else one.end[closed] > created
+    closes = (closed >= 0) & (one.available_at[closed] == at) & fresh
+    inside_open, inside_close = (_inside(run, one, bars, fills) for bars in (opened, closed))
+    early = (at < live_from) | (at < created + run.latency)
+    stale = ~(opens | closes)
+    outside = ~stale & ~((opens & inside_open) | (closes & inside_close))
+    for broken, text in (
+        (early, "is filled before its decision plus latency"),
+        (stale, "is filled at a price of a bar that had ended when it was decided"),
+        (outside, "is filled outside the prices of its bar"),
+    ):
+        if broken.any():
+            place = int(broken.argmax())
+            name = run.slots[int(fills[place, 2])].name
+            sentence = f"order {fills[place, 4]} {text}: {price[place]} at {findings.instant_text(int(at[place]))}"
+            bar = int(opened[place] if opens[place] else closed[place])
+            yield findings.at_bar(DETECTOR, name, one, bar, sentence)
+
+
+def _inside(
+    run: kernel.Kernel, one: series.Series, bars: npt.NDArray[np.intp], fills: replays.Rows
+) -> npt.NDArray[np.bool_]:
+    """Say which fills lie within their bars, costs allowed against the trader only."""
+    # Vendors' highs and lows may be wrong; then the open or close that a fill took is still a price of the bar.
+    high = np.maximum(np.maximum(one.high[bars], one.open[bars]), one.close[bars])
+    low = np.minimum(np.minimum(one.low[bars], one.open[bars]), one.close[bars])
+    price, buys = fills[:, 6], fills[:, 5] > 0
+    found: npt.NDArray[np.bool_] = (low <= price) & (price <= high)
+    for place in np.flatnonzero(~found).tolist():
+        side, reference = (1, high[place]) if buys[place] else (-1, low[place])
+        worst = run.costs.price(side, int(reference))
+        found[place] = high[place] < price[place] <= worst if buys[place] else worst <= price[place] < low[place]
+    return found
