@@ -83,15 +83,15 @@ def led(
 ) -> tuple[series.Series, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return bars that close one unit above or below a later real price, by coins; the coins; and which lead it was.
 
-    The leads (field, bars ahead) take turns in equal parts of the series. Where no later bar is, the coin is 0.
+    The leads (field, bars ahead) take turns in equal parts of the series. Where there is no such bar, the coin is 0.
     """
     count = len(one)
     which = np.arange(count) * len(leads) // max(count, 1)
     rows = np.arange(count)
-    later = np.minimum(rows + np.array([ahead for _, ahead in leads])[which], count - 1)
-    coins = np.where(later > rows, rng.choice((-1, 1), count), 0)
+    wanted = rows + np.array([ahead for _, ahead in leads])[which]
+    coins = np.where(wanted < count, rng.choice((-1, 1), count), 0)
     prices = np.stack([getattr(one, field) for field, _ in leads])
-    close = np.maximum(prices[which, later] + coins, 1)
+    close = np.maximum(prices[which, np.minimum(wanted, count - 1)] + coins, 1)
     open_ = np.concatenate((one.open[:1], close[:-1]))
     top, bottom = np.maximum(open_, close), np.minimum(open_, close)
     above = np.maximum(one.high - np.maximum(one.open, one.close), 0)

@@ -5,7 +5,9 @@ run is given closes that lie one price unit above or below the *real* later pric
 strategy the unit is noise: it hardly ever decides. To one that knows the later price it decides every time. Its orders
 then follow our coins, which nobody else has: that is the proof.
 
-Price moves must be many units, or a unit would be more than noise; other series are left alone.
+Price moves must be many units, or a unit would be more than noise; other series are left alone. And where prices come
+back to the same level, a unit decides for honest strategies too. So the first part of the bars lies beside the *present*
+real price, which everybody may know: a strategy that follows the coins there proves nothing anywhere.
 """
 
 from collections.abc import Sequence
@@ -17,9 +19,11 @@ from tradeplane_engine.data import series
 from tradeplane_engine.detectors import cuts, findings, replays
 
 DETECTOR = "echoes"
-LEADS = (("close", 1), ("open", 1), ("close", 2), ("close", 5))  # what is compared most, and how far ahead
+_CONTROL = 0
+LEADS = (("close", 0), ("close", 1), ("open", 1), ("close", 2), ("close", 5))  # the control; what is compared most
 _LIMIT = 7.0  # standard deviations of a sum of coins: by chance 2 in 10^11
 _AGREEMENT = 0.4  # and the least correlation of orders and coins: noise of one unit never comes near it
+_ORDERS = 20  # without so many in the control nothing is known about a strategy
 _NOISE = 20  # units; the least median move of a series, against which one unit is noise
 
 
@@ -46,10 +50,14 @@ def examine(
         coins[mine], leads[mine] = worlds[number][1][bars[mine]], worlds[number][2][bars[mine]]
     found = []
     for slot in replay.kernel.slots:
+        tossed = (orders[:, 2] == slot.number) & (coins != 0)
+        control = tossed & (leads == _CONTROL)
+        noise = _agreement(np.sign(orders[control, 5]), coins[control])
         for lead, (field, ahead) in enumerate(LEADS):
-            mine = (orders[:, 2] == slot.number) & (coins != 0) & (leads == lead)
-            place = _follows(np.sign(orders[mine, 5]), coins[mine])
-            if place is not None:
+            mine = tossed & (leads == lead)
+            sides = np.sign(orders[mine, 5])
+            place = _follows(sides, coins[mine]) if lead != _CONTROL else None
+            if place is not None and _agreement(sides, coins[mine]) > 2 * noise:
                 sentence = (
                     f"its orders turn exactly at the real {field} of {ahead} bar{'s' * (ahead > 1)} later, which this "
                     "run did not have: it knows the real bars from outside the run"
@@ -57,6 +65,13 @@ def examine(
                 one = data[int(numbers[mine][place])]
                 found.append(findings.at_bar(DETECTOR, slot.name, one, int(bars[mine][place]), sentence))
     return found
+
+
+def _agreement(sides: replays.Rows, coins: replays.Rows) -> float:
+    """Return how closely sides follow coins, 0 to 1; 1 where there are too few to know."""
+    if len(sides) < _ORDERS:
+        return 1.0
+    return abs(float(np.mean((sides - sides.mean()) * coins)))
 
 
 def _follows(sides: replays.Rows, coins: replays.Rows) -> int | None:
