@@ -1,5 +1,7 @@
 """Strategies that know nothing but what they are shown, of many kinds."""
 
+# ruff: noqa: D102 - hooks are documented by their base; the class says what it does in them
+
 import math
 import random
 from collections import deque
@@ -299,7 +301,9 @@ MAKERS: dict[str, Callable[[], strategy.Strategy]] = {
     **{one.__name__: one for one in (Holds, Saves, Alternates, Rising, Reverts, OwnSums, Breaks, Bounds, Bands)},
     **{one.__name__: one for one in (Random, Machine, Timed, Answers, Stops, Ranks, Pairs, Weighs, Clock)},
     **{one.__name__: one for one in (Volumes, Learns, CleansUp)},
-    **{name: lambda name=name: Declared(name) for name in ("sma", "ema", "kama", "highest", "linearreg", "vwap", "hma")},
+    **{
+        name: lambda name=name: Declared(name) for name in ("sma", "ema", "kama", "highest", "linearreg", "vwap", "hma")
+    },
     "weighted": lambda: Declared(weighted, 9),
     "median": lambda: Declared(median, 6, fields=("high", "low")),
 }

@@ -1,5 +1,7 @@
 """Strategies that know the future, each by another way."""
 
+# ruff: noqa: D102 - hooks are documented by their base; the class says what it does in them
+
 import pathlib
 from collections.abc import Sequence
 from typing import ClassVar

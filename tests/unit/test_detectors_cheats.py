@@ -64,7 +64,10 @@ def test_a_table_that_a_strategy_reaches_is_caught_by_early_cuts(data: list[seri
 def test_a_closure_over_the_real_bars_is_caught_on_bars_that_never_happened(data: list[series.Series]) -> None:
     """An array in a closure holds the future whatever the run is given; its orders foretell the real bars."""
     closes = _closes(data)
-    _check(examined_runs.examine(examined_runs.factory(lambda _: {"cheat": planted_cheats.Foresees(closes)}), data), "outside")
+    _check(
+        examined_runs.examine(examined_runs.factory(lambda _: {"cheat": planted_cheats.Foresees(closes)}), data),
+        "outside",
+    )
 
 
 def test_a_file_that_is_read_is_caught_on_bars_that_never_happened(
@@ -73,7 +76,10 @@ def test_a_file_that_is_read_is_caught_on_bars_that_never_happened(
     """A strategy that reads the bars of a file knows the real ones when it is given others."""
     path = tmp_path / "bars.npy"
     np.save(path, np.stack((data[0].start, data[0].close)))
-    _check(examined_runs.examine(examined_runs.factory(lambda _: {"cheat": planted_cheats.ReadsFile(path)}), data), "outside")
+    _check(
+        examined_runs.examine(examined_runs.factory(lambda _: {"cheat": planted_cheats.ReadsFile(path)}), data),
+        "outside",
+    )
 
 
 def test_a_comparison_with_a_real_later_price_is_caught_by_coins(data: list[series.Series]) -> None:
@@ -91,7 +97,7 @@ def test_signals_computed_with_the_future_are_caught_on_bars_that_never_happened
     _check(examined_runs.examine(made, data), "outside")
 
 
-@pytest.mark.parametrize(("runs_before", "detector"), [(0, "replayed"), (2, "echoes")])
+@pytest.mark.parametrize("runs_before, detector", [(0, "replayed"), (2, "echoes")])
 def test_what_outlives_a_run_is_caught(data: list[series.Series], runs_before: int, detector: str) -> None:
     """A strategy that remembers a run before it does something else in the next, or foretells the real bars."""
     planted_cheats.Remembers.closes.clear()

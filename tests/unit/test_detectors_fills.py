@@ -14,7 +14,9 @@ DATA = engine_runs.walk("S", 50, seed=4)
 SHARE = 10**9
 
 
-def _run(fill: dict[str, int] | None, *, created: int, latency: int = 0, order_at: int | None = None) -> SimpleNamespace:
+def _run(
+    fill: dict[str, int] | None, *, created: int, latency: int = 0, order_at: int | None = None
+) -> SimpleNamespace:
     """A run that says it did something: an order and its fill, each as it claims."""
     written = log.Log()
     written.write(log.ORDER, created if order_at is None else order_at, 0, 0, 1, SHARE, 0, 0)
@@ -38,7 +40,7 @@ OPEN = int(DATA.start[11])  # of the next bar; these bars follow each other with
 
 
 @pytest.mark.parametrize(
-    ("fill", "latency", "same_close", "word"),
+    "fill, latency, same_close, word",
     [
         ({"at": OPEN, "price": int(DATA.open[11])}, 0, False, ""),
         ({"at": int(DATA.end[11]), "price": int(DATA.low[11])}, 0, False, ""),

@@ -51,7 +51,7 @@ def test_a_rhythm_of_prices_that_meets_that_of_a_strategy_is_no_foreknowledge(na
 
 
 @pytest.mark.parametrize(
-    ("chosen", "spread", "latency"),
+    "chosen, spread, latency",
     [
         (TIGHT, 0, 0),
         (engine_runs.LOOSE, 3, 0),
@@ -108,15 +108,12 @@ def test_no_indicator_of_the_library_is_accused(name: str) -> None:
             super().on_start(ctx)
             self.read = ctx.indicator(name)
 
-    data = [engine_runs.walk("A", 1_500, seed=3)]
+    data = [engine_runs.walk("A", 700, seed=3)]
     run = examined_runs.factory(lambda _: {"reads": Reads()})(data)
     run.run()
     assert [list(values) for _, values in run.slots[0].declared] == [list(outputs)]
     subjects = recomputed.declared(run, data)
-    for seed in range(3):
-        for audit in (False, True):
-            rng = np.random.default_rng(seed)
-            assert recomputed.examine(subjects[0], data, rng, audit=audit) == []
+    assert recomputed.examine(subjects[0], data, np.random.default_rng(1), audit=True) == []
 
 
 def test_what_cannot_be_replayed_is_noted() -> None:

@@ -96,9 +96,7 @@ def led(
     top, bottom = np.maximum(open_, close), np.minimum(open_, close)
     above = np.maximum(one.high - np.maximum(one.open, one.close), 0)
     below = np.maximum(np.minimum(one.open, one.close) - one.low, 0)
-    changed = dataclasses.replace(
-        one, open=open_, high=top + above, low=np.maximum(bottom - below, 1), close=close
-    )
+    changed = dataclasses.replace(one, open=open_, high=top + above, low=np.maximum(bottom - below, 1), close=close)
     return changed, coins, which
 
 

@@ -6,8 +6,8 @@ strategy the unit is noise: it hardly ever decides. To one that knows the later 
 then follow our coins, which nobody else has: that is the proof.
 
 Price moves must be many units, or a unit would be more than noise; other series are left alone. And where prices come
-back to the same level, a unit decides for honest strategies too. So the first part of the bars lies beside the *present*
-real price, which everybody may know: a strategy that follows the coins there proves nothing anywhere.
+back to the same level, a unit decides for honest strategies too. So the first part of the bars lies beside the
+*present* real price, which everybody may know: who follows the coins there as closely proves nothing anywhere.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from tradeplane_engine.detectors import cuts, findings, replays
 
 DETECTOR = "echoes"
 _CONTROL = 0
-LEADS = (("close", 0), ("close", 1), ("open", 1), ("close", 2), ("close", 5))  # the control; what is compared most
+LEADS = (("close", 0), ("close", 1), ("open", 1), ("close", 2))  # the control; what is compared most
 _LIMIT = 7.0  # standard deviations of a sum of coins: by chance 2 in 10^11
 _AGREEMENT = 0.4  # and the least correlation of orders and coins: noise of one unit never comes near it
 _ORDERS = 20  # without so many in the control nothing is known about a strategy

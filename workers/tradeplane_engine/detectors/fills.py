@@ -6,6 +6,7 @@
 - *no data*: an order in a symbol of which no bar was known.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -21,13 +22,20 @@ DETECTOR = "fills"
 def examine(run: kernel.Kernel, data: Sequence[series.Series], *, same_close: bool) -> list[findings.Finding]:
     """Return fills and orders that no market could have given; ``same_close`` allows fills at the deciding close."""
     found = replays.rows(run)
-    fills = found[found[:, 0] == log.FILL]
-    orders = found[found[:, 0] == log.ORDER]
+    fills = _by_symbol(found[found[:, 0] == log.FILL], len(data))
+    orders = _by_symbol(found[found[:, 0] == log.ORDER], len(data))
     proofs: list[findings.Finding] = []
-    for number, one in enumerate(data):
-        proofs += _without_data(run, one, orders[orders[:, 3] == number])
-        proofs += _impossible(run, one, fills[fills[:, 3] == number], same_close=same_close)
+    for one, ordered, filled in zip(data, orders, fills, strict=True):
+        proofs += _without_data(run, one, ordered)
+        proofs += _impossible(run, one, filled, same_close=same_close)
     return proofs
+
+
+def _by_symbol(found: replays.Rows, symbols: int) -> list[replays.Rows]:
+    """Return the rows of each symbol, in their sequence."""
+    order = np.argsort(found[:, 3], kind="stable")
+    bounds = np.searchsorted(found[order, 3], np.arange(symbols + 1))
+    return [found[order[first:last]] for first, last in itertools.pairwise(bounds)]
 
 
 def _without_data(run: kernel.Kernel, one: series.Series, orders: replays.Rows) -> Iterator[findings.Finding]:
@@ -43,8 +51,7 @@ def _impossible(
         return
     at, price = fills[:, 1], fills[:, 6]
     orders = [run.orders[number - 1] for number in fills[:, 4].tolist()]
-    created = np.array([order.created for order in orders])
-    live_from = np.array([order.live_from for order in orders])
+    created, live_from = np.array([(order.created, order.live_from) for order in orders], dtype=np.int64).T
     opened = np.searchsorted(one.start, at, side="right") - 1  # the bar whose open is now
     closed = np.searchsorted(one.available_at, at, side="right") - 1  # the bar that became known now
     opens = (opened >= 0) & (one.start[opened] == at)

@@ -77,7 +77,5 @@ def earliest(found: Iterable[Finding]) -> tuple[Finding, ...]:
         key = (one.detector, one.strategy, one.symbol)
         if key not in kept or one.end < kept[key].end:
             kept[key] = one
-    ordered = sorted(
-        kept.values(), key=lambda one: (one.end, one.detector, one.strategy, one.symbol)
-    )
+    ordered = sorted(kept.values(), key=lambda one: (one.end, one.detector, one.strategy, one.symbol))
     return tuple(ordered)

@@ -19,9 +19,10 @@ PLAN = (
     *((0.002, 1), (0.004, 1), (0.002, -1), (0.008, 0)),
 )
 LEAST = 3  # cuts in any case
-_BUDGET = 0.08  # of the rows, all cuts together
+_BUDGET = 0.06  # of the rows, all cuts together
 _PER_SYMBOL = 200  # rows that take as long as what a cut costs per symbol whatever its length
-_FLOOR = 80  # instants; the floor of the n-th shortest cut is n times that
+_FLOOR = 80  # instants; the floor of the n-th shortest cut is n times that, down to a quarter with many symbols
+_MANY = 8  # symbols
 _LATEST = 0.08  # of the rows: a first order that comes later is left to the audit
 WHOLE = 5_000  # rows: a history as short is also cut just before its last bar
 
@@ -35,7 +36,7 @@ def early(run: kernel.Kernel, data: Sequence[series.Series], rng: np.random.Gene
     chosen: set[int] = set()
     spent = 0
     for number, (part, side) in enumerate(PLAN):
-        floor = _FLOOR * (1 + sorted(PLAN).index((part, side)))
+        floor = _FLOOR * (1 + sorted(PLAN).index((part, side))) * _MANY // min(max(len(data), _MANY), 4 * _MANY)
         target = share(run, part * rng.uniform(0.6, 1.0), floor)
         instant = _at_order(orders, target, side, number % len(run.slots)) if side else target
         spent += cuts.known_rows(data, instant) + _PER_SYMBOL * len(data)

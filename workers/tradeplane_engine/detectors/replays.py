@@ -6,6 +6,7 @@
 3. The first row that differs is the proof: up to there both knew the same.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,10 +43,11 @@ def run(factory: Factory, data: Sequence[series.Series]) -> Replay | None:
     """Run what a factory makes of other bars; None where it refuses to make anything of them."""
     try:
         made = factory(data)
-    except errors.EngineError:
+    except Exception:  # noqa: BLE001 - a strategy's own constructor runs here
         return None
     for slot in made.slots:
-        object.__setattr__(slot.strategy, "on_stop", _nothing)
+        with contextlib.suppress(AttributeError):  # of a class with slots and no base of ours
+            object.__setattr__(slot.strategy, "on_stop", _nothing)
     try:
         made.run()
     except Exception as error:  # noqa: BLE001 - a strategy may raise anything; what it means is judged below
