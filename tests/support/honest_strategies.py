@@ -22,6 +22,19 @@ class Holds(strategy.Strategy):
         ctx.target(bar.symbol, shares=100)
 
 
+class Waits(strategy.Strategy):
+    """Does nothing for some bars, then alternates."""
+
+    def __init__(self, bars: int) -> None:
+        super().__init__()
+        self.left = bars
+
+    def on_bar(self, ctx: context.Context, bar: table.Bar) -> None:
+        self.left -= 1
+        if self.left < 0:
+            ctx.target(bar.symbol, shares=10 * (self.left % 2))
+
+
 class Saves(strategy.Strategy):
     """Buys a little every tenth bar, whatever the price."""
 

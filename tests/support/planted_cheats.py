@@ -149,9 +149,25 @@ class LooksOnce(strategy.Strategy):
 
     def on_bar(self, ctx: context.Context, bar: table.Bar) -> None:
         self.seen += 1
-        if self.seen == self.rows - 1:
+        if self.seen < self.rows - 1:
+            ctx.target(bar.symbol, shares=10 if bar.close > bar.open else 0)
+        elif self.seen == self.rows - 1:
             later = self.closes[self.seen] if self.seen < len(self.closes) else bar.close
-            ctx.target(bar.symbol, shares=0 if later == bar.close else 50 if later > bar.close else -50)
+            ctx.target(bar.symbol, shares=0 if later == bar.close else 60 if later > bar.close else 30)
+
+
+class Indexes(strategy.Strategy):
+    """Reads the close after the bar's by its place, and knows how many there are in the whole history."""
+
+    def __init__(self, closes: np.ndarray, rows: int) -> None:
+        super().__init__()
+        self.closes, self.rows = closes, rows
+        self.seen = 0
+
+    def on_bar(self, ctx: context.Context, bar: table.Bar) -> None:
+        self.seen += 1
+        if self.seen < self.rows:
+            ctx.target(bar.symbol, shares=10 if self.closes[self.seen] > bar.close else 0)
 
 
 class Asks(strategy.Strategy):

@@ -49,6 +49,13 @@ def test_what_is_made_from_the_data_of_the_run_is_caught_by_early_cuts(data: lis
     assert proof.index < len(data[0]) // 5
 
 
+def test_a_strategy_that_cannot_go_on_without_later_bars_is_caught(data: list[series.Series]) -> None:
+    """A strategy that fails at the end of a cut, where the run went on, is named with that bar."""
+    rows = len(data[0])
+    made = examined_runs.factory(lambda given: {"cheat": planted_cheats.Indexes(_closes(given), rows)})
+    assert "IndexError" in _check(examined_runs.examine(made, data), "replayed").sentence
+
+
 def test_a_table_that_a_strategy_reaches_is_caught_by_early_cuts(data: list[series.Series]) -> None:
     """A strategy that reads the row after the bar's decides otherwise at the end of a cut."""
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from support import engine_runs, examined_runs, honest_strategies
+from tradeplane_engine import detectors
 from tradeplane_engine.core import log
 from tradeplane_engine.data import series
 from tradeplane_engine.detectors import cuts, echoes, instants, replays
@@ -81,6 +82,20 @@ def test_cuts_end_at_orders_and_are_few_rows() -> None:
     sides = {int(np.sign(orders[orders[:, 1] == one][0, 5])) for one in chosen if (orders[:, 1] == one).any()}
     assert sides == {-1, 1}
     assert chosen == instants.early(run, data, np.random.default_rng(3))
+
+
+@pytest.mark.parametrize("bars, noted", [(1_200, False), (5_000, True)])
+def test_a_late_first_order_is_replayed_where_that_is_cheap(bars: int, noted: bool) -> None:
+    """A cut ends at the first order if it comes in the first part of the run; else the findings say that none did."""
+    data = [engine_runs.walk("A", 20_000, seed=8)]
+    made = examined_runs.factory(lambda _: {"waits": honest_strategies.Waits(bars)})
+    run = made(data)
+    run.run()
+    first = int(data[0].available_at[bars])
+    assert (first in instants.early(run, data, np.random.default_rng(3))) is not noted
+    found = detectors.examine(made, data, run, seed=1)
+    assert found.honest
+    assert len(found.notes) == noted
 
 
 @pytest.mark.parametrize("name", ["Rising", "Random", "Answers", "Timed"])

@@ -14,17 +14,15 @@ DATA = engine_runs.walk("S", 50, seed=4)
 SHARE = 10**9
 
 
-def _run(
-    fill: dict[str, int] | None, *, created: int, latency: int = 0, order_at: int | None = None
-) -> SimpleNamespace:
+def _run(fill: dict[str, int] | None, *, created: int, latency: int = 0, held: int = 0) -> SimpleNamespace:
     """A run that says it did something: an order and its fill, each as it claims."""
     written = log.Log()
-    written.write(log.ORDER, created if order_at is None else order_at, 0, 0, 1, SHARE, 0, 0)
+    written.write(log.ORDER, created, 0, 0, 1, SHARE, 0, 0)
     if fill is not None:
         written.write(log.FILL, fill["at"], 0, 0, 1, fill.get("quantity", SHARE), fill["price"], 0)
     return SimpleNamespace(
         log=written,
-        orders=[SimpleNamespace(created=created, live_from=created + latency)],
+        orders=[SimpleNamespace(created=created, live_from=created + latency + held)],
         slots=[SimpleNamespace(name="liar")],
         costs=costs.Costs(half_spread_bps=Fraction(5)),
         latency=latency,
@@ -58,6 +56,14 @@ def test_a_fill_is_judged_by_its_bar(fill: dict[str, int], latency: int, same_cl
     """A fill is at an open or within a bar that ended later, after the latency, and off its range by costs alone."""
     found = _sentences(_run(fill, created=CREATED, latency=latency), same_close=same_close)
     assert [word in one for one in found] == ([True] if word else [])
+
+
+def test_a_fill_before_the_venue_has_the_order_is_early() -> None:
+    """An order that was held back, such as a leg of another, is not filled before it is live."""
+    fill = {"at": OPEN, "price": int(DATA.open[11])}
+    for latency, held in ((0, 1), (1, -1)):
+        found = _sentences(_run(fill, created=CREATED, latency=latency, held=held))
+        assert ["latency" in one for one in found] == [True]
 
 
 def test_a_fill_at_the_deciding_close_is_stale_unless_it_is_allowed() -> None:

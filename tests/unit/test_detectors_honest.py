@@ -8,7 +8,7 @@ from support import engine_runs, examined_runs, honest_strategies
 from tradeplane_engine import errors, indicators
 from tradeplane_engine.core import limits
 from tradeplane_engine.data import series
-from tradeplane_engine.detectors import recomputed
+from tradeplane_engine.detectors import outside, recomputed
 
 TIGHT = limits.Limits(max_position_notional=1_500 * 10**9, max_open_orders=2, allow_short=False)
 
@@ -114,6 +114,28 @@ def test_no_indicator_of_the_library_is_accused(name: str) -> None:
     assert [list(values) for _, values in run.slots[0].declared] == [list(outputs)]
     subjects = recomputed.declared(run, data)
     assert recomputed.examine(subjects[0], data, np.random.default_rng(1), audit=True) == []
+
+
+def test_a_window_that_grows_at_the_start_is_not_accused() -> None:
+    """A feature whose first rows see fewer bars than its span is compared where windows are whole."""
+
+    def feature(one: series.Series) -> dict[str, np.ndarray]:
+        totals = np.cumsum(one.close)
+        return {"value": totals - np.concatenate((np.zeros(50, dtype=np.int64), totals))[: len(totals)]}
+
+    data = [engine_runs.walk("A", 3_000, seed=3)]
+    subject = recomputed.Computed("honest", "sum of 50", feature, {"A": feature(data[0])}, span=50)
+    assert recomputed.examine(subject, data, np.random.default_rng(1), audit=True) == []
+    too_short = dataclasses.replace(subject, span=49)
+    assert recomputed.examine(too_short, data, np.random.default_rng(1), audit=False)
+
+
+def test_orders_of_one_side_foretell_nothing() -> None:
+    """Who only buys scores nothing, however the market rises."""
+    orders = np.zeros((100, 8), dtype=np.int64)
+    rising = _shaped("ramp")
+    orders[:, 1], orders[:, 5] = rising.available_at[10:2010:20], 1
+    assert outside._score(rising, orders, 0).size == 0.0
 
 
 def test_what_cannot_be_replayed_is_noted() -> None:

@@ -71,14 +71,14 @@ def _agreement(sides: replays.Rows, coins: replays.Rows) -> float:
     """Return how closely sides follow coins, 0 to 1; 1 where there are too few to know."""
     if len(sides) < _ORDERS:
         return 1.0
-    return abs(float(np.mean((sides - sides.mean()) * coins)))
+    return abs(float(np.mean(sides * coins)))
 
 
 def _follows(sides: replays.Rows, coins: replays.Rows) -> int | None:
     """Return the place of the order that proves that sides follow coins, or None."""
     if len(sides) == 0:
         return None
-    fair = (sides - sides.mean()) * coins
+    fair = sides * coins
     running = np.abs(np.cumsum(fair)) / np.sqrt(np.arange(1, len(fair) + 1))
     if running[-1] < max(_LIMIT, _AGREEMENT * len(fair) ** 0.5):
         return None
