@@ -170,7 +170,7 @@ def _last_bar(case: _Case) -> _Found:
 
 def _future(case: _Case) -> _Found:
     """Run to the end with another future after an early instant: what was done before may not change."""
-    instant = int(case.run.equity_at[int(case.rng(4).uniform(0.1, 0.3) * case.run.instants)])
+    instant = instants.telling(case.run, case.rng(4))
     data, horizon = cuts.mirrored(case.data, instant)
     replay = replays.run(case.factory, data)
     if replay is None or not replay.began:

@@ -31,8 +31,7 @@ def early(run: kernel.Kernel, data: Sequence[series.Series], rng: np.random.Gene
     """Return instants at which to cut, ascending."""
     closes = run.equity_at[: run.instants]
     total = cuts.rows(data)
-    found = replays.rows(run)
-    orders = found[(found[:, 0] == log.ORDER) | (found[:, 0] == log.REFUSED)]
+    orders = _orders(run)
     chosen: set[int] = set()
     spent = 0
     for number, (part, side) in enumerate(PLAN):
@@ -58,6 +57,18 @@ def share(run: kernel.Kernel, part: float, floor: int) -> int:
     """Return the instant at which a share of the run's instants was over, or so many at least where there are."""
     count = max(int(part * run.instants), floor)
     return int(run.equity_at[min(count, run.instants) - 1])
+
+
+def telling(run: kernel.Kernel, rng: np.random.Generator) -> int:
+    """Return an instant in the first part of a run at which it ordered something, if it did."""
+    return _at_order(_orders(run), share(run, rng.uniform(0.1, 0.3), 1), int(rng.choice((-1, 1))), 0)
+
+
+def _orders(run: kernel.Kernel) -> replays.Rows:
+    """Return what was ordered, whether it passed the risk chain or not."""
+    found = replays.rows(run)
+    wanted: replays.Rows = found[(found[:, 0] == log.ORDER) | (found[:, 0] == log.REFUSED)]
+    return wanted
 
 
 def _at_order(orders: replays.Rows, target: int, side: int, strategy: int) -> int:
