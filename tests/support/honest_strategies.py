@@ -299,6 +299,39 @@ class CleansUp(strategy.Strategy):
             ctx.cancel(one)
 
 
+class Rests(strategy.Strategy):
+    """Rests a limit below the market, moves it with the market, and protects what it buys by a stop."""
+
+    def on_start(self, ctx: context.Context) -> None:  # noqa: ARG002 - a hook
+        self.order: dict[str, order.Order] = {}
+
+    def on_bar(self, ctx: context.Context, bar: table.Bar) -> None:
+        mine = self.order.get(bar.symbol)
+        if mine is None or mine.ended:
+            if ctx.position(bar.symbol) == 0:
+                self.order[bar.symbol] = ctx.order(bar.symbol, "buy", 7, "limit", "gtc", limit=bar.close - 150)
+            else:
+                self.order[bar.symbol] = ctx.order(bar.symbol, "sell", 7, "stop", "gtc", stop=bar.close - 200)
+        elif mine.kind == order.LIMIT and mine.limit < bar.close - 900:
+            ctx.cancel(mine)
+
+
+class AtOnce(strategy.Strategy):
+    """Orders at a limit that trades at once or never."""
+
+    def on_bar(self, ctx: context.Context, bar: table.Bar) -> None:
+        side = "sell" if ctx.position(bar.symbol) > 0 else "buy"
+        ctx.order(bar.symbol, side, 3, "limit", "ioc", limit=bar.close)
+
+
+class Brackets(strategy.Strategy):
+    """Buys with a bracket whenever nothing is open."""
+
+    def on_bar(self, ctx: context.Context, bar: table.Bar) -> None:
+        if ctx.position(bar.symbol) == 0 and not ctx.open_orders(bar.symbol):
+            ctx.bracket(bar.symbol, "buy", 4, take_profit=bar.close + 600, stop_loss=bar.close - 500)
+
+
 def weighted(x: np.ndarray) -> np.ndarray:
     """Mean in which newer rows count more."""
     weights = np.arange(len(x), 0, -1.0)
@@ -313,7 +346,7 @@ def median(high: np.ndarray, low: np.ndarray) -> np.ndarray:
 MAKERS: dict[str, Callable[[], strategy.Strategy]] = {
     **{one.__name__: one for one in (Holds, Saves, Alternates, Rising, Reverts, OwnSums, Breaks, Bounds, Bands)},
     **{one.__name__: one for one in (Random, Machine, Timed, Answers, Stops, Ranks, Pairs, Weighs, Clock)},
-    **{one.__name__: one for one in (Volumes, Learns, CleansUp)},
+    **{one.__name__: one for one in (Volumes, Learns, CleansUp, Rests, AtOnce, Brackets)},
     **{
         name: lambda name=name: Declared(name) for name in ("sma", "ema", "kama", "highest", "linearreg", "vwap", "hma")
     },

@@ -98,11 +98,15 @@ def test_a_late_first_order_is_replayed_where_that_is_cheap(bars: int, noted: bo
     assert len(found.notes) == noted
 
 
-@pytest.mark.parametrize("name", ["Rising", "Random", "Answers", "Timed"])
-def test_a_cut_anywhere_agrees_up_to_its_horizon(name: str) -> None:
+@pytest.mark.parametrize("name", ["Rising", "Answers", "AtOnce", "Rests", "Timed"])
+@pytest.mark.parametrize("late", [0, 200 * 10**9])
+def test_a_cut_anywhere_agrees_up_to_its_horizon(name: str, late: int) -> None:
     """At every tenth instant the rows of a replay up to the horizon are those of the run, neither more nor fewer."""
     made = examined_runs.factory(lambda _: {name: honest_strategies.MAKERS[name]()})
-    data = [cuts.part(one, 0, 150) for one in DATA]
+    data = [
+        dataclasses.replace(cuts.part(one, 0, 150), available_at=one.end[:150] + (late + at * 7 * 10**9) * (late > 0))
+        for at, one in enumerate(DATA)
+    ]
     run = made(data)
     run.run()
     rows = replays.rows(run)

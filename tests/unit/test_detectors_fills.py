@@ -16,6 +16,8 @@ SHARE = 10**9
 
 def _run(fill: dict[str, int] | None, *, created: int, latency: int = 0, held: int = 0) -> SimpleNamespace:
     """A run that says it did something: an order and its fill, each as it claims."""
+    side = -1 if fill is not None and fill.get("quantity", SHARE) < 0 else 1
+    spread = costs.Costs(half_spread_bps=Fraction(5))
     written = log.Log()
     written.write(log.ORDER, created, 0, 0, 1, SHARE, 0, 0)
     if fill is not None:
@@ -24,8 +26,9 @@ def _run(fill: dict[str, int] | None, *, created: int, latency: int = 0, held: i
         log=written,
         orders=[SimpleNamespace(created=created, live_from=created + latency + held)],
         slots=[SimpleNamespace(name="liar")],
-        costs=costs.Costs(half_spread_bps=Fraction(5)),
-        latency=latency,
+        market=SimpleNamespace(price=lambda _, reference, *__: spread.price(side, reference)),
+        flow=SimpleNamespace(latency=latency),
+        table=table.Table([DATA]),
     )
 
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from support import engine_runs, examined_runs, honest_strategies
-from tradeplane_engine import errors, indicators
-from tradeplane_engine.core import limits
+from tradeplane_engine import detectors, errors, indicators
+from tradeplane_engine.core import limits, venue_settings
 from tradeplane_engine.data import series
 from tradeplane_engine.detectors import outside, recomputed
 
@@ -71,6 +71,25 @@ def test_risk_costs_and_latency_accuse_nobody(chosen: limits.Limits, spread: int
     assert examined_runs.examine(made, _walks(gaps=False), audit=True).found == ()
 
 
+@pytest.mark.parametrize(
+    "venue",
+    [
+        venue_settings.Venue(slippage_bps=Fraction(4), volume_share=Fraction(1, 10)),
+        venue_settings.Venue(fill_at="next_close", participation=Fraction(1, 500), path="adaptive"),
+        venue_settings.Venue(fill_at="same_close", allow_same_close=True, path="ohlc"),
+        venue_settings.Venue(limit_rule="touch", impact=lambda *_: 3),
+    ],
+    ids=["slippage", "next close", "same close", "impact"],
+)
+def test_a_venue_that_fills_otherwise_accuses_nobody(venue: venue_settings.Venue) -> None:
+    """Slippage, a cap on volume, fills at closes and an impact are costs of an honest run."""
+    names = ("Brackets", "Random", "Rests", "Rising")
+    options = detectors.Options(same_close=venue.allow_same_close)
+    made = examined_runs.factory(lambda _: {one: honest_strategies.MAKERS[one]() for one in names}, venue=venue)
+    found = examined_runs.examine(made, _walks(gaps=False), audit=True, options=options)
+    assert found.found == ()
+
+
 @pytest.mark.parametrize("late", [1, 45 * 10**9, 200 * 10**9])
 def test_bars_that_become_known_late_accuse_nobody(late: int) -> None:
     """Where a bar opens before the one before it is known, fills at its open are left out of the comparison."""
@@ -78,7 +97,7 @@ def test_bars_that_become_known_late_accuse_nobody(late: int) -> None:
         dataclasses.replace(one, available_at=one.end + late + (at * 7 * 10**9 if late > 1 else 0))
         for at, one in enumerate(_walks())
     ]
-    for name in ("Rising", "Ranks", "Answers"):
+    for name in ("Rising", "Ranks", "Answers", "AtOnce"):
         made = examined_runs.factory(lambda _, name=name: {name: honest_strategies.MAKERS[name]()})
         assert examined_runs.examine(made, data, audit=True).found == ()
 
@@ -93,7 +112,7 @@ def test_long_bars_beside_short_ones_accuse_nobody() -> None:
         end=start + 60 * engine_runs.MINUTE,
         available_at=start + 60 * engine_runs.MINUTE,
     )
-    for name in ("Rising", "Saves", "Random", "Alternates"):
+    for name in ("Rising", "Saves", "Random", "Answers"):
         made = examined_runs.factory(lambda _, name=name: {name: honest_strategies.MAKERS[name]()})
         assert examined_runs.examine(made, [minutes, hours], audit=True).found == ()
 

@@ -22,8 +22,8 @@ class Horizon:
     """Up to where two runs must agree that know the same bars up to some instant.
 
     Before ``until`` they saw the same bars open and close. At ``until`` itself they still close the same bars, ring the
-    same timers and take the same decisions; then bars open there, in ``opening``, that only one of them has. So orders
-    decided at ``until`` are comparable, and fills of those symbols at that instant are not, nor is what follows them.
+    same timers and take the same decisions; then bars of the symbols ``opening`` open, which one of them may lack. So
+    orders decided at ``until`` are comparable, and what the opens do at that instant is not, nor is what follows it.
     """
 
     until: int
@@ -54,7 +54,7 @@ def known(data: Sequence[series.Series], instant: int) -> tuple[list[series.Seri
         cut.append(part(one, 0, count))
         # A bar that was not yet known may have opened before: what filled at its open is missing in the cut.
         starts.append(int(one.start[count]) if count < len(one) else None)
-    return cut, _horizon(instant, starts)
+    return cut, _horizon(data, instant, starts)
 
 
 def mirrored(data: Sequence[series.Series], instant: int) -> tuple[list[series.Series], Horizon]:
@@ -65,7 +65,7 @@ def mirrored(data: Sequence[series.Series], instant: int) -> tuple[list[series.S
         count = len(one) - first
         changed.append(_moved(one, first, np.arange(count), np.full(count, -1.0)))
         starts.append(int(one.start[first]) if count else None)
-    return changed, _horizon(instant, starts)
+    return changed, _horizon(data, instant, starts)
 
 
 def shuffled(data: Sequence[series.Series], rng: np.random.Generator) -> list[series.Series]:
@@ -100,10 +100,13 @@ def led(
     return changed, coins, which
 
 
-def _horizon(instant: int, starts: Sequence[int | None]) -> Horizon:
-    first = min((start for start in starts if start is not None), default=instant)
-    until = min(instant, first)
-    return Horizon(until, frozenset(number for number, start in enumerate(starts) if start == until))
+def _horizon(data: Sequence[series.Series], instant: int, starts: Sequence[int | None]) -> Horizon:
+    """Return the horizon of two histories that differ from the bars on that start at ``starts``."""
+    until = min(instant, min((start for start in starts if start is not None), default=instant))
+    places = [int(np.searchsorted(one.start, until)) for one in data]
+    # Opens act in the sequence of order ids, whatever their symbol: where one is missing, the others come too early.
+    opening = [at < len(one) and int(one.start[at]) == until for one, at in zip(data, places, strict=True)]
+    return Horizon(until, frozenset(number for number, opens in enumerate(opening) if opens))
 
 
 def _moved(

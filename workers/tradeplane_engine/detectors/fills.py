@@ -50,15 +50,20 @@ def _impossible(
     if len(fills) == 0 or len(one) == 0:
         return
     at, price = fills[:, 1], fills[:, 6]
-    orders = [run.orders[number - 1] for number in fills[:, 4].tolist()]
+    every = run.orders
+    orders = [every[number - 1] for number in fills[:, 4].tolist()]
     created, live_from = np.array([(order.created, order.live_from) for order in orders], dtype=np.int64).T
     opened = np.searchsorted(one.start, at, side="right") - 1  # the bar whose open is now
-    closed = np.searchsorted(one.available_at, at, side="right") - 1  # the bar that became known now
+    # The bar that ends now; the venue fills at its end, whenever it is known. The close that decided is of a known one.
+    closed = np.searchsorted(one.end, at, side="right") - 1
+    known = np.searchsorted(one.available_at, at, side="right") - 1
     opens = (opened >= 0) & (one.start[opened] == at)
-    fresh = one.end[closed] >= created if same_close else one.end[closed] > created
-    closes = (closed >= 0) & (one.available_at[closed] == at) & fresh
+    closes = (closed >= 0) & (one.end[closed] == at) & (one.end[closed] > created)
+    if same_close:
+        decided = (known >= 0) & (one.available_at[known] == at) & (created == at)
+        closed, closes = np.where(closes, closed, known), closes | decided
     inside_open, inside_close = (_inside(run, one, bars, fills) for bars in (opened, closed))
-    early = (at < live_from) | (at < created + run.latency)
+    early = (at < live_from) | (at < created + run.flow.latency)
     stale = ~(opens | closes)
     outside = ~stale & ~((opens & inside_open) | (closes & inside_close))
     for broken, text in (
@@ -83,8 +88,10 @@ def _inside(
     low = np.minimum(np.minimum(one.low[bars], one.open[bars]), one.close[bars])
     price, buys = fills[:, 6], fills[:, 5] > 0
     found: npt.NDArray[np.bool_] = (low <= price) & (price <= high)
+    first = int(run.table.starts[run.table.ids[one.symbol]])
     for place in np.flatnonzero(~found).tolist():
-        side, reference = (1, high[place]) if buys[place] else (-1, low[place])
-        worst = run.costs.price(side, int(reference))
+        order, quantity = run.orders[int(fills[place, 4]) - 1], abs(int(fills[place, 5]))
+        reference = int(high[place] if buys[place] else low[place])
+        worst = run.market.price(order, reference, quantity, first + int(bars[place]))
         found[place] = high[place] < price[place] <= worst if buys[place] else worst <= price[place] < low[place]
     return found

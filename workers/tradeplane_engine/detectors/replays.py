@@ -15,14 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeplane_engine import errors
-from tradeplane_engine.core import kernel, log
+from tradeplane_engine.core import kernel, log, order
 from tradeplane_engine.data import series
 from tradeplane_engine.detectors import cuts, findings
 
 Factory = Callable[[Sequence[series.Series]], kernel.Kernel]
 Rows = npt.NDArray[np.int64]
 
-_KIND, _AT, _STRATEGY, _SYMBOL, _A = 0, 1, 2, 3, 5
+_KIND, _AT, _STRATEGY, _SYMBOL, _ID, _A, _C = 0, 1, 2, 3, 4, 5, 7
 _SHARE = 1e9
 
 
@@ -67,9 +67,17 @@ def comparable(found: Rows, horizon: cuts.Horizon) -> Rows:
     at = found[:, _AT]
     first, last = (int(np.searchsorted(at, horizon.until, side=side)) for side in ("left", "right"))
     for index in range(first, last):
-        if found[index, _KIND] == log.FILL and int(found[index, _SYMBOL]) in horizon.opening:
+        if int(found[index, _SYMBOL]) in horizon.opening and _of_an_open(found, found[index]):
             return found[:index]
     return found[:last]
+
+
+def _of_an_open(found: Rows, row: Rows) -> bool:
+    """Say whether a row may be the deed of an open: a fill, or the end of an order that trades there or never."""
+    if row[_KIND] == log.STATUS:
+        ordered = found[(found[:, _KIND] == log.ORDER) & (found[:, _ID] == row[_ID])]
+        return len(ordered) > 0 and int(ordered[0, _C]) % 10 not in {order.DAY, order.GTC}
+    return bool(row[_KIND] == log.FILL)
 
 
 def difference(
