@@ -17,6 +17,9 @@ from tradeplane_engine.data import series
 from tradeplane_engine.detectors import findings, replays
 
 DETECTOR = "fills"
+EARLY = "is filled before its decision plus latency"
+STALE = "is filled at a price of a bar that had ended when it was decided"
+OUTSIDE = "is filled outside the prices of its bar"
 
 
 def examine(run: kernel.Kernel, data: Sequence[series.Series], *, same_close: bool) -> list[findings.Finding]:
@@ -24,10 +27,18 @@ def examine(run: kernel.Kernel, data: Sequence[series.Series], *, same_close: bo
     found = replays.rows(run)
     fills = _by_symbol(found[found[:, 0] == log.FILL], len(data))
     orders = _by_symbol(found[found[:, 0] == log.ORDER], len(data))
+    every = run.orders
+    created = np.fromiter((order.created for order in every), np.int64, len(every))
+    live_from = np.fromiter((order.live_from for order in every), np.int64, len(every))
+    earliest = np.maximum(live_from, created + run.flow.latency)
     proofs: list[findings.Finding] = []
     for one, ordered, filled in zip(data, orders, fills, strict=True):
         proofs += _without_data(run, one, ordered)
-        proofs += _impossible(run, one, filled, same_close=same_close)
+        if len(filled) and len(one):
+            ids = filled[:, 4] - 1
+            broken = _impossible(run, one, filled, created[ids], same_close=same_close)
+            broken[EARLY] = filled[:, 1] < earliest[ids]
+            proofs += _proofs(run, one, filled, broken)
     return proofs
 
 
@@ -45,37 +56,33 @@ def _without_data(run: kernel.Kernel, one: series.Series, orders: replays.Rows) 
 
 
 def _impossible(
-    run: kernel.Kernel, one: series.Series, fills: replays.Rows, *, same_close: bool
-) -> Iterator[findings.Finding]:
-    if len(fills) == 0 or len(one) == 0:
-        return
-    at, price = fills[:, 1], fills[:, 6]
-    every = run.orders
-    orders = [every[number - 1] for number in fills[:, 4].tolist()]
-    created, live_from = np.array([(order.created, order.live_from) for order in orders], dtype=np.int64).T
+    run: kernel.Kernel, one: series.Series, fills: replays.Rows, created: replays.Rows, *, same_close: bool
+) -> dict[str, npt.NDArray[np.bool_]]:
+    """Say of each fill of a symbol what is wrong with its bar; ``created`` is when its order was decided."""
+    at = fills[:, 1]
     opened = np.searchsorted(one.start, at, side="right") - 1  # the bar whose open is now
-    # The bar that ends now; the venue fills at its end, whenever it is known. The close that decided is of a known one.
+    # The bar that ends now; the venue fills at its end, whenever it is known.
     closed = np.searchsorted(one.end, at, side="right") - 1
-    known = np.searchsorted(one.available_at, at, side="right") - 1
     opens = (opened >= 0) & (one.start[opened] == at)
     closes = (closed >= 0) & (one.end[closed] == at) & (one.end[closed] > created)
-    if same_close:
+    if same_close:  # the close that decided is of the bar that became known now
+        known = np.searchsorted(one.available_at, at, side="right") - 1
         decided = (known >= 0) & (one.available_at[known] == at) & (created == at)
         closed, closes = np.where(closes, closed, known), closes | decided
     inside_open, inside_close = (_inside(run, one, bars, fills) for bars in (opened, closed))
-    early = (at < live_from) | (at < created + run.flow.latency)
     stale = ~(opens | closes)
-    outside = ~stale & ~((opens & inside_open) | (closes & inside_close))
-    for broken, text in (
-        (early, "is filled before its decision plus latency"),
-        (stale, "is filled at a price of a bar that had ended when it was decided"),
-        (outside, "is filled outside the prices of its bar"),
-    ):
-        if broken.any():
-            place = int(broken.argmax())
-            name = run.slots[int(fills[place, 2])].name
-            sentence = f"order {fills[place, 4]} {text}: {price[place]} at {findings.instant_text(int(at[place]))}"
-            bar = int(opened[place] if opens[place] else closed[place])
+    return {STALE: stale, OUTSIDE: ~stale & ~((opens & inside_open) | (closes & inside_close))}
+
+
+def _proofs(
+    run: kernel.Kernel, one: series.Series, fills: replays.Rows, broken: dict[str, npt.NDArray[np.bool_]]
+) -> Iterator[findings.Finding]:
+    for text, those in broken.items():
+        if those.any():
+            row = fills[int(those.argmax())]
+            at, name = int(row[1]), run.slots[int(row[2])].name
+            bar = int(np.searchsorted(one.start, at, side="right")) - 1
+            sentence = f"order {row[4]} {text}: {row[6]} at {findings.instant_text(at)}"
             yield findings.at_bar(DETECTOR, name, one, bar, sentence)
 
 
