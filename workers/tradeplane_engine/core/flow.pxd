@@ -21,7 +21,6 @@ cdef class OrderFlow:
     cdef readonly object sessions
     cdef readonly long long latency, decisions, pending
     cdef long long now, due_at
-    cdef bint opening
     cdef long long[::1] price, bar_end
 
     @cython.locals(
