@@ -26,9 +26,28 @@ class Universe(fields.Block):
 
 
 class Bars(fields.Block):
-    """What triggers a decision."""
+    """What triggers a decision: one per bar."""
 
-    timeframe: Literal["1d"] = "1d"
+    timeframe: Literal["1m", "5m", "15m", "1h", "1d"] = pydantic.Field(
+        default="1d",
+        description="Length of a bar. Buckets are counted from the start of the session; the last one ends with it.",
+    )
+    session: Literal["regular", "extended"] = pydantic.Field(
+        default="regular",
+        description=(
+            "Hours that bars cover: regular from open to close, extended from 04:00 New York time to four hours after "
+            "the close. Market orders of an extended session wait for the next open."
+        ),
+    )
+
+    rules: ClassVar[tuple[fields.Rule, ...]] = (
+        fields.Rule(
+            cel="self.timeframe != '1d' || self.session == 'regular'",
+            message="'bars.session: must be regular with timeframe 1d, got ' + self.session",
+            holds=lambda block: block.timeframe != "1d" or block.session == "regular",
+            describe=lambda block: f"bars.session: must be regular with timeframe 1d, got {block.session}",
+        ),
+    )
 
 
 class SignalModel(fields.Block):
@@ -118,19 +137,14 @@ class BoundPolicy(fields.Block):
     hash: fields.Digest
 
 
-class StrategyJob(fields.Block):
+class StrategyJob(status.Attempt):
     """The Ray job that acts for this Strategy."""
 
-    submission_id: Annotated[str, pydantic.StringConstraints(max_length=128)]
     address: Annotated[str, pydantic.StringConstraints(max_length=512)]
-    generation: Annotated[int, pydantic.Field(ge=1)]
-    attempt: Annotated[int, pydantic.Field(ge=1)]
     config_hash: fields.Digest = pydantic.Field(description="Of what the job was told, its attempt left out.")
-    submitted: bool = pydantic.Field(description="False between the promise of this attempt and Ray's answer.")
     failures: Annotated[int, pydantic.Field(ge=0)] = pydantic.Field(
         default=0, description="Attempts in a row that ended without a decision."
     )
-    retry_at: fields.TimeText = ""
 
 
 class StrategyStatus(fields.Block):

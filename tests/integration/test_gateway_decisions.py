@@ -427,3 +427,30 @@ async def eventually(holds: Callable[[], bool]) -> None:
             return
         await asyncio.sleep(0.02)
     raise AssertionError("not within 6 s")
+
+
+async def test_a_strategy_on_five_minutes_is_judged_by_its_own_bars(bench: gateway.Bench) -> None:
+    """Its decision waits for its own stream; a symbol without a bar there is as old as its last day."""
+    await bench.publish(0)
+    told = gateway.config()
+    told = told.model_copy(update={"spec": told.spec | {"bars": {"timeframe": "5m"}}})
+    token = await bench.fence(told)
+    trigger = bench.venue.sessions[1].open.replace(":30:", ":35:")
+    body = bench.body(token, 0, [("AAPL", "buy", "10"), ("IBM", "buy", "10")]) | {"trigger": trigger}
+    posted = asyncio.ensure_future(bench.post(body))
+    bar = messages.BarMessage(
+        symbol="AAPL",
+        start=bench.venue.sessions[1].open,
+        end=trigger,
+        available_at=trigger,
+        open="50000",
+        high="50000",
+        low="50000",
+        close="50000",
+        volume=1,
+    )
+    entry = messages.SliceMessage(timeframe="5m", end=trigger, bars=(bar,), absent=("IBM", "MSFT"))
+    await bench.redis.xadd("bars:5m", {"message": entry.model_dump_json()})
+    answer = await posted
+    assert answer.status_code == 200, answer.text
+    assert reasons(answer.json()) == ["order-notional", "stale-bar"]

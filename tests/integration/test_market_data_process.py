@@ -1,6 +1,7 @@
 """The market data process against the project's own simulator and a real Valkey that is killed and restarted."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import shutil
@@ -9,10 +10,11 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx2
 import pydantic
@@ -20,14 +22,19 @@ import pytest
 import redis
 from redis import exceptions as redis_exceptions
 
-from support import gateway, servers, simulator
+from support import engine_data, gateway, minute_data, servers, simulator
 from tradeplane_cli.local import valkey
-from tradeplane_workers import messages
+from tradeplane_engine import execution, loop
+from tradeplane_engine.data import aggregation
+from tradeplane_engine.domain import orders, timeframes, times
+from tradeplane_engine.features import sources
+from tradeplane_workers import bar_messages, history_client, messages
+from tradeplane_workers.strategy import __main__ as strategy_main
+from tradeplane_workers.strategy import bar_stream, runner, stopping
+from tradeplane_workers.strategy import figures as strategy_figures
 
 SYMBOLS = ("AAPL", "IBM", "MSFT")
-ENTRY: pydantic.TypeAdapter[messages.SliceMessage | messages.GapMessage] = pydantic.TypeAdapter(
-    messages.SliceMessage | messages.GapMessage
-)
+ENTRY: pydantic.TypeAdapter[messages.StreamEntry] = pydantic.TypeAdapter(messages.StreamEntry)
 
 
 class World:
@@ -86,7 +93,7 @@ class World:
             assert time.monotonic() - started < 60, self.text[-3000:]
             time.sleep(0.02)
 
-    def entries(self) -> list[messages.SliceMessage | messages.GapMessage]:
+    def entries(self) -> list[messages.StreamEntry]:
         """Return the whole stream; empty while Redis is away."""
         try:
             return [ENTRY.validate_json(fields["message"]) for _, fields in self.redis.xrange("bars:1d")]
@@ -283,3 +290,154 @@ class _OwnValkey:
         """End it and remove its directory."""
         self.kill()
         shutil.rmtree(self._directory)
+
+
+#: Seven hours of one session, two symbols; the second one has no trade in some minutes, and in none of one bucket.
+_DAY = timeframes.Hours(times.instant("2012-03-02T14:30:00Z"), times.instant("2012-03-02T21:00:00Z"))
+_QUIET = (311, 313, *range(320, 325), 329, 333)
+MINUTES = [*minute_data.walk("AAPL", _DAY), *minute_data.walk("IBM", _DAY, without=_QUIET)]
+FIVE = timeframes.span("5m")
+
+
+def after(minute: int) -> str:
+    """Return the publication of a minute of the session, by its number."""
+    return times.text(times.Nanos(_DAY.start + (minute + 1) * times.MINUTE + times.SECOND))
+
+
+def entries_of(world: World, channel: str) -> list[messages.StreamEntry]:
+    """Return the whole stream of a channel."""
+    return [ENTRY.validate_json(fields["message"]) for _, fields in world.redis.xrange(f"bars:{channel}")]
+
+
+def buckets(world: World, channel: str) -> dict[str, messages.SliceMessage]:
+    """Return the slices of a channel by their end; none is there twice."""
+    found = [entry for entry in entries_of(world, channel) if isinstance(entry, messages.SliceMessage)]
+    assert len(found) == len({entry.end for entry in found})
+    return {entry.end: entry for entry in found}
+
+
+@dataclasses.dataclass
+class Decisions:
+    """A venue that keeps what a strategy decides."""
+
+    kept: list[orders.Decision] = dataclasses.field(default_factory=list)
+
+    def book(self) -> dict[str, execution.Holding]:
+        """Nothing is held."""
+        return {}
+
+    def submit(self, decision: orders.Decision) -> None:
+        """Keep it."""
+        self.kept.append(decision)
+
+
+class Follower:
+    """A declarative strategy on five minutes, in a thread: history, stream and loop are the real ones."""
+
+    def __init__(self, world: World) -> None:
+        self.venue = Decisions()
+        self._stop = stopping.Stop()
+        made = engine_data.strategy(symbols=("AAPL", "IBM"), top=1, bottom=0)
+        strategy = dataclasses.replace(made, timeframe="5m")
+        counted = strategy_figures.Figures()
+        clock = strategy_main.MachineClock()
+        features = sources.LastBars(strategy.features, strategy.symbols)
+        ports = loop.Ports(features, engine_data.LastReturn(), self.venue, clock)
+        stream = bar_stream.BarStream(
+            world.redis, channel=strategy.channel, symbols=strategy.symbols, stop=self._stop, counted=counted
+        )
+        history = history_client.HistoryClient(f"http://{world.listen}", patience_s=0.0)
+        origins = runner.Sources(history=history, stream=stream, heartbeat=self.venue.book)
+        self._runner = runner.Runner(
+            strategy,
+            loop.Loop(strategy, ports),
+            origins,
+            stop=self._stop,
+            counted=counted,
+            machine_now=clock.now,
+        )
+        self._runner.start(None)
+        self._thread = threading.Thread(target=self._follow)
+
+    def _follow(self) -> None:
+        with contextlib.suppress(stopping.Stopped):
+            self._runner.follow()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.request()
+        self._thread.join()
+
+
+def test_minutes_become_buckets_on_which_a_strategy_decides_once(
+    redis_url: str, kube: servers.Kube, tmp_path: Path
+) -> None:
+    """From the simulator's minutes over the process and Valkey to a declarative strategy on five minutes."""
+    with simulator.threaded(tmp_path, minutes=MINUTES) as venue:
+        world = World(venue, redis_url, tmp_path, kube=kube)
+        venue.move(after(309))
+        for channel in ("1m", "5m"):
+            world.redis.sadd(f"subscriptions:{channel}", "AAPL", "IBM")
+        declare(kube, venue)
+        world.start()
+        try:
+            world.ready()
+            world.until(lambda: after_minute(309) in buckets(world, "5m") and after_minute(309) in buckets(world, "1m"))
+            with Follower(world) as strategy:
+                for number in range(310, 340):
+                    venue.move(after(number))
+                    if number % 5 == 4:
+                        await_decision(world, strategy, after_minute(number))
+            ends = [after_minute(number) for number in range(314, 340, 5)]
+            assert [times.text(one.trigger) for one in strategy.venue.kept] == ends
+            assert {one.outcome for one in strategy.venue.kept} == {orders.Outcome.TRADED}
+            world.until(lambda: after_minute(339) in buckets(world, "1m"))
+            check_buckets(world, ends)
+            check_history(world)
+        finally:
+            assert world.stop() == 0
+            world.redis.close()
+
+
+def after_minute(number: int) -> str:
+    """Return the end of a minute of the session, by its number."""
+    return times.text(times.Nanos(_DAY.start + (number + 1) * times.MINUTE))
+
+
+def await_decision(world: World, strategy: Follower, end: str) -> None:
+    """Await the decision on a bucket."""
+    world.until(lambda: end in {times.text(one.trigger) for one in strategy.venue.kept})
+
+
+def check_buckets(world: World, ends: list[str]) -> None:
+    """Each slice is the exact sum of the dataset's minutes; what is missing is marked with its reason."""
+    found = buckets(world, "5m")
+    made = {
+        (one.symbol, times.text(one.end)): bar_messages.bar_message(one)
+        for symbol in ("AAPL", "IBM")
+        for one in aggregation.aggregate([one for one in MINUTES if one.symbol == symbol], [_DAY], length=FIVE)
+    }
+    for end in ends:
+        there = [made[symbol, end] for symbol in ("AAPL", "IBM") if (symbol, end) in made]
+        assert list(found[end].bars) == there
+        assert not found[end].backfilled
+    quiet = found[after_minute(324)]
+    marker = messages.MissingBar(symbol="IBM", start=after_minute(319), reason="no-trade", last_end=after_minute(319))
+    assert (quiet.absent, quiet.missing) == (("IBM",), (marker,))
+    absent = [end for end, entry in buckets(world, "1m").items() if entry.absent == ("IBM",)]
+    assert absent == [after_minute(number) for number in _QUIET]
+    figures = world.get("/metrics").text
+    assert 'tradeplane_market_data_bars_missing_total{reason="no-trade",timeframe="1m"} 9.0' in figures
+    assert 'tradeplane_market_data_bar_age_seconds{symbol="IBM",timeframe="5m"} 0.0' in figures
+
+
+def check_history(world: World) -> None:
+    """History says what the stream said, and the last half hour of the session is an hour's bar of its own."""
+    answer = world.get("/v1/history", symbols="AAPL,IBM", timeframe="5m", last="5")
+    streamed = [bar for entry in list(buckets(world, "5m").values())[-5:] for bar in entry.bars]
+    assert messages.History.model_validate_json(answer.content).bars == tuple(streamed)
+    hour = world.get("/v1/history", symbols="AAPL", timeframe="1h", last="1").json()["bars"]
+    assert [(bar["start"], bar["end"]) for bar in hour] == [("2012-03-02T18:30:00Z", "2012-03-02T19:30:00Z")]

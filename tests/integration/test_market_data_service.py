@@ -19,9 +19,7 @@ CALENDAR = sessions.Calendar("XNYS")
 D1, D2, D3, D4 = (f"2012-03-0{day}T05:00:00Z" for day in (1, 2, 5, 6))
 E1, E2, E3, E4 = (f"2012-03-0{day}T21:00:00Z" for day in (1, 2, 5, 6))
 BOTH = ("IBM", "MSFT")
-ENTRY: pydantic.TypeAdapter[messages.SliceMessage | messages.GapMessage] = pydantic.TypeAdapter(
-    messages.SliceMessage | messages.GapMessage
-)
+ENTRY: pydantic.TypeAdapter[messages.StreamEntry] = pydantic.TypeAdapter(messages.StreamEntry)
 QUICK = service.Patience(
     others_s=0.05, subscriptions_s=0.02, idle_s=0.2, settle_s=60, pause_first_s=0.02, pause_most_s=0.1
 )
@@ -68,7 +66,7 @@ class World:
         """Do what a strategy does before it waits."""
         await self.redis.sadd("subscriptions:1d", *symbols)
 
-    async def entries(self) -> list[messages.SliceMessage | messages.GapMessage]:
+    async def entries(self) -> list[messages.StreamEntry]:
         """Return everything in the stream."""
         return [ENTRY.validate_json(fields["message"]) for _, fields in await self.redis.xrange("bars:1d")]
 

@@ -62,16 +62,16 @@ class Process:
         self.process.send_signal(number)
         return self.wait()
 
-    def publish(self, session: int, **changed: Any) -> None:
+    def publish(self, number: int, stream: str = "bars:1d", **changed: Any) -> None:
         """Let the provider know a session, and publish it as market data does."""
-        one = MARKET[session]
-        self.peers.known = session + 1
+        one = MARKET[number]
+        self.peers.known = number + 1
         message = messages.SliceMessage(
             timeframe="1d",
             end=times.text(one.end),
             bars=tuple(bar_messages.bar_message(bar) for bar in one.bars.values()),
         ).model_copy(update=changed)
-        self.redis.xadd("bars:1d", {"message": message.model_dump_json()}, id=f"{one.end // 1_000_000}-0")
+        self.redis.xadd(stream, {"message": message.model_dump_json()}, id=f"{one.end // 1_000_000}-0")
 
     @property
     def lines(self) -> list[dict[str, Any]]:
@@ -214,6 +214,18 @@ def test_a_killed_process_is_continued_by_the_next_attempt(world: Process) -> No
     found = world.peers.await_decisions(4)
     assert [one.outcome for one in found] == ["traded", "missed", "missed", "traded"]
     assert len(world.peers.posts) == 4
+
+
+def test_timeframe_and_session_choose_the_stream(world: Process) -> None:
+    """Bars of another timeframe, or of another session, are none of its triggers."""
+    world.start(spec=world.config["spec"] | {"bars": {"timeframe": "5m", "session": "extended"}})
+    until(lambda: world.redis.scard("subscriptions:5m:extended") == 5)
+    world.publish(FIRST)
+    world.publish(FIRST, stream="bars:5m", timeframe="5m")
+    world.publish(FIRST + 1, stream="bars:5m:extended", timeframe="5m", session="extended")
+    (decision,) = world.peers.await_decisions(1)
+    assert (decision.trigger, decision.outcome) == (times.text(MARKET[FIRST + 1].end), "traded")
+    assert world.redis.exists("subscriptions:1d") == 0
 
 
 def test_outages_of_every_peer_only_delay(world: Process) -> None:

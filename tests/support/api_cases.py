@@ -47,8 +47,13 @@ def good(kind: str) -> Json:
                 "pools": [{"name": "all", "role": "execution", "address": "http://ray:8265"}],
             },
         }
-    file = {"Strategy": "strategy", "Model": "model", "RiskPolicy": "risk-policy"}[kind]
-    manifest: Json = yaml.safe_load((servers.CHECKOUT / "examples" / f"{file}.yaml").read_text())
+    file = {
+        "Strategy": "examples/strategy.yaml",
+        "Model": "examples/model.yaml",
+        "RiskPolicy": "examples/risk-policy.yaml",
+        "Backtest": "docs/how-to/backtest.yaml",
+    }[kind]
+    manifest: Json = yaml.safe_load((servers.CHECKOUT / file).read_text())
     return manifest
 
 
@@ -114,6 +119,15 @@ RULES = (
         (("portfolio.top", 0), ("portfolio.bottom", 0)),
         ("portfolio.top + portfolio.bottom", "at least 1", "got 0"),
     ),
+    *(Case("Strategy", (("bars", {"timeframe": timeframe}),)) for timeframe in ("1m", "5m", "15m", "1h", "1d")),
+    Case("Strategy", (("bars", {"timeframe": "1m", "session": "extended"}),)),
+    Case("Strategy", (("bars", {"timeframe": "1d", "session": "regular"}),)),
+    Case(
+        "Strategy",
+        (("bars", {"timeframe": "1d", "session": "extended"}),),
+        ("bars.session", "must be regular with timeframe 1d", "got extended"),
+    ),
+    Case("Strategy", (("bars", {"session": "extended"}),), ("bars.session", "with timeframe 1d", "got extended")),
     Case("Strategy", (("portfolio.capital", "0.000000001"),)),
     Case("Strategy", (("portfolio.capital", "0.000000000"),), ("portfolio.capital", "above 0", "got 0.000000000")),
     Case("Model", (("source", {"artifact": ARTIFACT}),)),
@@ -147,6 +161,9 @@ RULES = (
     Case("RiskPolicy", (("data.maxBarAge", "999ms"),), ("data.maxBarAge", "from 1s to 720h", "999ms")),
     Case("RiskPolicy", (("data.maxBarAge", "720h"),)),
     Case("RiskPolicy", (("data.maxBarAge", "721h"),), ("data.maxBarAge", "from 1s to 720h", "721h")),
+    Case("Backtest", (("from", "2013-02-28"),)),
+    Case("Backtest", (("from", "2013-03-01"),), ("from", "before to", "2013-03-01")),
+    Case("Backtest", (("data", {"digest": "sha256:" + "a" * 64}),)),
 )
 
 SHAPES = (
@@ -158,7 +175,8 @@ SHAPES = (
     Case("Environment", (("calendar", "x"),), ("calendar",)),
     Case("Strategy", (("universe.symbols", []),), ("symbols",)),
     Case("Strategy", (("universe.symbols.0", "aapl"),), ("symbols",)),
-    Case("Strategy", (("bars", {"timeframe": "1m"}),), ("timeframe",)),
+    Case("Strategy", (("bars", {"timeframe": "2m"}),), ("timeframe",)),
+    Case("Strategy", (("bars", {"timeframe": "1h", "session": "overnight"}),), ("session",)),
     Case("Strategy", (("signal.models", []),), ("models",)),
     Case("Strategy", (("signal.models", [{"name": "a"}, {"name": "b"}]),), ("models",)),
     Case("Strategy", (("portfolio.construct", "hrp"),), ("construct",)),
@@ -183,6 +201,12 @@ SHAPES = (
     Case("RiskPolicy", (("order", DELETE),), ("order",)),
     Case("RiskPolicy", (("data.maxBarAge", "1 h"),), ("maxBarAge",)),
     Case("RiskPolicy", (("onBreach", "flatten"),), ("onBreach",)),
+    Case("Backtest", (("strategyRef", DELETE),), ("strategyRef",)),
+    Case("Backtest", (("from", DELETE),), ("from",)),
+    Case("Backtest", (("to", "2013-02-30"),), ("to",)),
+    Case("Backtest", (("to", "1.3.2013"),), ("to",)),
+    Case("Backtest", (("seed", -1),), ("seed",)),
+    Case("Backtest", (("data", {"digest": "abc"}),), ("digest",)),
 )
 
 UNKNOWN = (
@@ -190,4 +214,5 @@ UNKNOWN = (
     Case("Strategy", (("portfolio.leverage", "2"),), ("leverage",)),
     Case("Model", (("serving.gpu", 1),), ("gpu",)),
     Case("RiskPolicy", (("order.maxNotionl", "1"),), ("maxNotionl",)),
+    Case("Backtest", (("cash", "1"),), ("cash",)),
 )

@@ -31,13 +31,15 @@ def key_file(folder: Path) -> Path:
 
 @dataclass
 class DataProvider:
-    """What the provider has, and how it behaves; ``rows`` are oldest first."""
+    """What the provider has, and how it behaves; ``rows`` of days and ``minutes`` are oldest first."""
 
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    minutes: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     actions: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     failures: list[int] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     sockets: dict[fastapi.WebSocket, set[str]] = field(default_factory=dict)
+    minute_sockets: dict[fastapi.WebSocket, set[str]] = field(default_factory=dict)
     subscribed: asyncio.Event = field(default_factory=asyncio.Event)
     port: int = 0
     _server: uvicorn.Server | None = None
@@ -60,6 +62,18 @@ class DataProvider:
             made = row(label, close)
             self.rows.setdefault(symbol, []).append(made)
             frames.append({"T": "d", "S": symbol, **made})
+        return frames
+
+    def add_minute(
+        self, label: str, symbols: Iterable[str], close: str = "100", **changed: Any
+    ) -> list[dict[str, Any]]:
+        """Let REST know a minute's bars, in place of those it had; returns them in the stream's form."""
+        frames = []
+        for symbol in symbols:
+            made = row(label, close, **changed)
+            of_symbol = self.minutes.setdefault(symbol, [])
+            of_symbol[:] = sorted([*(one for one in of_symbol if one["t"] != label), made], key=lambda one: one["t"])
+            frames.append({"T": "b", "S": symbol, **made})
         return frames
 
     async def send(self, frames: list[dict[str, Any]]) -> None:
@@ -86,6 +100,7 @@ class DataProvider:
         for connection in list(self.sockets):
             await connection.close(1001)
         self.sockets.clear()
+        self.minute_sockets.clear()
         self.subscribed.clear()
         self._server.should_exit = True
         await self._task
@@ -97,6 +112,10 @@ class DataProvider:
         @app.get("/v2/stocks/bars")
         async def bars(request: fastapi.Request) -> responses.JSONResponse:
             return self._answer(request, self._bars)
+
+        @app.get("/v2/stocks/bars/latest")
+        async def latest(request: fastapi.Request) -> responses.JSONResponse:
+            return self._answer(request, self._latest)
 
         @app.get("/v1/corporate-actions")
         async def actions(request: fastapi.Request) -> responses.JSONResponse:
@@ -121,7 +140,7 @@ class DataProvider:
         for symbol in sorted(query["symbols"].split(",")):
             known = [
                 entry
-                for entry in self.rows.get(symbol, [])
+                for entry in self._of(symbol, query["timeframe"])
                 if query["start"] <= entry["t"] and ("end" not in query or entry["t"] <= query["end"])
             ]
             chosen += [(symbol, entry) for entry in (known[::-1] if query.get("sort") == "desc" else known)]
@@ -131,6 +150,25 @@ class DataProvider:
         for symbol, entry in chosen[first:last]:
             page.setdefault(symbol, []).append(entry)
         return {"bars": page, "next_page_token": str(last) if last < len(chosen) else None}
+
+    def _of(self, symbol: str, timeframe: str) -> list[dict[str, Any]]:
+        if timeframe == "1Day":
+            return self.rows.get(symbol, [])
+        length = int(timeframe.removesuffix("Min"))
+        made: dict[str, dict[str, Any]] = {}
+        for one in self.minutes.get(symbol, []):
+            label = f"{one['t'][:14]}{int(one['t'][14:16]) // length * length:02d}:00Z"
+            before = made.get(label)
+            if before is None:
+                made[label] = {**one, "t": label}
+            else:
+                before.update(h=max(before["h"], one["h"]), l=min(before["l"], one["l"]), c=one["c"])
+                before["v"] += one["v"]
+        return list(made.values())
+
+    def _latest(self, query: Mapping[str, str]) -> dict[str, Any]:
+        newest = {symbol: self.minutes.get(symbol, [])[-1:] for symbol in query["symbols"].split(",")}
+        return {"bars": {symbol: found[0] for symbol, found in newest.items() if found}}
 
     async def _serve_socket(self, connection: fastapi.WebSocket) -> None:
         await connection.accept()
@@ -142,12 +180,16 @@ class DataProvider:
             return
         await connection.send_text(json.dumps([{"T": "success", "msg": "authenticated"}]))
         self.sockets[connection] = set()
+        self.minute_sockets[connection] = set()
         try:
             while True:
                 wanted = json.loads(await connection.receive_text())
-                self.sockets[connection].update(wanted["dailyBars"])
-                complete = sorted(self.sockets[connection])
-                await connection.send_text(json.dumps([{"T": "subscription", "dailyBars": complete}]))
+                self.sockets[connection].update(wanted.get("dailyBars", ()))
+                self.minute_sockets[connection].update(wanted.get("bars", ()))
+                days, minutes = sorted(self.sockets[connection]), sorted(self.minute_sockets[connection])
+                complete = {"T": "subscription", "dailyBars": days, "bars": minutes, "updatedBars": minutes}
+                await connection.send_text(json.dumps([complete]))
                 self.subscribed.set()
         except (fastapi.WebSocketDisconnect, RuntimeError, KeyError):
             self.sockets.pop(connection, None)
+            self.minute_sockets.pop(connection, None)

@@ -116,6 +116,16 @@ def write_dataset(
     return days
 
 
+def write_minutes(
+    folder: pathlib.Path, found: Sequence[bars.Bar], *, actions: Sequence[bars.CorporateAction] = (), first: str = FIRST
+) -> list[Session]:
+    """Write a dataset folder of minutes; the sessions are those from ``first`` to the last minute's."""
+    manifest = {"name": "tiny", "timeframe": "1m", "origin": "made by a test", "licence": "none"}
+    dataset.write(folder, manifest=manifest, found=found, actions=actions)
+    last = times.text(max(one.end for one in found))
+    return [day for day in sessions(10, first=first) if day.open < last]
+
+
 @dataclass
 class Venue:
     """A simulator process and where to reach it."""
@@ -261,9 +271,13 @@ def prepare(
     actions: Sequence[Action] = (),
     cash: str = "1000000",
     first: str = FIRST,
+    minutes: Sequence[bars.Bar] = (),
 ) -> Venue:
-    """Write dataset and accounts; the clock stands one hour before the first open."""
-    days = write_dataset(folder / "data", prices, actions=actions, first=first)
+    """Write accounts and dataset, of ``minutes`` if given; the clock stands one hour before the first open."""
+    if minutes:
+        days = write_minutes(folder / "data", minutes, first=first)
+    else:
+        days = write_dataset(folder / "data", prices, actions=actions, first=first)
     clock = dt.datetime.fromisoformat(days[0].open) - dt.timedelta(hours=1)
     venue = Venue(folder=folder, sessions=days, clock=_text(clock), cash=cash)
     accounts = [
@@ -288,9 +302,10 @@ def running(
     actions: Sequence[Action] = (),
     cash: str = "1000000",
     first: str = FIRST,
+    minutes: Sequence[bars.Bar] = (),
 ) -> Iterator[Venue]:
     """Run a simulator for the length of a test."""
-    venue = prepare(folder, prices, actions=actions, cash=cash, first=first)
+    venue = prepare(folder, prices, actions=actions, cash=cash, first=first, minutes=minutes)
     venue.start()
     try:
         yield venue
@@ -307,9 +322,10 @@ def threaded(
     actions: Sequence[Action] = (),
     cash: str = "1000000",
     first: str = FIRST,
+    minutes: Sequence[bars.Bar] = (),
 ) -> Iterator[Venue]:
     """Run the same server on real sockets in a thread of the test, which saves the start of a process."""
-    venue = prepare(folder, prices, actions=actions, cash=cash, first=first)
+    venue = prepare(folder, prices, actions=actions, cash=cash, first=first, minutes=minutes)
     chosen = __main__.settings(venue.command[3:])
     ready: queue.Queue[server.Addresses | Exception] = queue.Queue()
     stop: queue.Queue[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = queue.Queue()

@@ -1,13 +1,24 @@
 """``tradeplane backtest`` refuses by name what the API server would refuse, before it trains or trades."""
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
-from support import servers
+from support import minute_data, servers
 from tradeplane_cli import __main__ as command_line
 from tradeplane_cli.local import demo_data
+from tradeplane_engine.data import dataset
+from tradeplane_engine.domain import timeframes, times
+from tradeplane_workers.market_data import sessions
+
+BACKTEST = """\
+apiVersion: tradeplane.dev/v1alpha1
+kind: Backtest
+metadata: {name: second}
+spec: {strategyRef: momentum, from: "2012-03-02", to: "2013-03-01"}
+"""
 
 
 def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
@@ -52,6 +63,26 @@ def test_manifests_are_held_to_the_api_rules(
     assert all(word in said for word in words), said
 
 
+@pytest.mark.parametrize(
+    "old, new, words",
+    [
+        ("strategyRef: momentum", "strategyRef: other", ("strategyRef", "a Strategy of", "other")),
+        ('"2013-03-01"', '"2012-03-01"', ("Backtest momentum-2012", "from", "before to (2012-03-01)", "2012-03-02")),
+        ("seed: 7", "sed: 7", ("Backtest momentum-2012", "sed", "not permitted")),
+        ("seed: 7", "seed: 7\n---\n" + BACKTEST, ("at most one Backtest", "momentum-2012", "second")),
+    ],
+)
+def test_a_backtest_among_the_manifests_is_held_to_them(
+    capsys: pytest.CaptureFixture[str], manifests: Path, old: str, new: str, words: tuple[str, ...]
+) -> None:
+    """It names a Strategy of the folder, keeps its own rules, and is the only one."""
+    text = (servers.CHECKOUT / "docs" / "how-to" / "backtest.yaml").read_text(encoding="utf-8")
+    assert old in text
+    (manifests / "backtest.yaml").write_text(text.replace(old, new), encoding="utf-8")
+    said = refusal(capsys, f"--filename={manifests}")
+    assert all(word in said for word in words), said
+
+
 @pytest.fixture(scope="module", name="bars")
 def _bars(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bars")
@@ -86,3 +117,35 @@ def test_record_that_is_none(
     path.write_text(content, encoding="utf-8")
     said = refusal(capsys, f"--record={path}")
     assert all(word in said for word in (str(path), *words)), said
+
+
+def test_a_strategy_on_quarters_runs_on_a_dataset_of_minutes(
+    capsys: pytest.CaptureFixture[str], manifests: Path, tmp_path: Path
+) -> None:
+    """The exchange's calendar gives the hours, the Model is trained on the strategy's bars, orders fill in minutes."""
+    calendar = sessions.Calendar("XNYS")
+    days = [
+        timeframes.Hours(one.start, one.end)
+        for one in calendar.ending_within(times.instant("2012-03-01T00:00:00Z"), times.instant("2012-03-10T00:00:00Z"))
+    ]
+    found = [one for symbol in ("AAPL", "IBM") for day in days for one in minute_data.walk(symbol, day)]
+    manifest = {"name": "minutes", "timeframe": "1m", "origin": "random walk", "licence": "none"}
+    dataset.write(tmp_path / "data", manifest=manifest, found=found, actions=[])
+    for name, changes in {
+        "strategy": {"[AAPL, FB, GOOG, IBM, MSFT]": "[AAPL, IBM]", "bottom: 1": "bottom: 0"},
+        "model": {'"2000-03-01"': '"2012-03-01"', '"2012-03-02"': '"2012-03-09"'},
+    }.items():
+        path = manifests / f"{name}.yaml"
+        text = path.read_text(encoding="utf-8")
+        for old, new in changes.items():
+            assert old in text
+            text = text.replace(old, new)
+        bars = "  bars: {timeframe: 15m}\n" if name == "strategy" else ""
+        path.write_text(text + bars, encoding="utf-8")
+    said = command_line.main(["backtest", f"--filename={manifests}", f"--data={tmp_path / 'data'}", "--orders"])
+    printed = capsys.readouterr()
+    assert (said, printed.err) == (0, "")
+    ends = [json.loads(line)["bar_end"] for line in printed.out.splitlines()]
+    last_day = timeframes.buckets(days[-1], timeframes.span("15m"))
+    assert ends
+    assert set(ends) <= {times.text(bucket.end) for bucket in last_day}

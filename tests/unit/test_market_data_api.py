@@ -48,8 +48,9 @@ class Provider:
 
 def ask(source: history.Provider, *, now: str = "2026-01-01T00:00:00Z", ready: bool = True) -> Callable[..., Any]:
     """Return a client of the application over ``source``."""
-    reader = history.Reader(source, CALENDAR, figures.Figures(), lambda: times.instant(now))
-    app = api.application(reader, ready=lambda: ready)
+    counted = figures.Figures()
+    reader = history.Reader(source, CALENDAR, counted, lambda: times.instant(now))
+    app = api.application({"1d": reader}, ready=lambda: ready, counted=counted)
 
     async def get(path: str, **query: Any) -> httpx2.Response:
         transport = httpx2.ASGITransport(app)
@@ -108,7 +109,9 @@ async def test_a_range_that_is_not_known_yet_is_refused(end: str, now: str) -> N
 @pytest.mark.parametrize(
     "query, field",
     [
-        (span(timeframe="5m"), "timeframe"),
+        (span(timeframe="2m"), "timeframe"),
+        (span(session="extended"), "session"),
+        (span(session="night"), "session"),
         (span(symbols="ibm"), "symbols"),
         (span(symbols=""), "symbols"),
         (span(start="2012-03-02"), "start"),

@@ -35,6 +35,10 @@ class Listener:
         """Note bars."""
         self.heard.append(f"{len(published)} bars")
 
+    def minute_bars(self, published: Sequence[bars.Bar]) -> None:
+        """Note minutes."""
+        self.heard.append(f"{len(published)} minutes")
+
     async def flush(self) -> None:
         """Wait until somebody reads."""
         await self.open.wait()

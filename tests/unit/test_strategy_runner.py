@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 
@@ -43,17 +44,17 @@ class History:
     asked: list[times.Nanos] = field(default_factory=list)
 
     def slices(
-        self, symbols: Sequence[str], *, timeframe: str, start: times.Nanos, end: times.Nanos | None
+        self, symbols: Sequence[str], *, timeframe: str, start: times.Nanos, end: times.Nanos | None, session: str
     ) -> tuple[bars.BarSlice, ...]:
         """Return known slices from ``start`` on."""
-        assert (tuple(symbols), timeframe, end) == (engine_data.SYMBOLS, "1d", None)
+        assert (tuple(symbols), timeframe, end, session) == (engine_data.SYMBOLS, "1d", None, "regular")
         self._fail()
         self.asked.append(start)
         return tuple(one for one in self.slices_of_market[: self.known] if one.end >= start)
 
-    def newest(self, symbols: Sequence[str], *, timeframe: str, last: int) -> tuple[bars.BarSlice, ...]:
+    def newest(self, symbols: Sequence[str], *, timeframe: str, last: int, session: str) -> tuple[bars.BarSlice, ...]:
         """Return the newest known slices."""
-        assert (tuple(symbols), timeframe) == (engine_data.SYMBOLS, "1d")
+        assert (tuple(symbols), timeframe, session) == (engine_data.SYMBOLS, "1d", "regular")
         self._fail()
         found = tuple(self.slices_of_market[: self.known][-last:])
         self.known += self.later
@@ -105,6 +106,7 @@ class Life:
     stream: Stream
     history: History
     features: sources.LastBars
+    counted: figures.Figures
 
     @property
     def outcomes(self) -> list[tuple[int, str]]:
@@ -125,13 +127,14 @@ def live(
     features = sources.LastBars(STRATEGY.features, STRATEGY.symbols)
     ports = loop.Ports(features=features, predictor=engine_data.LastReturn(), venue=venue, clock=Clock())
     origins = runner.Sources(history=history, stream=stream, heartbeat=venue.book)
+    counted = figures.Figures()
     followed = runner.Runner(
-        STRATEGY, loop.Loop(STRATEGY, ports), origins, stop=stop, counted=figures.Figures(), machine_now=lambda: NOW
+        STRATEGY, loop.Loop(STRATEGY, ports), origins, stop=stop, counted=counted, machine_now=lambda: NOW
     )
     followed.start(None if last is None else MARKET[last].end)
     with pytest.raises(stopping.Stopped):
         followed.follow()
-    return Life(venue, stream, history, features)
+    return Life(venue, stream, history, features, counted)
 
 
 def message(
@@ -326,3 +329,70 @@ def test_bars_of_the_future_are_awaited() -> None:
         followed.follow()
     assert len(venue.decisions) == 1
     assert next(readings, None) is None
+
+
+def revision(number: int) -> messages.RevisionMessage:
+    """Return the marker of a minute after a session's slice."""
+    bar = bar_messages.bar_message(MARKET[number].bars["AAA"])
+    return messages.RevisionMessage(timeframe="1d", end=bar.end, reason="revised", minute=bar)
+
+
+def test_a_minute_after_its_slice_changes_no_decision_and_asks_for_nothing() -> None:
+    """It is counted; what was decided stays, and the stream is still the whole truth."""
+    history = History(known=70)
+    life = live([message(70)], [revision(70)], [message(71)], history=history)
+    assert life.outcomes == [(70, "traded"), (71, "traded")]
+    assert history.asked == []
+    assert sample(life, "tradeplane_strategy_revisions_total", reason="revised") == 1
+
+
+def test_the_age_of_each_bar_is_shown() -> None:
+    """What the limit of a bar's age is judged on: from the symbol's newest bar to the trigger, in trading time."""
+    one = MARKET[71]
+    without = replace(one, bars={symbol: bar for symbol, bar in one.bars.items() if symbol != "BBB"})
+    market = [*MARKET[:71], without]
+    life = live([message(70)], [message(71, market=market)], history=History(known=70))
+    assert sample(life, "tradeplane_strategy_bar_age_seconds", symbol="AAA") == 0
+    assert sample(life, "tradeplane_strategy_bar_age_seconds", symbol="BBB") == 86_400
+
+
+@pytest.mark.parametrize(
+    "timeframe, session, last, days",
+    [
+        ("1d", "regular", 71, 99),
+        ("1h", "regular", 122, 54),
+        ("15m", "extended", 122, 17),
+        ("5m", "regular", 122, 9),
+        ("1m", "extended", 122, 6),
+    ],
+)
+def test_the_warm_up_fits_the_timeframe(timeframe: str, session: str, last: int, days: int) -> None:
+    """Enough bars for a window in which symbols did not always trade, and not months of minutes."""
+    asked: list[tuple[str, str, int]] = []
+
+    class Asked:
+        def slices(self, *_: object, **query: Any) -> tuple[bars.BarSlice, ...]:
+            asked.append((query["timeframe"], query["session"], (MARKET[70].end - query["start"]) // times.DAY))
+            return ()
+
+        def newest(self, *_: object, **query: Any) -> tuple[bars.BarSlice, ...]:
+            asked.append((query["timeframe"], query["session"], query["last"]))
+            return ()
+
+    strategy = replace(STRATEGY, timeframe=timeframe, session=session)
+    for trigger in (None, MARKET[70].end):
+        stop = stopping.Stop()
+        ports = loop.Ports(
+            sources.LastBars(strategy.features, strategy.symbols), engine_data.LastReturn(), Venue(), Clock()
+        )
+        origins = runner.Sources(history=Asked(), stream=Stream(stop, []), heartbeat=Venue().book)
+        followed = runner.Runner(
+            strategy, loop.Loop(strategy, ports), origins, stop=stop, counted=figures.Figures(), machine_now=lambda: NOW
+        )
+        followed.start(trigger)
+    assert asked == [(timeframe, session, last), (timeframe, session, days)]
+
+
+def sample(life: Life, name: str, **labels: str) -> float | None:
+    """Return a metric of a life."""
+    return life.counted.registry.get_sample_value(name, labels)

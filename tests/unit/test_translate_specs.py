@@ -50,6 +50,7 @@ def test_the_example_becomes_settings() -> None:
     settings = translate.recorded_strategy(config())
     assert settings.symbols == ("AAPL", "FB", "GOOG", "IBM", "MSFT")
     assert (settings.name, settings.uid, settings.generation, settings.timeframe) == ("momentum", "0a-0b", 2, "1d")
+    assert settings.channel == "1d"
     assert (settings.portfolio.top, settings.portfolio.bottom) == (2, 1)
     assert settings.portfolio.capital == numbers.money("500000")
     assert (settings.features.name, settings.features.version, settings.model_digest) == ("alpha158", "v1", DIGEST)
@@ -103,8 +104,10 @@ def test_what_the_operator_acts_on_is_left_to_it() -> None:
         ({"universe": {"symbols": "IBM"}}, ("universe.symbols", "a list", "IBM")),
         ({"universe": {"symbols": ["IBM"], "sector": "x"}}, ("universe.sector", "no such field")),
         ({"universe": ["IBM"]}, ("universe", "a mapping")),
-        ({"bars": {"timeframe": "5m"}}, ("bars.timeframe", "1d", "5m")),
-        ({"bars": {"session": "extended"}}, ("bars.session", "no such field", "extended")),
+        ({"bars": {"timeframe": "2m"}}, ("bars.timeframe", "1m, 5m, 15m, 1h, 1d", "2m")),
+        ({"bars": {"timeframe": "5m", "session": "night"}}, ("bars.session", "regular, extended", "night")),
+        ({"bars": {"session": "extended"}}, ("bars.session", "regular with timeframe 1d", "extended")),
+        ({"bars": {"spread": 1}}, ("bars.spread", "no such field", "1")),
         ({"signal": {"models": []}}, ("signal.models", "exactly one")),
         ({"signal": {"models": [{"name": "beta"}]}}, ("signal.models[0].name", "alpha", "beta")),
         ({"signal": {"models": [{"name": "alpha", "weight": 1}]}}, ("signal.models[0].weight", "no such field")),
@@ -189,3 +192,18 @@ def test_the_example_model_becomes_a_training() -> None:
     )
     assert (training.horizon, training.seed, training.parameters["num_leaves"]) == (1, 7, "15")
     assert training.features.name == "alpha158"
+
+
+@pytest.mark.parametrize(
+    "bars, channel",
+    [
+        ({}, "1d"),
+        ({"timeframe": "1m"}, "1m"),
+        ({"timeframe": "1h", "session": "regular"}, "1h"),
+        ({"timeframe": "15m", "session": "extended"}, "15m:extended"),
+    ],
+)
+def test_timeframe_and_session_name_the_bars_that_trigger(bars: dict[str, str], channel: str) -> None:
+    """Changing either changes the stream that the strategy follows."""
+    spec = example("strategy") | {"bars": bars}
+    assert translate.recorded_strategy(config(spec)).channel == channel

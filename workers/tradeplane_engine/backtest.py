@@ -1,10 +1,11 @@
 """A backtest: the loop over a dataset, behind the same gate as in live, on the venue's market model."""
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
 
-from tradeplane_engine import desk, errors, execution, loop, record, settings
+from tradeplane_engine import desk, execution, loop, record, settings
 from tradeplane_engine.data import dataset
 from tradeplane_engine.domain import bars, numbers, orders, times
 from tradeplane_engine.features import sources
@@ -103,19 +104,25 @@ def run(
     start: times.Nanos,
     end: times.Nanos,
 ) -> Result:
-    """Trade the slices that end in [start, end]; those before warm the features up; trading is enabled throughout."""
-    if data.timeframe != strategy.timeframe:
-        raise errors.ValueRefused("bars.timeframe", data.timeframe, strategy.timeframe)
-    slices = data.slices(strategy.symbols)
+    """Trade the slices that end in [start, end]; those before warm the features up; trading is enabled throughout.
+
+    The dataset's bars may be shorter than the strategy's: orders fill on the dataset's, decisions come per bar of the
+    strategy, which are made from them. Raises ValueRefused where they are longer.
+    """
+    slices = data.triggers(strategy.symbols, timeframe=strategy.timeframe, session=strategy.session)
     features = sources.precompute(slices, symbols=strategy.symbols, features=strategy.features, start=start)
-    keeper = desk.Desk(account, state=orders.State.ENABLED)
+    keeper = desk.Desk(account, state=orders.State.ENABLED, days=data.trading())
     keeper.declare(strategy)
     clock = SessionClock()
     ports = loop.Ports(features=features, predictor=model, venue=StrategyVenue(keeper, strategy.uid), clock=clock)
     looped = loop.Loop(strategy, ports)
+    traded = slices if data.timeframe == strategy.timeframe else data.slices(strategy.symbols)
+    ahead = deque(one for one in traded if start <= one.end <= end)
     for one in slices:
         if start <= one.end <= end:
-            keeper.open_session(one)
+            while ahead and ahead[0].end <= one.end:
+                keeper.open_session(ahead.popleft())
+            keeper.quote(one)
             clock.close(one)
             looped.step(one)
     return result(keeper)

@@ -4,11 +4,11 @@ One desk is one account. For each session: :meth:`Desk.open_session` (splits, fi
 decisions through :meth:`Desk.decide`, which judges their intents with the books as of that instant.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tradeplane_engine import errors, execution, ledger, settings
-from tradeplane_engine.domain import bars, numbers, orders, times
+from tradeplane_engine.domain import bars, numbers, orders, timeframes, times
 from tradeplane_engine.risk import books, gate, limits
 from tradeplane_engine.venue import market, profile
 
@@ -52,9 +52,22 @@ class _Strategy:
 
 
 class Desk:
-    """Keeps one account through a sequence of sessions."""
+    """Keeps one account through a sequence of sessions, or of the shorter slices within them.
 
-    def __init__(self, account: Account, *, state: orders.State = orders.State.HALTED) -> None:
+    Parameters
+    ----------
+    account : the account
+    state : what may leave at the start
+    days : regular trading hours in order, where slices are shorter than a day
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        *,
+        state: orders.State = orders.State.HALTED,
+        days: Sequence[timeframes.Hours] = (),
+    ) -> None:
         self.account = account
         self.state = state
         self.ledger = ledger.Ledger(account.cash, account.costs)
@@ -65,7 +78,8 @@ class Desk:
         self.equity: list[EquityPoint] = []
         self.expired: list[str] = []
         self.dividends_not_paid = numbers.Money(0)
-        self._market = market.Market(account.costs)
+        self._market = market.Market(account.costs, days=days)
+        self._sent_at: times.Nanos | None = None
         self._strategies: dict[str, _Strategy] = {}
         self._owner: dict[str, str] = {}
         self._policies: dict[str, limits.Limits | None] = {account.policy: account.limits}
@@ -106,7 +120,7 @@ class Desk:
         return self._strategies[uid].ledger
 
     def open_session(self, one: bars.BarSlice) -> None:
-        """Book what happens from the open to the close of one session, in that order."""
+        """Book what happens from the open to the close of one slice, in that order."""
         for action in one.actions:
             self._act(action)
         for fill in (traded := self._market.trade(one)).fills:
@@ -116,6 +130,11 @@ class Desk:
         self.expired.extend(order.client_order_id for order in traded.expired)
         self.prices.update(one.bars)
         self.equity.append(EquityPoint(one.end, self.ledger.equity(self.prices)))
+
+    def quote(self, one: bars.BarSlice) -> None:
+        """Judge by the bars that a strategy decides on, and send what it decides no earlier than they are known."""
+        self.prices.update(one.bars)
+        self._sent_at = max((bar.available_at for bar in one.bars.values()), default=one.end)
 
     def holdings(self, uid: str) -> dict[str, execution.Holding]:
         """Return position and working orders per symbol of one strategy."""
@@ -170,7 +189,7 @@ class Desk:
             type=intent.type,
             time_in_force=intent.time_in_force,
         )
-        self._market.submit(order)
+        self._market.submit(order, at=self._sent_at)
         self._owner[order.client_order_id] = uid
         self.orders[order.client_order_id] = order
 

@@ -9,13 +9,13 @@ Decisions that gave no signal in the session (missed, late, failed predictions) 
 the strategy: they are taken from the record, without intents.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tradeplane_engine import backtest, desk, errors, loop, record, settings
 from tradeplane_engine.data import dataset
-from tradeplane_engine.domain import bars, orders, times
+from tradeplane_engine.domain import bars, orders, timeframes, times
 from tradeplane_engine.features import sources
 from tradeplane_engine.models import predictor
 from tradeplane_engine.risk import limits
@@ -72,9 +72,8 @@ class Replay:
         self._predictors = predictors
         self._translate = translate
         self._ahead = list(reversed(data.slices()))
-        self._triggers = {one.end for one in self._ahead}
         self._clock = backtest.SessionClock()
-        self._desk = _new_desk(session)
+        self._desk = _new_desk(session, days=data.trading())
         self._running: dict[str, _Running] = {}
         self._unmatched: list[str] = []
 
@@ -119,7 +118,8 @@ class Replay:
             venue=backtest.StrategyVenue(self._desk, strategy.uid),
             clock=self._clock,
         )
-        ahead = list(reversed(self._data.slices(strategy.symbols)))
+        slices = self._data.triggers(strategy.symbols, timeframe=strategy.timeframe, session=strategy.session)
+        ahead = list(reversed(slices))
         self._running[strategy.uid] = _Running(strategy, loop.Loop(strategy, ports), ahead)
 
     def _decide(self, event: record.DecisionEvent) -> None:
@@ -134,6 +134,8 @@ class Replay:
         if not running.ahead or running.ahead[-1].end != event.trigger:
             raise self._no_bar(event)
         one = running.ahead.pop()
+        self._desk.quote(one)
+        self._clock.close(one)
         if event.outcome is orders.Outcome.TRADED:
             running.loop.step(one)
             return
@@ -141,10 +143,8 @@ class Replay:
         self._desk.decide(event.uid, orders.Decision(trigger=event.trigger, outcome=event.outcome))
 
     def _move_to(self, event: record.DecisionEvent) -> None:
-        if event.trigger not in self._triggers:
-            raise self._no_bar(event)
         if not self._desk.decided:  # nothing can have traded before the session's first decision
-            while self._ahead[-1].end < event.trigger:
+            while len(self._ahead) > 1 and self._ahead[-2].end <= event.trigger:
                 self._ahead.pop()
         self.advance(event.trigger)
 
@@ -165,7 +165,7 @@ def _limits(spec: Mapping[str, Any]) -> limits.Limits | None:
         return None
 
 
-def _new_desk(session: record.Record) -> desk.Desk:
+def _new_desk(session: record.Record, *, days: Sequence[timeframes.Hours]) -> desk.Desk:
     for event in session.sequence:
         if isinstance(event, record.EnvironmentEvent):
             account = desk.Account(
@@ -175,5 +175,5 @@ def _new_desk(session: record.Record) -> desk.Desk:
                 policy=event.policy_name,
                 limits=_limits(event.policy_spec),
             )
-            return desk.Desk(account)
+            return desk.Desk(account, days=days)
     raise errors.ValueRefused("sequence", "at least one environment event", "none")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tradeplane_engine import errors, portfolio
+from tradeplane_engine.domain import timeframes
 from tradeplane_engine.features import registry
 from tradeplane_engine.risk import limits
 
@@ -13,6 +14,7 @@ class StrategySettings:
 
     uid : the Strategy's UID, with or without dashes
     symbols : the universe; nothing else may be ordered
+    timeframe, session : which bars trigger a decision, and the hours of a day that they cover
     model_digest : of the artifact that must answer, ``sha256:…``
     policy, limits : name of the RiskPolicy that judges the sub-ledger, and what it said when the generation began
     algorithm : how targets become orders
@@ -29,9 +31,16 @@ class StrategySettings:
     policy: str
     limits: limits.Limits
     algorithm: str = "market"
+    session: str = timeframes.REGULAR
+
+    @property
+    def channel(self) -> str:
+        """Name of the bars that trigger a decision, as streams and gateway know them."""
+        return timeframes.channel(self.timeframe, self.session)
 
     def __post_init__(self) -> None:
         """Refuse what cannot trade."""
+        timeframes.channel(self.timeframe, self.session)
         if not self.symbols or len(set(self.symbols)) != len(self.symbols):
             raise errors.ValueRefused("universe.symbols", "at least one symbol, each once", self.symbols)
         needed = self.portfolio.top + self.portfolio.bottom

@@ -1,4 +1,6 @@
-"""Alpaca's market data interface, the part this venue offers: raw daily bars and corporate actions, point in time.
+"""Alpaca's market data interface, the part this venue offers: raw bars and corporate actions, point in time.
+
+A dataset of days gives days. One of minutes gives minutes, what is made of them on the clock, and days.
 
 Nothing is ever shown that was not known at the venue's clock: a bar from its publication on, an action from its
 ex-date's open on.
@@ -20,7 +22,14 @@ _BARS_MAX = 10_000
 _BARS_DEFAULT = 1_000
 _ACTIONS_MAX = 1_000
 _ACTIONS_DEFAULT = 100
-_TIMEFRAMES = ("1Day", "1D")
+_DAYS = ("1Day", "1D")
+_LENGTHS = {
+    "1Min": times.MINUTE,
+    "5Min": 5 * times.MINUTE,
+    "15Min": 15 * times.MINUTE,
+    "30Min": 30 * times.MINUTE,
+    "1Hour": times.HOUR,
+}
 _KINDS = ("forward_splits", "reverse_splits", "cash_dividends")
 _OTHER_KINDS = (
     "unit_splits",
@@ -38,9 +47,10 @@ _OTHER_KINDS = (
 
 @dataclass(frozen=True, slots=True)
 class BarQuery:
-    """Filters of a bar listing; the bounds are inclusive and apply to the label of a bar."""
+    """Filters of a bar listing; the bounds are inclusive and apply to the label of a bar; no length means days."""
 
     symbols: tuple[str, ...]
+    length: times.Nanos | None
     start: times.Nanos
     end: times.Nanos
     limit: int
@@ -49,7 +59,7 @@ class BarQuery:
 
 @ROUTES.get("/v2/stocks/bars")
 async def listing(request: Request) -> Response:
-    """List daily bars."""
+    """List bars."""
     venue = queries.venue(request)
     queries.caller(request)
     query = queries.Query(
@@ -68,7 +78,7 @@ async def listing(request: Request) -> Response:
             "page_token",
         },
     )
-    wanted = bar_query(query, clock=venue.clock)
+    wanted = bar_query(query, clock=venue.clock, has_minutes=not venue.data.is_daily)
     found, token = page(venue, wanted, token=query.text("page_token"))
     return queries.answer({"bars": found, "next_page_token": token, "currency": "USD"})
 
@@ -80,10 +90,10 @@ async def latest(request: Request) -> Response:
     queries.caller(request)
     query = queries.Query(request, allowed={"symbols", "feed", "currency"})
     _feed_and_currency(query)
-    newest = {symbol: venue.data.known(symbol, venue.clock)[-1:] for symbol in _symbols(query)}
+    newest = {symbol: venue.data.newest(symbol, venue.clock) for symbol in _symbols(query)}
     return queries.answer(
         {
-            "bars": {symbol: render.bar(found[0]) for symbol, found in sorted(newest.items()) if found},
+            "bars": {symbol: render.bar(*found) for symbol, found in sorted(newest.items()) if found is not None},
             "currency": "USD",
         }
     )
@@ -99,12 +109,14 @@ async def corporate_actions(request: Request) -> Response:
     return queries.answer({"corporate_actions": found, "next_page_token": token})
 
 
-def bar_query(query: queries.Query, *, clock: times.Nanos) -> BarQuery:
+def bar_query(query: queries.Query, *, clock: times.Nanos, has_minutes: bool) -> BarQuery:
     """Read the filters of a bar listing; raises Refused for what this feed does not have."""
     _feed_and_currency(query)
     timeframe = query.text("timeframe")
-    if timeframe not in _TIMEFRAMES:
-        raise errors.Refused(errors.malformed(f"timeframe must be 1Day for this feed, got {timeframe!r}"))
+    lengths = _LENGTHS if has_minutes else {}
+    if timeframe not in {*_DAYS, *lengths}:
+        offered = ", ".join([*lengths, "1Day"])
+        raise errors.Refused(errors.malformed(f"timeframe must be {offered} for this feed, got {timeframe!r}"))
     if query.text("adjustment") not in {"", "raw"}:
         raise errors.Refused(errors.malformed(f"adjustment must be raw here, got {query.text('adjustment')!r}"))
     if query.text("asof") != "-":
@@ -112,6 +124,7 @@ def bar_query(query: queries.Query, *, clock: times.Nanos) -> BarQuery:
     start, end = query.time("start"), query.time("end")
     return BarQuery(
         symbols=_symbols(query),
+        length=times.Nanos(lengths[timeframe]) if timeframe in lengths else None,
         start=sessions.midnight(sessions.new_york_date(clock)) if start is None else start,
         end=clock if end is None else end,
         limit=query.integer("limit", default=_BARS_DEFAULT, most=_BARS_MAX),
@@ -129,7 +142,7 @@ def page(
     for symbol in wanted.symbols:
         if symbol < last_symbol:
             continue
-        rows = [(label, bar) for label, bar in _labelled(venue, symbol) if wanted.start <= label <= wanted.end]
+        rows = _labelled(venue, symbol, wanted)
         if not wanted.ascending:
             rows.reverse()
         if symbol == last_symbol:
@@ -139,7 +152,7 @@ def page(
             return found, _token(last_symbol, last_label)
         taken = rows[:left]
         if taken:
-            found[symbol] = [render.bar(bar) for _, bar in taken]
+            found[symbol] = [render.bar(bar, label) for label, bar in taken]
             left -= len(taken)
             last_symbol, last_label = symbol, taken[-1][0]
         if len(taken) < len(rows):
@@ -147,8 +160,12 @@ def page(
     return found, None
 
 
-def _labelled(venue: simulator.Simulator, symbol: str) -> list[tuple[times.Nanos, bars.Bar]]:
-    return [(venue.data.label(bar), bar) for bar in venue.data.known(symbol, venue.clock)]
+def _labelled(venue: simulator.Simulator, symbol: str, wanted: BarQuery) -> list[tuple[times.Nanos, bars.Bar]]:
+    if wanted.length is not None:
+        span = (wanted.start, wanted.end)
+        return [(bar.start, bar) for bar in venue.data.minutes(symbol, venue.clock, length=wanted.length, span=span)]
+    labelled = ((venue.data.label(bar), bar) for bar in venue.data.days(symbol, venue.clock))
+    return [(label, bar) for label, bar in labelled if wanted.start <= label <= wanted.end]
 
 
 def _symbols(query: queries.Query) -> tuple[str, ...]:

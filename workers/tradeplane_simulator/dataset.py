@@ -16,11 +16,13 @@ from fractions import Fraction
 import structlog
 
 from tradeplane_engine import errors
-from tradeplane_engine.data import dataset, quality
-from tradeplane_engine.domain import bars, numbers, times
+from tradeplane_engine.data import aggregation, dataset, quality
+from tradeplane_engine.domain import bars, numbers, timeframes, times
 from tradeplane_simulator import sessions
 
 _LOG = structlog.get_logger()
+# Anything between the two could be made of minutes and would fill orders at prices of another time.
+_TIMEFRAMES = (timeframes.DAY, "1m")
 _CALENDAR_MARGIN = dt.timedelta(days=370)
 
 
@@ -33,14 +35,15 @@ class Quotation:
 
 
 class Dataset:
-    """Bars by symbol and by session, actions by session.
+    """Bars by symbol and by their start, actions by session.
 
     Parameters
     ----------
     digest : sha256 over the two files; a state file belongs to exactly one dataset
-    series : bars of each symbol, oldest first, one per session
+    series : bars of each symbol, oldest first: one per session, or minutes
     actions : every split and dividend
     calendar : sessions that cover the bars
+    timeframe : of the series, ``1d`` or ``1m``
     """
 
     def __init__(
@@ -50,8 +53,10 @@ class Dataset:
         *,
         actions: Iterable[bars.CorporateAction],
         calendar: sessions.Sessions,
+        timeframe: str = timeframes.DAY,
     ) -> None:
         self.digest = digest
+        self.is_daily = timeframe == timeframes.DAY
         self.series = dict(series)
         self.sessions = calendar
         self.actions = tuple(sorted(actions, key=lambda action: (action.ex_start, action.symbol)))
@@ -63,6 +68,16 @@ class Dataset:
             for bar in self.series[symbol]:
                 self._by_open[bar.start][symbol] = bar
                 self._by_publication[bar.available_at].append(bar)
+        regular = [timeframes.Hours(day.open, day.close) for day in calendar.days]
+        self._extended = [sessions.extended(day) for day in calendar.days]
+        self._days = {
+            symbol: rows if self.is_daily else aggregation.aggregate(rows, regular, length=None)
+            for symbol, rows in self.series.items()
+        }
+        self._days_by_publication: dict[times.Nanos, list[bars.Bar]] = defaultdict(list)
+        for symbol in sorted(self._days):
+            for bar in self._days[symbol]:
+                self._days_by_publication[bar.available_at].append(bar)
         self._actions_by_open: dict[times.Nanos, list[bars.CorporateAction]] = defaultdict(list)
         self._splits: dict[str, list[bars.CorporateAction]] = defaultdict(list)
         for action in self.actions:
@@ -71,9 +86,20 @@ class Dataset:
                 self._splits[action.symbol].append(action)
 
     @property
-    def publications(self) -> Iterator[times.Nanos]:
-        """Instants at which bars become known."""
-        return iter(self._by_publication)
+    def instants(self) -> Iterator[times.Nanos]:
+        """Instants at which bars become known, and those at which minutes start."""
+        yield from self._by_publication
+        yield from self._days_by_publication
+        if not self.is_daily:
+            yield from self._by_open
+
+    def opens(self, session: sessions.Session, at: times.Nanos) -> Mapping[str, numbers.Price]:
+        """Return the prices at which market orders fill at ``at``, inside a session, by symbol.
+
+        With daily bars the session's open price stands for all of it, a minute's open for the minute's start alone.
+        """
+        found = self.session_bars(session) if self.is_daily else self._by_open.get(at, {})
+        return {symbol: bar.open for symbol, bar in found.items()}
 
     def session_bars(self, session: sessions.Session) -> Mapping[str, bars.Bar]:
         """Return the bars of one session by symbol; a symbol that did not trade is absent."""
@@ -84,8 +110,30 @@ class Dataset:
         return tuple(self._actions_by_open.get(session.open, ()))
 
     def published_at(self, at: times.Nanos) -> tuple[bars.Bar, ...]:
-        """Return the bars that become known exactly at ``at``, by symbol."""
+        """Return the bars of the series that become known exactly at ``at``, by symbol."""
         return tuple(self._by_publication.get(at, ()))
+
+    def days_published_at(self, at: times.Nanos) -> tuple[bars.Bar, ...]:
+        """Return the daily bars that become known exactly at ``at``, by symbol."""
+        return tuple(self._days_by_publication.get(at, ()))
+
+    def days(self, symbol: str, at: times.Nanos) -> list[bars.Bar]:
+        """Return a symbol's daily bars that are known at ``at``, oldest first."""
+        return [bar for bar in self._days.get(symbol, ()) if bar.available_at <= at]
+
+    def minutes(
+        self, symbol: str, at: times.Nanos, *, length: times.Nanos, span: tuple[times.Nanos, times.Nanos]
+    ) -> tuple[bars.Bar, ...]:
+        """Return a symbol's bars of ``length`` that start in ``span``, made of the minutes that are known at ``at``.
+
+        Buckets lie on the clock, whatever session they are in; the newest one may still grow.
+        """
+        known = self.known(symbol, at)
+        starts = self._starts.get(symbol, [])
+        first = bisect.bisect_left(starts, span[0])
+        last = bisect.bisect_left(starts, span[1] + length)
+        found = aggregation.aggregate(known[first:last], self._extended, length=length)
+        return tuple(bar for bar in found if span[0] <= bar.start <= span[1])
 
     def known(self, symbol: str, at: times.Nanos) -> tuple[bars.Bar, ...]:
         """Return a symbol's published bars at ``at``, oldest first."""
@@ -98,6 +146,13 @@ class Dataset:
     def label(self, bar: bars.Bar) -> times.Nanos:
         """Return the instant that names a daily bar: its date's midnight in New York."""
         return self._labels[bar.start]
+
+    def newest(self, symbol: str, at: times.Nanos) -> tuple[bars.Bar, times.Nanos] | None:
+        """Return the newest bar of the series that is known at ``at``, and the instant that names it."""
+        known = self.known(symbol, at)
+        if not known:
+            return None
+        return known[-1], self.label(known[-1]) if self.is_daily else known[-1].start
 
     def listed(self, symbol: str, at: times.Nanos) -> bool:
         """Say whether a symbol has traded by ``at``: before its first session it does not exist here."""
@@ -143,6 +198,8 @@ def read(folder: pathlib.Path) -> Dataset:
     A bar that the engine's validator leaves out does not exist here either.
     """
     found = dataset.read(folder)
+    if found.timeframe not in _TIMEFRAMES:
+        raise errors.DataRefused("wrong-timeframe", f"must be one of: {', '.join(_TIMEFRAMES)}, got {found.timeframe}")
     history = {symbol: rows for symbol, rows in found.history.items() if rows}
     if not history:
         raise errors.DataRefused("empty", "bars.csv must hold at least one usable bar, got 0")
@@ -153,9 +210,27 @@ def read(folder: pathlib.Path) -> Dataset:
         for bar in rows:
             session = calendar.on(sessions.new_york_date(bar.start))
             # Else orders would fill at prices of another time than the clock's.
-            quality.check_session(bar, None if session is None else quality.Session(session.open, session.close))
+            if found.timeframe == timeframes.DAY:
+                quality.check_session(bar, None if session is None else quality.Session(session.open, session.close))
+            else:
+                _check_minute(bar, session)
     _LOG.info("dataset read", name=found.name, bars=found.report.accepted, refused=dict(found.report.counts))
-    return Dataset(found.digest, history, actions=_by_session(found.actions, calendar), calendar=calendar)
+    return Dataset(
+        found.digest,
+        history,
+        actions=_by_session(found.actions, calendar),
+        calendar=calendar,
+        timeframe=found.timeframe,
+    )
+
+
+def _check_minute(bar: bars.Bar, session: sessions.Session | None) -> None:
+    inside = session is not None and sessions.extended(session).holds(bar.start)
+    if not inside or bar.start % times.MINUTE or bar.end - bar.start != times.MINUTE:
+        span = f"{times.text(bar.start)} to {times.text(bar.end)}"
+        raise errors.DataRefused(
+            quality.Refusal.OUTSIDE_SESSION, f"{bar.symbol}: {span} is no minute of a day with a session"
+        )
 
 
 def _by_session(actions: Iterable[bars.CorporateAction], calendar: sessions.Sessions) -> Iterator[bars.CorporateAction]:

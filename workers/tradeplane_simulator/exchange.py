@@ -3,19 +3,17 @@
 1. ``submit`` checks an order; while the market is closed it waits as ``accepted``, else it is released at once.
 2. ``open_session`` applies splits, releases the waiting orders in the order of their acceptance and fills each one
    whose symbol trades in this session, at its open price by the venue profile.
-3. ``close_session`` expires what is left, then books the day's fees, each kind rounded up to the cent.
+3. ``trade`` fills, where the dataset holds minutes, each working order whose symbol has a minute that starts now.
+4. ``close_session`` expires what is left, then books the day's fees, each kind rounded up to the cent.
 """
 
 import dataclasses
 from collections.abc import Iterable
 
 from tradeplane_engine.domain import bars, numbers, times
-from tradeplane_engine.venue import profile
+from tradeplane_engine.venue import fees, profile
 from tradeplane_simulator import account as accounts
 from tradeplane_simulator import book, desk, errors, rules, sessions
-
-# Alpaca's own sub types of the FEE activity.
-_FEE_SUB_TYPES = {"SEC": "REG", "TAF": "TAF", "CAT": "CAT"}
 
 
 def submit(before: desk.Desk, request: book.Request, market: desk.Market) -> desk.Step | errors.Refusal:
@@ -63,6 +61,14 @@ def open_session(before: desk.Desk, actions: Iterable[bars.CorporateAction], mar
     return step
 
 
+def trade(before: desk.Desk, market: desk.Market) -> desk.Step:
+    """Start a minute inside a session: every working order whose symbol trades in it."""
+    step = desk.Step(before)
+    for order in tuple(before.open_orders.values()):
+        step = _fill(step, order, market)
+    return step
+
+
 def close_session(before: desk.Desk, market: desk.Market) -> desk.Step:
     """End a session: expire day orders, book fees, remember the equity."""
     step = desk.Step(before)
@@ -70,20 +76,10 @@ def close_session(before: desk.Desk, market: desk.Market) -> desk.Step:
         gone = dataclasses.replace(order, status=book.Status.EXPIRED, updated_at=market.at, expired_at=market.at)
         step = step.update("expired", gone, at=market.at)
     date = sessions.new_york_date(market.at).isoformat()
-    fees = accrued(before.account, market.profile)
-    for kind, fee in fees.items():
-        step = step.activity(
-            "FEE",
-            market.at,
-            {
-                "activity_sub_type": _FEE_SUB_TYPES.get(kind, kind),
-                "date": date,
-                "net_amount": numbers.money_text(numbers.Money(-fee)),
-                "description": f"{kind} fee for trades on {date}",
-                "status": "executed",
-            },
-        )
-    charged = accounts.charge(step.desk.account, fees.values())
+    booked = fees.entries(_charges(before.account, market.profile), date)
+    for entry in booked:
+        step = step.activity("FEE", market.at, entry.fields)
+    charged = accounts.charge(step.desk.account, [numbers.Money(-entry.amount) for entry in booked])
     return step.with_account(
         dataclasses.replace(
             charged,
@@ -96,16 +92,28 @@ def close_session(before: desk.Desk, market: desk.Market) -> desk.Step:
 
 def accrued(account: accounts.Account, venue: profile.VenueProfile) -> dict[str, numbers.Money]:
     """Fees by kind that the next close will book."""
-    return profile.day_fees(
+    return fees.day_fees(_charges(account, venue))
+
+
+def _charges(account: accounts.Account, venue: profile.VenueProfile) -> list[fees.Charge]:
+    return [
         charge
         for execution in account.unsettled
-        for charge in venue.charges(execution.side, execution.price, execution.quantity)
-    )
+        for charge in venue.charges(
+            execution.side,
+            execution.price,
+            execution.quantity,
+            session=sessions.new_york_date(execution.at).isoformat(),
+        )
+    ]
 
 
 def _release(step: desk.Step, order: book.Order, market: desk.Market) -> desk.Step:
     working = dataclasses.replace(order, status=book.Status.NEW, updated_at=market.at)
-    step = step.update("new", working, at=market.at)
+    return _fill(step.update("new", working, at=market.at), working, market)
+
+
+def _fill(step: desk.Step, order: book.Order, market: desk.Market) -> desk.Step:
     opened = market.opens.get(order.symbol)
     if opened is None:
         return step
@@ -133,7 +141,7 @@ def _release(step: desk.Step, order: book.Order, market: desk.Market) -> desk.St
         step.activities,
     )
     filled = dataclasses.replace(
-        working,
+        order,
         status=book.Status.FILLED,
         reserve=numbers.Money(0),
         filled_at=market.at,

@@ -198,10 +198,13 @@ def calendar_day(day: sessions.Session, settlement: dt.date) -> dict[str, str]:
     }
 
 
-def bar(value: bars.Bar) -> dict[str, Any]:
-    """Shape a daily bar; trade count and average price are not in the dataset and said to be unknown."""
+def bar(value: bars.Bar, label: times.Nanos) -> dict[str, Any]:
+    """Shape a bar under the instant that names it: a day's midnight in New York, a shorter bar's start.
+
+    Trade count and average price are not in the dataset and said to be unknown.
+    """
     return {
-        "t": times.text(sessions.midnight(sessions.new_york_date(value.start))),
+        "t": times.text(label),
         "o": _number(value.open),
         "h": _number(value.high),
         "l": _number(value.low),

@@ -62,11 +62,12 @@ async def serve(chosen: Settings, *, stop: asyncio.Event, listening: Callable[[A
     """Serve until ``stop`` is set; ``listening`` is told once clients can connect."""
     entries = credentials.read(chosen.accounts)
     keys = credentials.Keys(entries)
-    hub = streams.Hub(keys)
     state = store.Store(chosen.state)
     try:
+        data = dataset.read(chosen.data)
+        hub = streams.Hub(keys, has_minutes=not data.is_daily)
         venue = simulator.Simulator(
-            simulator.Setup(data=dataset.read(chosen.data), profile=chosen.profile, state=state, audience=hub),
+            simulator.Setup(data=data, profile=chosen.profile, state=state, audience=hub),
             clock=chosen.clock,
         )
         for entry in entries:

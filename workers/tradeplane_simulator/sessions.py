@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import exchange_calendars
 
-from tradeplane_engine.domain import times
+from tradeplane_engine.domain import timeframes, times
 
 NEW_YORK = ZoneInfo("America/New_York")
 
@@ -71,6 +71,11 @@ def midnight(date: dt.date) -> times.Nanos:
     """Return the start of a date in New York, which labels its daily bar."""
     moment = dt.datetime.combine(date, dt.time(), NEW_YORK)
     return times.Nanos(int(moment.timestamp()) * times.SECOND)
+
+
+def extended(session: Session) -> timeframes.Hours:
+    """Return all hours with trading on a session's day; orders work in the regular ones alone."""
+    return timeframes.extended(timeframes.Hours(session.open, session.close), midnight=midnight(session.date))
 
 
 def new_york(first: dt.date, last: dt.date) -> Sessions:

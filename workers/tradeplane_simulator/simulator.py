@@ -31,6 +31,10 @@ class Audience(Protocol):
         """Send bars that have just become known."""
         ...
 
+    def minute_bars(self, published: Sequence[bars.Bar]) -> None:
+        """Send minutes that have just become known."""
+        ...
+
     async def flush(self) -> None:
         """Return when everything sent so far is written to the sockets."""
         ...
@@ -76,8 +80,7 @@ class Simulator:
         self.desks = self.state.desks()
         self._market = self._look(self.clock)
         self._instants = sorted(
-            {instant for day in self.data.sessions.days for instant in (day.open, day.close)}
-            | set(self.data.publications)
+            {instant for day in self.data.sessions.days for instant in (day.open, day.close)} | set(self.data.instants)
         )
         metrics.CLOCK.set(self.clock / times.SECOND)
 
@@ -88,7 +91,7 @@ class Simulator:
 
     @property
     def next_event(self) -> times.Nanos | None:
-        """The next open, close or publication of bars."""
+        """The next open, close, start of a minute or publication of bars."""
         place = bisect.bisect_right(self._instants, self.clock)
         return times.Nanos(self._instants[place]) if place < len(self._instants) else None
 
@@ -170,10 +173,15 @@ class Simulator:
         elif market.session is not None and market.session.open == instant:
             actions = self.data.session_actions(market.session)
             steps = [exchange.open_session(found, actions, market) for found in self.desks.values()]
+        elif market.opens and not self.data.is_daily:
+            steps = [exchange.trade(found, market) for found in self.desks.values() if found.open_orders]
         self._keep(steps, market=market)
-        published = self.data.published_at(instant)
-        if published:
-            self._audience.daily_bars(published)
+        minutes = () if self.data.is_daily else self.data.published_at(instant)
+        if minutes:
+            self._audience.minute_bars(minutes)
+        days = self.data.days_published_at(instant)
+        if days:
+            self._audience.daily_bars(days)
         metrics.EVENTS.inc()
 
     def _now(self) -> desk.Market:
@@ -202,9 +210,5 @@ class Simulator:
             for symbol in self.data.listings(at)
             if (quotation := self.data.quotation(symbol, at)) is not None
         }
-        opens = (
-            {symbol: bar.open for symbol, bar in self.data.session_bars(session).items()}
-            if session is not None and is_open
-            else {}
-        )
+        opens = self.data.opens(session, at) if session is not None and is_open else {}
         return desk.Market(at=at, session=session, is_open=is_open, prices=prices, opens=opens, profile=self.profile)

@@ -1,4 +1,4 @@
-"""The two WebSocket streams: trade updates, and daily bars.
+"""The two WebSocket streams: trade updates, and bars.
 
 Each connection has its own queue and its own writer, so that one client that does not read delays nobody for longer
 than ``_PATIENCE_S``; then it is closed. Nothing is kept for a client that is not connected.
@@ -6,6 +6,7 @@ than ``_PATIENCE_S``; then it is closed. Nothing is kept for a client that is no
 
 import asyncio
 import contextlib
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ import orjson
 import structlog
 from starlette import websockets
 
-from tradeplane_engine.domain import bars, numbers
+from tradeplane_engine.domain import bars, numbers, times
 from tradeplane_simulator import book, credentials, metrics, render, sessions
 
 _LOG = structlog.get_logger()
@@ -52,7 +53,7 @@ class Connection:
         self.stream = stream
         self.account = ""
         self.listening = False
-        self.symbols: set[str] = set()
+        self.symbols: dict[str, set[str]] = defaultdict(set)
         self.message_pack = False
         self.closed = asyncio.Event()
         self._counted = False
@@ -60,7 +61,7 @@ class Connection:
     @property
     def receives(self) -> bool:
         """Whether this client has asked for anything that may be sent to it."""
-        return self.listening or bool(self.symbols)
+        return self.listening or any(self.symbols.values())
 
     def count(self, *, receives: bool) -> None:
         """Keep the gauge of receiving clients true."""
@@ -111,10 +112,12 @@ class Hub:
     Parameters
     ----------
     keys : who may listen
+    has_minutes : whether there are minutes to send, and not only days
     """
 
-    def __init__(self, keys: credentials.Keys) -> None:
+    def __init__(self, keys: credentials.Keys, *, has_minutes: bool = False) -> None:
         self._keys = keys
+        self._offered = ("bars", "updatedBars", "dailyBars") if has_minutes else ("dailyBars",)
         self._connections: set[Connection] = set()
 
     def trade_updates(self, account: str, updates: Sequence[book.Update]) -> None:
@@ -126,11 +129,20 @@ class Hub:
                 client.put(frame)
 
     def daily_bars(self, published: Sequence[bars.Bar]) -> None:
-        """Send new bars to those who subscribed to their symbols."""
+        """Send new days to those who subscribed to their symbols."""
+        self._send_bars(published, "dailyBars", kind="d")
+
+    def minute_bars(self, published: Sequence[bars.Bar]) -> None:
+        """Send new minutes to those who subscribed to their symbols; none is ever revised here."""
+        self._send_bars(published, "bars", kind="b")
+
+    def _send_bars(self, published: Sequence[bars.Bar], channel: str, *, kind: str) -> None:
         for client in self._connections:
-            wanted = [bar for bar in published if client.symbols & {bar.symbol, "*"}]
+            symbols = client.symbols[channel]
+            wanted = [bar for bar in published if symbols & {bar.symbol, "*"}]
             for first in range(0, len(wanted), _BARS_PER_FRAME):
-                client.put(_bars_frame(wanted[first : first + _BARS_PER_FRAME], message_pack=client.message_pack))
+                rows = wanted[first : first + _BARS_PER_FRAME]
+                client.put(_bars_frame(rows, kind=kind, message_pack=client.message_pack))
 
     async def flush(self) -> None:
         """Return when every connected client has what was sent, or was given up."""
@@ -250,25 +262,27 @@ class Hub:
             case "subscribe" | "unsubscribe" if not client.account:
                 _fail(client, 401, "not authenticated")
             case "subscribe" | "unsubscribe":
-                _subscribe(client, message, adding=action == "subscribe")
+                _subscribe(client, message, self._offered, adding=action == "subscribe")
             case _:
                 _fail(client, 400, "invalid syntax")
         return True
 
 
-def _subscribe(client: Connection, message: dict[str, Any], *, adding: bool) -> None:
+def _subscribe(client: Connection, message: dict[str, Any], offered: Sequence[str], *, adding: bool) -> None:
     wanted = {name: message[name] for name in message if name != "action" and message[name]}
     for name, symbols in wanted.items():
         if name not in _CHANNELS or not isinstance(symbols, list) or not all(isinstance(s, str) for s in symbols):
             _fail(client, 400, "invalid syntax")
             return
-        if name != "dailyBars":
+        if name not in offered:
             # A half subscription would look like a quiet market.
-            _fail(client, 410, f"invalid subscribe action for this feed: only dailyBars is offered, got {name}")
+            only = ", ".join(offered)
+            _fail(client, 410, f"invalid subscribe action for this feed: only {only} is offered, got {name}")
             return
-    changed = set(wanted.get("dailyBars", []))
-    client.symbols = client.symbols | changed if adding else client.symbols - changed
-    _tell(client, {"T": "subscription", **{name: [] for name in _CHANNELS}, "dailyBars": sorted(client.symbols)})
+    for name, symbols in wanted.items():
+        known = client.symbols[name]
+        client.symbols[name] = known | set(symbols) if adding else known - set(symbols)
+    _tell(client, {"T": "subscription", **{name: sorted(client.symbols[name]) for name in _CHANNELS}})
 
 
 def _authenticate(client: Connection, caller: credentials.Caller) -> None:
@@ -296,17 +310,23 @@ def _fail(client: Connection, code: int, message: str) -> None:
     _tell(client, {"T": "error", "code": code, "msg": message})
 
 
-def _bars_frame(published: Sequence[bars.Bar], *, message_pack: bool) -> bytes | str:
-    rows = [{"T": "d", "S": bar.symbol, **render.bar(bar)} for bar in published]
+def _bars_frame(published: Sequence[bars.Bar], *, kind: str, message_pack: bool) -> bytes | str:
+    labels = [_label(bar, kind) for bar in published]
+    rows = [
+        {"T": kind, "S": bar.symbol, **render.bar(bar, label)} for bar, label in zip(published, labels, strict=True)
+    ]
     if not message_pack:
         return orjson.dumps(rows).decode()
     # MessagePack has no decimals: prices become the nearest doubles here, whose shortest text is the price again.
-    for row, bar in zip(rows, published, strict=True):
-        seconds = sessions.midnight(sessions.new_york_date(bar.start)) // 1_000_000_000
-        row["t"] = msgpack.Timestamp(seconds)
+    for row, bar, label in zip(rows, published, labels, strict=True):
+        row["t"] = msgpack.Timestamp(label // times.SECOND)
         prices = {"o": bar.open, "h": bar.high, "l": bar.low, "c": bar.close}
         row.update({name: float(numbers.price_text(price)) for name, price in prices.items()})
     return bytes(msgpack.packb(rows))
+
+
+def _label(bar: bars.Bar, kind: str) -> times.Nanos:
+    return sessions.midnight(sessions.new_york_date(bar.start)) if kind == "d" else bar.start
 
 
 def _parsed(raw: bytes, *, message_pack: bool) -> Any:

@@ -8,7 +8,7 @@ import pydantic
 import stamina
 
 from tradeplane_engine.data import dataset
-from tradeplane_engine.domain import bars, times
+from tradeplane_engine.domain import bars, timeframes, times
 from tradeplane_workers import bar_messages, messages
 
 _REFUSED: Final = (409, 422)
@@ -50,18 +50,26 @@ class HistoryClient:
         self._client.close()
 
     def slices(
-        self, symbols: Sequence[str], *, timeframe: str, start: times.Nanos, end: times.Nanos | None
+        self,
+        symbols: Sequence[str],
+        *,
+        timeframe: str,
+        start: times.Nanos,
+        end: times.Nanos | None,
+        session: str = timeframes.REGULAR,
     ) -> tuple[bars.BarSlice, ...]:
         """Return the slices that end in [start, end], oldest first; without ``end`` up to the newest known one.
 
         Raises HistoryRefusedError, or HistoryUnavailableError when patience is over.
         """
         query = {"start": times.text(start)} | ({} if end is None else {"end": times.text(end)})
-        return self._slices(symbols, timeframe, query)
+        return self._slices(symbols, timeframe, query | _of(session))
 
-    def newest(self, symbols: Sequence[str], *, timeframe: str, last: int) -> tuple[bars.BarSlice, ...]:
-        """Return the slices of the newest ``last`` sessions; raises as :meth:`slices`."""
-        return self._slices(symbols, timeframe, {"last": str(last)})
+    def newest(
+        self, symbols: Sequence[str], *, timeframe: str, last: int, session: str = timeframes.REGULAR
+    ) -> tuple[bars.BarSlice, ...]:
+        """Return the slices of the newest ``last`` intervals, whole sessions or buckets; raises as :meth:`slices`."""
+        return self._slices(symbols, timeframe, {"last": str(last)} | _of(session))
 
     def _slices(self, symbols: Sequence[str], timeframe: str, span: dict[str, str]) -> tuple[bars.BarSlice, ...]:
         query = {"symbols": ",".join(sorted(symbols)), "timeframe": timeframe} | span
@@ -91,3 +99,7 @@ class HistoryClient:
             return messages.History.model_validate_json(answer.content)
         except pydantic.ValidationError as error:
             raise HistoryUnavailableError(f"market data: not a history: {error.error_count()} errors") from error
+
+
+def _of(session: str) -> dict[str, str]:
+    return {} if session == timeframes.REGULAR else {"session": session}

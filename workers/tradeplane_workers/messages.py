@@ -84,6 +84,51 @@ class TrainingResult(Message):
     metrics: dict[str, float] = {}
 
 
+class StrategySource(Message):
+    """The Strategy that a backtest runs, its spec verbatim."""
+
+    name: str
+    uid: str
+    generation: int
+    spec: dict[str, Any]
+
+
+class BacktestConfig(Message):
+    """Everything a backtest job is told; the outcome goes to ``runs/<submission_id>.json`` of the artifact store.
+
+    trials : configurations that were tried to get here, as the Model's version counts them
+    """
+
+    submission_id: str
+    name: str
+    uid: str
+    generation: int
+    spec: dict[str, Any]
+    strategy: StrategySource
+    model: ModelReference
+    policy: PolicyReference
+    trials: int = 1
+
+
+class BacktestResult(Message):
+    """What a backtest's run leaves behind; ``error`` is empty on success.
+
+    refused : the same again would give the same error
+    artifact, digest : where the whole result is, and the sha256 of its bytes
+    hash, data : of its events, and of the bars and actions that were read
+    """
+
+    submission_id: str
+    artifact: str = ""
+    digest: str = ""
+    hash: str = ""
+    data: str = ""
+    error: str = ""
+    refused: bool = False
+    trials: int = 1
+    measures: dict[str, DecimalText] = {}
+
+
 # --- strategy -> gateway ---------------------------------------------------------------------------------------------
 
 
@@ -192,16 +237,37 @@ class ActionMessage(Message):
     dividend: DecimalText = "0"
 
 
+class MissingBar(Message):
+    """The marker of a symbol without a bar in a slice.
+
+    ``no-trade``: the provider, asked after the interval's end, has no bar either. ``unknown``: it gave no answer, or
+    one that must not be traded, so that nothing may be concluded. ``last_end`` is the end of the symbol's newest bar in
+    the stream, empty where there is none; what is between the two is its age.
+    """
+
+    symbol: Symbol
+    start: TimeText
+    reason: Literal["no-trade", "unknown"]
+    last_end: TimeText | Literal[""] = ""
+
+
 class SliceMessage(Message):
-    """All bars that end together; a subscribed symbol without a bar is named in ``absent``."""
+    """All bars that end together; a subscribed symbol without a bar is named in ``absent``, and in ``missing`` why.
+
+    ``backfilled``: the stream may be behind history, which is asked instead. ``repaired``: the provider's stream was
+    interrupted before or in it, so that REST was asked for all of it.
+    """
 
     kind: Literal["slice"] = "slice"
     timeframe: str
+    session: str = "regular"
     end: TimeText
     bars: tuple[BarMessage, ...]
     absent: tuple[Symbol, ...] = ()
+    missing: tuple[MissingBar, ...] = ()
     actions: tuple[ActionMessage, ...] = ()
     backfilled: bool = False
+    repaired: bool = False
 
 
 class GapMessage(Message):
@@ -209,8 +275,23 @@ class GapMessage(Message):
 
     kind: Literal["gap"] = "gap"
     timeframe: str
+    session: str = "regular"
     since: TimeText
     until: TimeText
+
+
+class RevisionMessage(Message):
+    """A minute that came, or came otherwise, after the slice that ends at ``end`` was published; that slice stays."""
+
+    kind: Literal["revision"] = "revision"
+    timeframe: str
+    session: str = "regular"
+    end: TimeText
+    reason: Literal["late", "revised"]
+    minute: BarMessage
+
+
+StreamEntry = Annotated[SliceMessage | GapMessage | RevisionMessage, pydantic.Field(discriminator="kind")]
 
 
 class History(Message):

@@ -6,12 +6,13 @@ choice that is silently ignored is worse than a refusal.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pydantic
 
 from tradeplane_engine import errors, portfolio, settings
-from tradeplane_engine.domain import numbers, times
+from tradeplane_engine.domain import numbers, timeframes, times
 from tradeplane_engine.features import registry
 from tradeplane_engine.models import lightgbm
 from tradeplane_engine.risk import limits
@@ -19,7 +20,6 @@ from tradeplane_workers import messages
 
 _T = TypeVar("_T")
 _FRAMEWORK = "lightgbm"
-_TIMEFRAME = "1d"
 _CONSTRUCT = "top-bottom-n"
 _ALGORITHM = "market"
 
@@ -88,9 +88,7 @@ def strategy(config: messages.StrategyConfig) -> settings.StrategySettings:
     """Return what the loop is told; raises ValueRefused naming field, limit and value."""
     spec = Block(config.spec)
     symbols = _universe(spec.block("universe"))
-    bars = spec.block("bars")
-    timeframe = bars.one_of("timeframe", _TIMEFRAME)
-    bars.end()
+    timeframe, session = _bars(spec.block("bars"))
     _signal(spec.block("signal"), config.model)
     construct = _portfolio(spec.block("portfolio"))
     execution = spec.block("execution")
@@ -108,6 +106,7 @@ def strategy(config: messages.StrategyConfig) -> settings.StrategySettings:
         generation=config.generation,
         symbols=symbols,
         timeframe=timeframe,
+        session=session,
         features=features(config.model.features, "model.features"),
         model_digest=config.model.digest,
         portfolio=construct,
@@ -115,6 +114,11 @@ def strategy(config: messages.StrategyConfig) -> settings.StrategySettings:
         limits=limits.from_spec(config.policy.spec),
         algorithm=algorithm,
     )
+
+
+def channel(config: messages.StrategyConfig) -> str:
+    """Return the name of the bars that trigger a strategy; raises ValueRefused."""
+    return timeframes.channel(*_bars(Block(config.spec).block("bars")))
 
 
 def recorded_strategy(document: Mapping[str, Any]) -> settings.StrategySettings:
@@ -166,6 +170,42 @@ def training(config: messages.TrainingConfig) -> lightgbm.Training:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Backtest:
+    """What a Backtest's spec asks for.
+
+    start, end : slices that end in [start, end] are traded
+    seed : of the resampling behind intervals of measures
+    data : digest of the bars and actions that must be read, None for any
+    """
+
+    strategy: str
+    start: times.Nanos
+    end: times.Nanos
+    seed: int
+    data: str | None
+
+
+def backtest_config(document: Mapping[str, Any]) -> messages.BacktestConfig:
+    """Validate a backtest job's configuration; raises ValueRefused naming the field."""
+    return _validated(messages.BacktestConfig, document)
+
+
+def backtest(document: Mapping[str, Any]) -> Backtest:
+    """Read a Backtest's spec; raises ValueRefused naming field, limit and value. Both days are traded."""
+    spec = Block(document)
+    strategy_name = spec.take("strategyRef", str)
+    start, last = _day(spec, "from"), _day(spec, "to")
+    seed = spec.take("seed", int, default=0)
+    data = spec.block("data")
+    digest = data.take("digest", str) if data.has("digest") else None
+    data.end()
+    spec.end()
+    if start >= last:
+        raise errors.ValueRefused("from", f"before to ({times.text(last)[:10]})", times.text(start)[:10])
+    return Backtest(strategy=strategy_name, start=start, end=times.Nanos(last + times.DAY), seed=seed, data=digest)
+
+
 def features(spec: Mapping[str, Any], path: str) -> registry.FeatureSet:
     """Return the feature set that ``{set, version}`` names; raises ValueRefused for an unknown one."""
     block = Block(spec, path)
@@ -185,6 +225,13 @@ def _universe(block: Block) -> tuple[str, ...]:
         except pydantic.ValidationError:
             raise errors.ValueRefused("universe.symbols", "symbols such as AAPL or BRK.B", symbol) from None
     return tuple(sorted(found))
+
+
+def _bars(block: Block) -> tuple[str, str]:
+    timeframe = block.take("timeframe", str, default=timeframes.DAY)
+    session = block.take("session", str, default=timeframes.REGULAR)
+    block.end()
+    return timeframe, session
 
 
 def _signal(block: Block, model: messages.ModelReference) -> None:

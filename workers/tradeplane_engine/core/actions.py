@@ -7,6 +7,7 @@ from tradeplane_engine.core.flow import OrderFlow, number
 from tradeplane_engine.core.order import Order
 
 _REASON = "corporate-action"
+_SHARE = 1_000_000_000
 
 
 def split(flow: OrderFlow, symbol: int, new: int, old: int) -> None:
@@ -49,3 +50,35 @@ def _affected(flow: OrderFlow, symbol: int) -> list[Order]:
                 found.append(member)
     found.sort(key=number)
     return found
+
+
+def owed(flow: OrderFlow, symbol: int, per_share: int) -> list[int]:
+    """What each strategy is owed for what it holds, at an amount of money per share; a short owes.
+
+    A long's amount is rounded down and a short's up, as the broker keeps the fraction.
+    """
+    return [per_share * slot.scope.book.ledger.quantities[symbol] // _SHARE for slot in flow.slots]
+
+
+def pay(flow: OrderFlow, symbol: int, amounts: list[int], field: str) -> None:
+    """Book one amount per strategy, and their sum on the account."""
+    for slot, amount in zip(flow.slots, amounts, strict=True):
+        if amount:
+            slot.scope.book.ledger.book(amount, field)
+            flow.account.book.ledger.book(amount, field)
+            flow.log.write(log.ENTRY, flow.now, slot.number, symbol, -1, amount, flow.log.reason(field), 0)
+
+
+def delist(flow: OrderFlow, symbol: int, price: int) -> None:
+    """End a symbol: its orders are cancelled, and each share becomes ``price`` (in its units, 0 when worthless)."""
+    for order in _affected(flow, symbol):
+        if not order.ended:
+            flow.end(order, orders.CANCELED, "canceled", _REASON)
+    for slot in flow.slots:
+        held = slot.scope.book.ledger.quantities[symbol]
+        if held:
+            for scope in (slot.scope, flow.account):
+                scope.book.ledger.fill(symbol, -held, price, 0)
+                scope.book.ledger.mark(symbol, price)
+            flow.log.write(log.ENTRY, flow.now, slot.number, symbol, -1, -held, flow.log.reason("delisting"), price)
+    flow.forget(symbol)

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tradeplane_engine import errors
-from tradeplane_engine.core import exact, wishes
+from tradeplane_engine import errors, indicators
+from tradeplane_engine.core import agenda, exact, wishes
 from tradeplane_engine.core import order as orders
 from tradeplane_engine.core.order import Order
 from tradeplane_engine.core.risk import Book
@@ -36,12 +36,12 @@ class Indicator:
 
     __slots__ = ("context", "denominator", "exact_values", "float_values", "is_exact", "spec", "values")
 
-    def __init__(self, context: "Context", spec: Any, values: npt.NDArray[Any], denominator: int) -> None:
+    def __init__(self, context: "Context", spec: indicators.Spec, values: npt.NDArray[Any]) -> None:
         self.context = context
         self.spec = spec
         self.values = values
-        self.denominator = denominator
-        self.is_exact = values.dtype == np.int64
+        self.denominator = spec.denominator
+        self.is_exact = spec.exact
         if self.is_exact:
             self.exact_values = values.data
         else:
@@ -60,7 +60,7 @@ class Indicator:
         if not self.is_exact:
             return self.float_values[self.context.row]
         table = self.context.table
-        unit = table.unit[table.symbol_of[self.context.row]]
+        unit = 1 if self.spec.fields == ("volume",) else table.unit[table.symbol_of[self.context.row]]
         return self.exact_values[self.context.row] / (self.denominator * unit)
 
     def __float__(self) -> float:
@@ -121,8 +121,8 @@ class Context:
 
     # What is declared in on_start.
 
-    def indicator(self, what: Any, window: int | None = None, **parameters: Any) -> Indicator:
-        """Declare an indicator over all symbols; only in ``on_start``.
+    def indicator(self, what: Any, window: int | None = None, **parameters: Any) -> Any:
+        """Declare an indicator over all symbols; only in ``on_start``. Several outputs are attributes by name.
 
         Parameters
         ----------
@@ -130,8 +130,7 @@ class Context:
         window : rows
         parameters : further ones of the indicator, such as ``field="high"``
         """
-        found: Indicator = self.kernel.declare(self, what, window, parameters)
-        return found
+        return self.kernel.declare(self, what, window, parameters)
 
     # What was known at the instant of the turn.
 
@@ -208,6 +207,12 @@ class Context:
             part = Fraction(weight)
             amount = int(self.ledger.equity() * part)  # toward zero
         return exact.whole_shares(amount, self.table.close[newest], self.table.unit[number])
+
+    def timer(self, at: int, name: str = "") -> None:
+        """Ask for ``on_timer`` at an instant (ns UTC) after now, whether bars come then or not."""
+        if at <= self.now:
+            raise errors.ValueRefused("timer", f"after now ({self.now})", at)
+        self.kernel.agenda.add(at, agenda.TIMER, (self.kernel.slots[self.kernel.number_of(self)], name))
 
     def order(
         self,

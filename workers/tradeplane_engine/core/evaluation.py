@@ -1,28 +1,35 @@
 """Indicators over a whole table, symbol by symbol."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tradeplane_engine import errors
+from tradeplane_engine import indicators
 from tradeplane_engine.core.table import Table
+from tradeplane_engine.indicators import columns
 
 
-def batch(
-    table: Table, what: Any, window: int | None, parameters: Mapping[str, Any]
-) -> tuple[npt.NDArray[np.int64], int, npt.NDArray[np.int64]]:
-    """Return values per row, their denominator, and per symbol the first row that is defined; raises ValueRefused."""
-    if what not in {"sma", "sum"}:
-        raise errors.ValueRefused("indicator", "sma or sum", what)
-    if window is None or window < 1:
-        raise errors.ValueRefused("indicator.window", "1 or more", window)
-    column = table.columns[parameters.get("field", "close")]
-    values = np.zeros(table.rows, dtype=np.int64)
-    for first, stop in zip(table.starts[:-1], table.starts[1:], strict=True):
-        sums = np.cumsum(column[first:stop])
-        values[first + window - 1 : stop] = sums[window - 1 :]
-        values[first + window : stop] -= sums[: max(stop - first - window, 0)]
-    firsts = table.starts[:-1] + window - 1
-    return values, window if what == "sma" else 1, firsts
+def spec(
+    what: str | Callable[..., npt.NDArray[np.float64]], window: int | None, parameters: Mapping[str, Any]
+) -> indicators.Spec:
+    """Return what was asked for by name or as a function; raises ValueRefused."""
+    given = dict(parameters) if window is None else {"window": window, **parameters}
+    if isinstance(what, str):
+        return indicators.named(what)(**given)
+    return indicators.function(what, **given)
+
+
+def batch(table: Table, wanted: indicators.Spec) -> tuple[dict[str, npt.NDArray[Any]], npt.NDArray[np.int64]]:
+    """Return each output per row of the table, and per symbol the first row that is defined."""
+    kind = np.int64 if wanted.exact else np.float64
+    values = {name: np.zeros(table.rows, dtype=kind) for name in wanted.outputs}
+    firsts = []
+    for number, digits in enumerate(table.digits):
+        start, stop = int(table.starts[number]), int(table.starts[number + 1])
+        history = columns.Columns(digits, **{field: table.columns[field][start:stop] for field in indicators.FIELDS})
+        for name, output in indicators.batch(wanted, history).items():
+            values[name][start:stop] = output.values
+        firsts.append(start + wanted.warmup)
+    return values, np.array(firsts, dtype=np.int64)

@@ -7,7 +7,6 @@ from tradeplane_engine.core.log cimport Log
 from tradeplane_engine.core.market cimport Market
 from tradeplane_engine.core.order cimport Order
 from tradeplane_engine.core.risk cimport Book, Policy, Proposal, Scope
-from tradeplane_engine.core cimport risk
 from tradeplane_engine.core.slot cimport Slot, Update
 from tradeplane_engine.core.table cimport Table
 
@@ -18,9 +17,11 @@ cdef class OrderFlow:
     cdef readonly Log log
     cdef readonly Scope account
     cdef readonly list slots, orders, due
-    cdef readonly object sessions
+    cdef readonly object sessions, breach
     cdef readonly long long latency, decisions, pending
-    cdef long long now, due_at
+    cdef Proposal proposal
+    cdef readonly long long now
+    cdef long long due_at
     cdef long long[::1] price, bar_end
 
     @cython.locals(
@@ -32,8 +33,8 @@ cdef class OrderFlow:
     @cython.locals(leg=Order, market=Market, row=cython.Py_ssize_t, seen=cython.bint, at_once=cython.bint)
     cpdef object judge(self, Slot slot, Order order)
 
-    @cython.locals(symbol=cython.int, price=cython.longlong, scope=Scope, proposal=Proposal)
-    cdef object refusal(self, Slot slot, Order order)
+    @cython.locals(symbol=cython.int, price=cython.longlong, scope=Scope)
+    cpdef object refusal(self, Slot slot, Order order, long long quantity)
 
     @cython.locals(symbol=cython.int, price=cython.longlong, scope=Scope, slot=Slot)
     cdef object accept(self, Order order)
@@ -41,7 +42,7 @@ cdef class OrderFlow:
     @cython.locals(tif=cython.int)
     cdef object _place(self, Order order)
 
-    @cython.locals(leg=Order, found=Log)
+    @cython.locals(leg=Order, found=Log, scope=Scope)
     cdef object refuse(self, Slot slot, Order order, object refusal)
 
     cpdef object at_open(self, Order order)
@@ -70,7 +71,15 @@ cdef class OrderFlow:
     cdef object _activate(self, Order entry)
 
     @cython.locals(slot=Slot, scope=Scope, was_held=cython.bint, counted=cython.longlong, member=Order)
-    cdef object end(self, Order order, int status, str event, str reason)
+    cpdef object end(self, Order order, int status, str event, str reason)
+
+    @cython.locals(scope=Scope)
+    cpdef object enter(self, Slot slot, int state, str reason)
+
+    @cython.locals(order=Order, symbol=cython.int, held=cython.longlong)
+    cpdef object close_out(self, Slot slot)
+
+    cpdef object forget(self, int symbol)
 
     cdef object later(self, long long at, int what, Order order, Order other)
 

@@ -6,9 +6,10 @@ a hook is judged at once, or as soon as the turn or the decision is over that it
 
 import heapq
 from array import array
+from collections.abc import Callable
 
 from tradeplane_engine import errors
-from tradeplane_engine.core import exact, log, path, risk, tradable, venue_settings
+from tradeplane_engine.core import exact, log, path, tradable, venue_settings
 from tradeplane_engine.core import order as orders
 from tradeplane_engine.core.costs import Costs
 from tradeplane_engine.core.log import Log
@@ -20,6 +21,7 @@ from tradeplane_engine.core.table import Table
 from tradeplane_engine.core.venue_settings import Venue
 
 EXPIRE, CANCEL, REPLACE = 0, 1, 2  # what may fall due
+Breach = Callable[..., bool]
 _ROUNDS = 1000  # decisions that follow from each other at one instant; more means that a hook answers itself for ever
 
 
@@ -33,6 +35,7 @@ class OrderFlow:
     account : scope of the whole account
     slots : the strategies; the kernel's own list
     found : the run's log
+    breach : what is done about an order that a chain forbids; says whether it, made smaller, may go on
 
     Attributes
     ----------
@@ -42,17 +45,28 @@ class OrderFlow:
     """
 
     __slots__ = (
-        *("account", "bar_end", "costs", "decisions", "due", "due_at", "latency", "log", "market", "now"),
-        *("orders", "pending", "price", "sessions", "slots", "table"),
+        *("account", "bar_end", "breach", "costs", "decisions", "due", "due_at", "latency", "log", "market", "now"),
+        *("orders", "pending", "price", "proposal", "sessions", "slots", "table"),
     )
 
-    def __init__(self, table: Table, costs: Costs, venue: Venue, account: Scope, slots: list[Slot], found: Log) -> None:
+    def __init__(
+        self,
+        table: Table,
+        costs: Costs,
+        venue: Venue,
+        account: Scope,
+        slots: list[Slot],
+        found: Log,
+        breach: Breach,
+    ) -> None:
         self.table = table
+        self.breach = breach
         self.costs = costs
         self.account = account
         self.slots = slots
         self.log = found
         self.market = Market(table, costs, venue)
+        self.proposal = Proposal()
         self.latency = venue.latency
         self.sessions = venue.sessions
         self.orders: list[Order] = []
@@ -102,8 +116,8 @@ class OrderFlow:
         The exits of an entry, and the second of a pair, can only undo what the first does: they pass with it.
         """
         order.created = self.now
-        refusal = self.refusal(slot, order)
-        if refusal is not None:
+        refusal = self.refusal(slot, order, order.quantity)
+        if refusal is not None and not self.breach(self, slot, order, refusal):
             self.refuse(slot, order, refusal)
             return
         order.live_from = self.now + self.latency
@@ -124,18 +138,17 @@ class OrderFlow:
             if seen and at_once and not market.flags(row) & tradable.NO_CLOSE:
                 self._meet(order, row, self.table.close[row])
 
-    def refusal(self, slot: Slot, order: Order) -> tuple[str, Violation] | None:
-        """Return the first scope that forbids an order, and why."""
+    def refusal(self, slot: Slot, order: Order, quantity: int) -> tuple[Scope, Violation] | None:
+        """Return the first scope that forbids an order of so many 1e-9 shares, and why."""
         symbol = order.symbol
         price = self.price[symbol]
         for scope in (slot.scope, self.account):
             scope.book.measure(self.now, self.price)
-            proposal = Proposal(scope, symbol, order.side, order.quantity, price, self.bar_end[symbol], self.now)
-            violation = risk.first_violation(scope, proposal)
+            violation = self.proposal.weigh(scope, symbol, order.side, quantity, price, self.bar_end[symbol], self.now)
             if violation is None and order.legs:
                 violation = _too_many(scope, len(order.legs))
             if violation is not None:
-                return scope.name, violation
+                return scope, violation
         return None
 
     def accept(self, order: Order) -> None:
@@ -177,7 +190,7 @@ class OrderFlow:
         order.session = (sessions.opening if tif == orders.OPG else sessions.closing)(order.live_from)
         order.expires = sessions.close_of(order.session, orders.NEVER)
 
-    def refuse(self, slot: Slot, order: Order, refusal: tuple[str, Violation]) -> None:
+    def refuse(self, slot: Slot, order: Order, refusal: tuple[Scope, Violation]) -> None:
         """End an order that a chain forbids, before it has a number."""
         scope, violation = refusal
         order.move(orders.REJECTED)
@@ -195,10 +208,10 @@ class OrderFlow:
             -1,
             order.side * order.quantity,
             found.reason(violation.reason),
-            found.reason(scope),
+            found.reason(scope.name),
         )
         if slot.on_order_update is not None:
-            detail = f"{scope}: {violation.reason} allows {violation.limit}, got {violation.value}"
+            detail = f"{scope.name}: {violation.reason} allows {violation.limit}, got {violation.value}"
             self.tell("refused", order, detail)
 
     # From order to fills.
@@ -262,7 +275,7 @@ class OrderFlow:
         slot = self.slots[order.strategy]
         fee = self._book(slot.scope, order, quantity, price)
         complete = order.status == orders.FILLED
-        single = order.role == "order"
+        single = order.role in {"order", "flatten"}
         other = None if single else orders.partner(order)
         if other is not None and not other.ended:
             other.shrink(quantity)
@@ -346,6 +359,30 @@ class OrderFlow:
         self.pending += 1
         heapq.heappush(self.due, (at, self.pending, what, order, other))
         self.due_at = self.due[0][0]
+
+    # States.
+
+    def enter(self, slot: Slot | None, state: int, reason: str) -> None:
+        """Let a state act on a strategy, or (None) on the account, and write that down."""
+        scope = self.account if slot is None else slot.scope
+        scope.book.state = state
+        strategy = -1 if slot is None else slot.number
+        self.log.write(log.STATE, self.now, strategy, -1, -1, state, self.log.reason(reason), 0)
+
+    def close_out(self, slot: Slot) -> None:
+        """Close what a strategy holds, one market order per symbol; such an order passes every limit."""
+        for symbol, held in enumerate(slot.scope.book.ledger.quantities):
+            if held and self.price[symbol]:
+                order = Order(slot.number, symbol, -1 if held > 0 else 1, abs(held))
+                order.role = "flatten"
+                order.created = self.now
+                order.live_from = self.now + self.latency
+                self.accept(order)
+                self.tell("new", order)
+
+    def forget(self, symbol: int) -> None:
+        """Have no price of a symbol any more: nothing can be ordered of it."""
+        self.price[symbol] = 0
 
     # Words.
 

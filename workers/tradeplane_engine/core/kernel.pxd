@@ -1,6 +1,7 @@
 cimport cython
 
 from tradeplane_engine.core cimport actions, requests
+from tradeplane_engine.core.agenda cimport Agenda
 from tradeplane_engine.core.context cimport Context
 from tradeplane_engine.core.flow cimport OrderFlow
 from tradeplane_engine.core.ledger cimport Ledger
@@ -21,7 +22,8 @@ cdef class Kernel:
     cdef readonly object equity_at, equity
     cdef readonly Py_ssize_t instants
     cdef readonly long long now
-    cdef readonly bint started, delayed
+    cdef readonly bint started, delayed, watching
+    cdef readonly Agenda agenda
     cdef const long long[::1] _close_rows, _open_rows, _end_rows, _close_at, _open_at, _end_at
     cdef long long[::1] _equity_at, _equity
 
@@ -31,6 +33,14 @@ cdef class Kernel:
         row=cython.Py_ssize_t, now=cython.longlong, slot=Slot, delayed=cython.bint, found=list, sources=cython.int
     )
     cpdef object run(self)
+
+    @cython.locals(slot=Slot)
+    cdef object _start(self)
+
+    cdef object _happen(self)
+
+    @cython.locals(slot=Slot)
+    cdef object _ring(self)
 
     @cython.locals(flow=OrderFlow, order=Order)
     cdef object _open(self, list found, int sources)

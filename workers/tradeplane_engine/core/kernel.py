@@ -2,23 +2,27 @@
 
 At one instant, in this order:
 
-1. ends of bars, by symbol id: what their paths and closes did to waiting orders;
-2. what is due: day orders expire, and requests that latency delayed take effect;
-3. marks at the closes of the bars that became available;
-4. strategies by name: each sees its bars, and what it wants becomes one decision whose orders pass the risk chain;
-5. opens of the bars that start: fills in the sequence of order ids.
+1. control and policy events;
+2. corporate actions;
+3. ends of bars, by symbol id: what their paths and closes did to waiting orders; then what is due: day orders expire,
+   and requests that latency delayed take effect; then marks at the closes of the bars that became available;
+4. timers;
+5. strategies by name: each sees its bars, and what it wants becomes one decision whose orders pass the risk chain;
+6. opens of the bars that start: fills in the sequence of order ids.
 
 Each order update follows its cause at once. A decision may fill at an open of the same instant only without latency; an
 order that a fill at an open led to finds the opens of that instant past.
 """
 
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from tradeplane_engine import errors
-from tradeplane_engine.core import actions, log, requests
+from tradeplane_engine.core import actions, agenda, evaluation, halts, log, requests
+from tradeplane_engine.core.agenda import Agenda
 from tradeplane_engine.core.context import Context, Indicator
 from tradeplane_engine.core.costs import Costs
 from tradeplane_engine.core.flow import OrderFlow, number
@@ -53,8 +57,21 @@ class Kernel:
 
     __slots__ = (
         *("_close_at", "_close_rows", "_end_at", "_end_rows", "_equity", "_equity_at", "_open_at", "_open_rows"),
-        *("account", "delayed", "equity", "equity_at", "flow", "instants", "log", "market", "now", "slots", "started"),
-        "table",
+        *(
+            "account",
+            "agenda",
+            "delayed",
+            "equity",
+            "equity_at",
+            "flow",
+            "instants",
+            "log",
+            "market",
+            "now",
+            "slots",
+            "started",
+        ),
+        *("table", "watching"),
     )
 
     def __init__(self, table: Table, costs: Costs, starting: int, policy: Policy, venue: Venue = _DEFAULT) -> None:
@@ -62,8 +79,10 @@ class Kernel:
         self.log = Log()
         self.account = Scope("account", policy, Book(Ledger(starting, self.table.unit)))
         self.slots: list[Slot] = []
-        self.flow = OrderFlow(table, costs, venue, self.account, self.slots, self.log)
+        self.flow = OrderFlow(table, costs, venue, self.account, self.slots, self.log, halts.breach)
         self.market = self.flow.market
+        self.agenda = Agenda()
+        self.watching = False
         self.now = 0
         self.instants = 0
         self.started = False
@@ -104,21 +123,23 @@ class Kernel:
         return self.flow.decisions
 
     def add(self, name: str, strategy: Any, capital: int, policy: Policy) -> None:
-        """Add a strategy with its capital (money) and its own policy; turns are taken in the order of names."""
+        """Add a strategy with its capital (money) and its policy; raises ValueRefused out of the order of names."""
+        if self.slots and name <= self.slots[len(self.slots) - 1].name:
+            raise errors.ValueRefused("name", "after the one before, because strategies act in that order", name)
         book = Book(Ledger(capital, self.table.unit))
         context = Context(name, self.table, book, self)
         self.slots.append(Slot(len(self.slots), name, strategy, context, Scope("strategy", policy, book)))
 
-    def declare(self, context: Context, what: Any, window: int | None, parameters: Mapping[str, Any]) -> Indicator:
+    def declare(self, context: Context, what: Any, window: int | None, parameters: Mapping[str, Any]) -> Any:
         """Evaluate an indicator over the whole table; only before the run."""
-        from tradeplane_engine.core import evaluation  # noqa: PLC0415 - only needed where something is declared
-
         if self.started:
             raise errors.ValueRefused("indicator", "declared in on_start", what)
-        values, denominator, first = evaluation.batch(self.table, what, window, parameters)
+        wanted = evaluation.spec(what, window, parameters)
+        values, first = evaluation.batch(self.table, wanted)
         slot = self.slots[self.number_of(context)]
         np.maximum(slot.first_row, first, out=slot.first_row)
-        return Indicator(context, what, values, denominator)
+        found = {name: Indicator(context, wanted, column) for name, column in values.items()}
+        return found["value"] if len(found) == 1 else SimpleNamespace(**found)
 
     def number_of(self, context: Context) -> int:
         """Number of the strategy that a context belongs to."""
@@ -151,18 +172,18 @@ class Kernel:
         closed = 0
         opened = 0
         ended = 0
-        for slot in self.slots:
-            slot.strategy.on_start(slot.context)
-        self.started = True
+        self._start()
         while closed < rows:
             now = close_at[closed]
             if opened < rows and open_at[opened] < now:
                 now = open_at[opened]
             if delayed and ended < rows and end_at[ended] < now:
                 now = end_at[ended]
-            now = min(now, flow.due_at)
+            now = min(now, flow.due_at, self.agenda.next_at)
             self.now = now
             flow.now = now
+            if self.agenda.next_at == now:
+                self._happen()
             first = closed
             while closed < rows and close_at[closed] == now:
                 closed += 1
@@ -181,6 +202,12 @@ class Kernel:
                 equity_at[self.instants] = now
                 equity[self.instants] = ledger.cash + ledger.worth_total
                 self.instants += 1
+                if self.watching:
+                    halts.losses(flow)
+            if self.agenda.next_at == now:
+                self._ring()
+                self._turn(first, closed)
+            elif closed > first:
                 self._turn(first, closed)
             if opened < rows and open_at[opened] == now:
                 found: list[Order] = []
@@ -196,6 +223,29 @@ class Kernel:
         for slot in self.slots:
             slot.strategy.on_stop(slot.context)
         self.log.write(log.END, self.now, -1, -1, -1, ledger.cash, ledger.equity(), ledger.fills)
+
+    def _start(self) -> None:
+        for slot in self.slots:
+            slot.strategy.on_start(slot.context)
+            self.watching = self.watching or slot.scope.policy.watches
+        self.watching = self.watching or self.account.policy.watches
+        self.started = True
+
+    def _happen(self) -> None:
+        """Let control events and corporate actions of this instant act."""
+        for event in self.agenda.take(self.now, agenda.ACTION):
+            event.act(self)
+
+    def _ring(self) -> None:
+        """Let timers of this instant ring; what they want joins the decision of the strategy's turn."""
+        for slot, name in self.agenda.take(self.now, agenda.TIMER):
+            slot.context.now = self.now
+            try:
+                slot.strategy.on_timer(slot.context, name)
+            except errors.EngineError:
+                raise
+            except Exception as error:
+                raise errors.StrategyFailed(slot.name, f"timer {name!r}", error) from error
 
     def split(self, symbol: str, new: int, old: int) -> None:
         """Turn ``old`` shares of a symbol into ``new`` at this instant: positions, marks and open orders."""

@@ -13,6 +13,7 @@ cdef class Order:
     cdef readonly str role, reason
     cdef Py_ssize_t row
 
+    cpdef object cut(self, long long quantity)
     cpdef object move(self, int status)
     cpdef bint fill(self, long long quantity, long long value) except -1
     cpdef object shrink(self, long long quantity)

@@ -44,7 +44,7 @@ def replace(flow: OrderFlow, order: Order, new: Order) -> None:
     for scope in (slot.scope, flow.account):
         scope.book.working(order.symbol, order.side, -rest)
         scope.book.released()
-    refusal = flow.refusal(slot, new)
+    refusal = flow.refusal(slot, new, new.quantity)
     for scope in (slot.scope, flow.account):
         scope.book.adopt(order.symbol, order.side, rest, flow.price[order.symbol])
     if refusal is not None:

@@ -1,6 +1,7 @@
 """Trading sessions: when a market opens and closes, and which of them an order belongs to."""
 
 import bisect
+import hashlib
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,10 @@ class Sessions:
         self.closes = closes
         self._opens: list[int] = opens.tolist()
         self._closes: list[int] = closes.tolist()
+
+    def digest(self) -> str:
+        """Return the sha256 of the opens and closes: what a run's identity says of its sessions."""
+        return hashlib.sha256(np.stack((self.opens, self.closes)).astype("<i8").tobytes()).hexdigest()
 
     def __len__(self) -> int:
         return len(self._opens)

@@ -1,5 +1,5 @@
 cdef class Table:
-    cdef readonly tuple symbols
+    cdef readonly tuple symbols, digits
     cdef readonly dict ids
     cdef readonly Py_ssize_t rows
     cdef readonly object starts, columns

@@ -26,13 +26,14 @@ class Table:
     ----------
     symbols : name by id
     ids : id by name
+    digits : decimals of a price, per symbol; a price is an integer in units of ``10**-digits`` USD
     columns : name to int64 array of shape (rows,), read-only; prices in units of ``1 / unit[symbol]`` USD
     symbol_of : id per row
     first : first row per symbol, and the number of rows at the end
     """
 
     __slots__ = (
-        *("available_at", "close", "columns", "end", "first", "high", "ids", "low", "open", "rows", "start"),
+        *("available_at", "close", "columns", "digits", "end", "first", "high", "ids", "low", "open", "rows", "start"),
         *("starts", "symbol_of", "symbols", "unit", "volume"),
     )
 
@@ -41,6 +42,7 @@ class Table:
         if len(set(self.symbols)) < len(self.symbols):
             twice = sorted(name for name in self.symbols if self.symbols.count(name) > 1)
             raise errors.ValueRefused("symbol", "in one series only", twice[0])
+        self.digits = tuple([one.digits for one in joined])
         self.ids = {name: number for number, name in enumerate(self.symbols)}
         lengths = [len(one.start) for one in joined]
         self.rows = sum(lengths)

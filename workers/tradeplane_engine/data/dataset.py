@@ -9,13 +9,13 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tradeplane_engine import errors
-from tradeplane_engine.data import quality
-from tradeplane_engine.domain import bars, numbers, times
+from tradeplane_engine.data import aggregation, quality
+from tradeplane_engine.domain import bars, numbers, timeframes, times
 
 BAR_COLUMNS = ("symbol", "start", "end", "available_at", "open", "high", "low", "close", "volume")
 ACTION_COLUMNS = ("symbol", "ex_start", "split", "dividend")
@@ -24,7 +24,11 @@ _MANIFEST_KEYS = frozenset({"name", "timeframe", "sha256", "origin", "licence"})
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Validated bars per symbol, oldest first, and corporate actions ordered by (ex_start, symbol)."""
+    """Validated bars per symbol, oldest first, and corporate actions ordered by (ex_start, symbol).
+
+    hours : per session of ``timeframes.SESSIONS``, the trading hours of the days, in order; the exchange's calendar
+        knows them, so whoever reads a folder of bars that are shorter than a day adds them
+    """
 
     name: str
     timeframe: str
@@ -34,6 +38,7 @@ class Dataset:
     history: Mapping[str, tuple[bars.Bar, ...]]
     actions: tuple[bars.CorporateAction, ...]
     report: quality.Report
+    hours: Mapping[str, Sequence[timeframes.Hours]] = field(default_factory=dict)
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -46,6 +51,33 @@ class Dataset:
         chosen = [one for symbol in wanted for one in self.history.get(symbol, ())]
         actions = [action for action in self.actions if action.symbol in set(wanted)]
         return slices(chosen, actions, timeframe=self.timeframe)
+
+    def triggers(self, symbols: Iterable[str], *, timeframe: str, session: str) -> tuple[bars.BarSlice, ...]:
+        """Return the slices of a strategy's timeframe and session, made from these bars where they are shorter.
+
+        Raises ValueRefused where they are longer, or where the trading hours of the days are not given.
+        """
+        if timeframe == self.timeframe == timeframes.DAY:
+            return self.slices(symbols)
+        shortest = timeframes.SPANS.get(self.timeframe)
+        if shortest is None or (timeframe != timeframes.DAY and timeframes.span(timeframe) < shortest):
+            raise errors.ValueRefused("bars.timeframe", f"{self.timeframe} or longer, as the dataset", timeframe)
+        wanted = sorted(set(symbols))
+        length = None if timeframe == timeframes.DAY else timeframes.span(timeframe)
+        found = [
+            one
+            for symbol in wanted
+            for one in aggregation.aggregate(self.history.get(symbol, ()), self.trading(session), length=length)
+        ]
+        return slices(found, [action for action in self.actions if action.symbol in wanted], timeframe=timeframe)
+
+    def trading(self, session: str = timeframes.REGULAR) -> Sequence[timeframes.Hours]:
+        """Return the days' trading hours, none for daily bars, which are whole sessions; raises ValueRefused."""
+        if self.timeframe == timeframes.DAY:
+            return ()
+        if session not in self.hours:
+            raise errors.ValueRefused("hours", f"the {session} hours of the exchange's days", sorted(self.hours))
+        return self.hours[session]
 
 
 def slices(
@@ -79,7 +111,8 @@ def read(folder: Path, *, sessions: Sequence[quality.Session] | None = None) -> 
     if manifest["sha256"] != found:
         raise errors.DataRefused("wrong-digest", f"dataset.json says {manifest['sha256']}, the files are {found}")
     raw = [quality.RawBar(**row) for row in _rows(bar_bytes, BAR_COLUMNS, "bars.csv")]
-    accepted, report = quality.batch(raw, sessions=sessions)
+    inside = timeframes.SPANS.get(manifest["timeframe"])
+    accepted, report = quality.batch(raw, sessions=sessions, longest=inside)
     actions = [_action(row) for row in _rows(action_bytes, ACTION_COLUMNS, "actions.csv")]
     keys = {(action.symbol, action.ex_start) for action in actions}
     if len(keys) != len(actions):

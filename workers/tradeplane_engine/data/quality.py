@@ -137,7 +137,7 @@ def check_session(bar: bars.Bar, session: Session | None) -> None:
 
 
 def batch(
-    raw_bars: Iterable[RawBar], *, sessions: Sequence[Session] | None = None
+    raw_bars: Iterable[RawBar], *, sessions: Sequence[Session] | None = None, longest: times.Nanos | None = None
 ) -> tuple[dict[str, tuple[bars.Bar, ...]], Report]:
     """Validate bars in the order they came.
 
@@ -146,6 +146,8 @@ def batch(
     raw_bars : of any symbols; each symbol's must come oldest first
     sessions : the expected ones, oldest first; without them a session is what at least half of the symbols that trade
         around it agree on, so a single symbol cannot be checked for gaps
+    longest : given for bars inside sessions: none may be longer, and none is expected, because an interval without a
+        trade has no bar
 
     Returns
     -------
@@ -162,6 +164,8 @@ def batch(
             refused.append(_refused(raw.symbol, str(raw.end), refusal))
         else:
             kept.append(parsed)
+    if longest is not None:
+        return _inside_sessions(accepted, refused, longest)
     expected = _agreed_sessions(accepted) if sessions is None else {session.start: session for session in sessions}
     in_session: dict[str, tuple[bars.Bar, ...]] = {}
     for symbol, found in accepted.items():
@@ -175,9 +179,27 @@ def batch(
                 kept.append(one)
         in_session[symbol] = tuple(kept)
         refused.extend(_gaps(symbol, kept, expected))
-    total = sum(len(found) for found in in_session.values())
+    return in_session, _report(in_session, refused)
+
+
+def _inside_sessions(
+    accepted: Mapping[str, Sequence[bars.Bar]], refused: list[Refused], longest: times.Nanos
+) -> tuple[dict[str, tuple[bars.Bar, ...]], Report]:
+    kept = {}
+    for symbol, found in accepted.items():
+        kept[symbol] = tuple(one for one in found if one.end - one.start <= longest)
+        refused.extend(
+            Refused(symbol, times.text(one.end), Refusal.OUTSIDE_SESSION, f"longer than {times.duration_text(longest)}")
+            for one in found
+            if one.end - one.start > longest
+        )
+    return kept, _report(kept, refused)
+
+
+def _report(accepted: Mapping[str, Sequence[bars.Bar]], refused: Sequence[Refused]) -> Report:
     counts = Counter(item.reason.value for item in refused)
-    return in_session, Report(accepted=total, refused=tuple(refused), counts=dict(sorted(counts.items())))
+    total = sum(map(len, accepted.values()))
+    return Report(accepted=total, refused=tuple(refused), counts=dict(sorted(counts.items())))
 
 
 def _agreed_sessions(accepted: Mapping[str, Sequence[bars.Bar]]) -> dict[times.Nanos, Session]:

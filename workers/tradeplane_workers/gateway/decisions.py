@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tradeplane_engine import errors
-from tradeplane_engine.domain import bars, numbers, orders, times
+from tradeplane_engine.domain import bars, numbers, orders, timeframes, times
 from tradeplane_engine.risk import gate
-from tradeplane_workers import messages
+from tradeplane_workers import messages, translate
 from tradeplane_workers.gateway import books, core, fence, manifests, prices, state
 from tradeplane_workers.stores import database, epochs, journal
 from tradeplane_workers.stores import decisions as decisions_store
@@ -73,6 +73,7 @@ class Desk:
         self._known = known
         self._prices = reference
         self._one_at_a_time = asyncio.Lock()
+        self._channels: dict[tuple[str, int], str] = {}
 
     async def decide(self, message: messages.DecisionMessage) -> messages.DecisionReceipt:
         """Record a decision and judge its intents; raises NotReady, Conflict and Fenced."""
@@ -83,7 +84,9 @@ class Desk:
         if message.intents and orders.Outcome(message.outcome) is not orders.Outcome.TRADED:
             raise errors.ValueRefused("outcome", f"{orders.Outcome.TRADED}, because there are intents", message.outcome)
         times.compact(trigger)
-        if message.intents and not await self._prices.wait_for(trigger, timeout_s=_PRICES_TIMEOUT_S):
+        if message.intents and not await self._prices.wait_for(
+            trigger, timeout_s=_PRICES_TIMEOUT_S, channel=await self.channel_of(message)
+        ):
             raise NotReady(f"no bars that end at {message.trigger} have been read yet")
         lead = self._leadership.epoch
         if lead is None or not self._leadership.is_valid() or not self._guard.inputs.is_hearing:
@@ -100,6 +103,17 @@ class Desk:
             if repeated is not None:
                 return repeated
             return await self._record(connection, message, trigger, epoch_number=lead.number)
+
+    async def channel_of(self, message: messages.DecisionMessage) -> str:
+        """Return the bars that a decision's Strategy trades on, by the configuration that its fence was granted for."""
+        generation = (message.uid, message.generation)
+        if generation not in self._channels:
+            async with self._pool.acquire(timeout=2) as connection:
+                config = await fence.configuration(connection, message.uid)
+            if config is None or config.generation != message.generation:
+                return timeframes.DAY  # of nobody: the fence will refuse it
+            self._channels[generation] = translate.channel(config)
+        return self._channels[generation]
 
     async def _repeated(
         self, connection: Any, message: messages.DecisionMessage, trigger: times.Nanos
@@ -180,7 +194,9 @@ class Desk:
         if not intents:
             return []
         await self._fills.advance(connection)
-        scopes = await self._scopes(connection, config, given=given, known=self._prices.at(trigger))
+        scopes = await self._scopes(
+            connection, config, given=given, known=self._prices.at(trigger, channel=translate.channel(config))
+        )
         verdicts = gate.judge(intents, state=given.state.state, now=trigger, scopes=scopes)
         own = self._guard.strategy(message.uid)
         if given.policy is None or given.policy.refusal:

@@ -123,7 +123,8 @@ class Gateway:
             async with self.pool.acquire(timeout=2) as connection:
                 intents = await decisions_store.intents_of(connection, receipt.sequence)
                 trigger = times.instant(message.trigger, field="trigger")
-                self._sender.enqueue(intents, since_s=self.prices.read_at(trigger))
+                read_s = self.prices.read_at(trigger, channel=await self._desk.channel_of(message))
+                self._sender.enqueue(intents, since_s=read_s)
         self.ledger_bell.ring()
         return receipt
 

@@ -13,10 +13,23 @@ import structlog
 import uvicorn
 from redis import asyncio as redis_asyncio
 
-from tradeplane_engine.domain import times
+from tradeplane_engine.domain import timeframes, times
 from tradeplane_kube import client
 from tradeplane_workers import logs, metrics
-from tradeplane_workers.market_data import api, figures, history, named, provider, publisher, service, sessions, stream
+from tradeplane_workers.market_data import (
+    api,
+    buckets,
+    channel,
+    figures,
+    grid,
+    history,
+    named,
+    provider,
+    publisher,
+    service,
+    sessions,
+    stream,
+)
 from tradeplane_workers.market_data import settings as market_data_settings
 
 log = structlog.get_logger(__name__)
@@ -49,6 +62,11 @@ class _SignalHandler:
             sys.exit(0)
 
 
+def machine_now() -> times.Nanos:
+    """Return the machine's time."""
+    return times.Nanos(time.time_ns())
+
+
 async def run(settings: market_data_settings.Settings, signals: _SignalHandler) -> int:
     """Run all parts until the HTTP server is told to stop."""
     host, port = metrics.address(settings.listen, field="TRADEPLANE_LISTEN")
@@ -68,22 +86,38 @@ async def run(settings: market_data_settings.Settings, signals: _SignalHandler) 
         socket_connect_timeout=_REDIS_TIMEOUT_S,
         retry=None,
     )
+    counted = figures.Figures()
+    calendars = {session: sessions.Calendar(described.calendar, session=session) for session in timeframes.SESSIONS}
     reader = history.Reader(
-        provider=rest,
-        calendar=sessions.Calendar(described.calendar),
-        figures=figures.Figures(),
-        machine_now=lambda: times.Nanos(time.time_ns()),
+        provider=rest, calendar=calendars[timeframes.REGULAR], figures=counted, machine_now=machine_now
     )
-    market_data = service.MarketData(reader, publisher.Publisher(redis, timeframe=api.TIMEFRAME))
+    market_data = service.MarketData(reader, publisher.Publisher(redis, timeframe=timeframes.DAY))
+    channels = {
+        timeframes.channel(timeframe, session): channel.Channel(
+            buckets.Reader(rest, grid.Grid(calendar, length), counted, machine_now),
+            publisher.Publisher(redis, timeframe=timeframes.channel(timeframe, session)),
+            timeframe=timeframe,
+            session=session,
+        )
+        for timeframe, length in timeframes.SPANS.items()
+        for session, calendar in calendars.items()
+    }
+    publishers: tuple[service.MarketData | channel.Channel, ...] = (market_data, *channels.values())
+
+    def sink(event: stream.Event) -> None:
+        for one in publishers:
+            one.sink(event)
+
     source = stream.ProviderStream(
-        stream.StreamSettings(url=described.stream_url, key_file=settings.data_key_file), market_data.sink
+        stream.StreamSettings(url=described.stream_url, key_file=settings.data_key_file), sink
     )
-    app = api.application(reader, ready=lambda: market_data.ready)
+    readers = {timeframes.DAY: reader} | {name: one.reader for name, one in channels.items()}
+    app = api.application(readers, ready=lambda: all(one.ready for one in publishers), counted=counted)
     server = uvicorn.Server(uvicorn.Config(app, host=host, port=port, log_config=None, access_log=False))
     parts = [
         asyncio.create_task(source.run(), name="stream"),
-        asyncio.create_task(market_data.follow_subscriptions(source), name="subscriptions"),
-        asyncio.create_task(market_data.run(), name="publishing"),
+        *(asyncio.create_task(one.follow_subscriptions(source), name="subscriptions") for one in publishers),
+        *(asyncio.create_task(one.run(), name="publishing") for one in publishers),
     ]
     signals.is_serving = True
     serving = asyncio.create_task(server.serve(), name="http")

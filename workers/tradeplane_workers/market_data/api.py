@@ -1,28 +1,29 @@
 """HTTP side of the market data process: history, health, metrics."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import fastapi
 import pydantic
 from fastapi import responses
 
 from tradeplane_engine import errors
-from tradeplane_engine.domain import bars, times
+from tradeplane_engine.domain import bars, timeframes, times
 from tradeplane_workers import bar_messages, messages, metrics
-from tradeplane_workers.market_data import history, provider
+from tradeplane_workers.market_data import figures, provider
 
-TIMEFRAME = "1d"
 _LAST_MAX = 10_000
 _SYMBOLS: pydantic.TypeAdapter[tuple[str, ...]] = pydantic.TypeAdapter(tuple[messages.Symbol, ...])
 
 
-def application(reader: history.Reader, *, ready: Callable[[], bool]) -> fastapi.FastAPI:
+def application(readers: Mapping[str, Any], *, ready: Callable[[], bool], counted: figures.Figures) -> fastapi.FastAPI:
     """Return the HTTP application.
 
     Parameters
     ----------
-    reader : the provider's past
+    readers : the provider's past (``history.Reader``, ``buckets.Reader``) by channel, such as ``1d`` or ``5m:extended``
     ready : whether bars are coming in and going out
+    counted : what ``/metrics`` shows
     """
     app = fastapi.FastAPI(title="tradeplane market data", docs_url=None, redoc_url=None)
 
@@ -41,10 +42,14 @@ def application(reader: history.Reader, *, ready: Callable[[], bool]) -> fastapi
 
     @app.get("/v1/history")
     async def read_history(
-        symbols: str, timeframe: str, start: str | None = None, end: str | None = None, last: int | None = None
+        symbols: str,
+        timeframe: str,
+        session: str = timeframes.REGULAR,
+        start: str | None = None,
+        end: str | None = None,
+        last: int | None = None,
     ) -> fastapi.Response:
-        if timeframe != TIMEFRAME:
-            raise errors.ValueRefused("timeframe", TIMEFRAME, timeframe)
+        reader = _reader(readers, timeframe, session)
         if start is not None and last is None:
             answer = await _between(reader, _symbols(symbols), start, end)
         elif start is None and end is None and last is not None:
@@ -59,8 +64,8 @@ def application(reader: history.Reader, *, ready: Callable[[], bool]) -> fastapi
         return responses.JSONResponse({"ready": is_ready}, status_code=200 if is_ready else 503)
 
     @app.get("/metrics")
-    async def figures() -> fastapi.Response:
-        return fastapi.Response(metrics.exposition(reader.figures.registry), media_type=metrics.CONTENT_TYPE)
+    async def measured() -> fastapi.Response:
+        return fastapi.Response(metrics.exposition(counted.registry), media_type=metrics.CONTENT_TYPE)
 
     return app
 
@@ -69,9 +74,20 @@ class NotKnownYetError(Exception):
     """The range reaches past what the provider has; an answer would silently be shorter than what was asked for."""
 
 
-async def _newest(reader: history.Reader, symbols: tuple[str, ...], last: int) -> messages.History:
+def _reader(readers: Mapping[str, Any], timeframe: str, session: str) -> Any:
+    """Return the reader of a timeframe and session; raises ValueRefused by the parameter's name."""
+    if timeframe not in timeframes.ALL:
+        raise errors.ValueRefused("timeframe", f"one of: {', '.join(timeframes.ALL)}", timeframe)
+    found = readers.get(timeframe if session == timeframes.REGULAR else f"{timeframe}:{session}")
+    if found is None:
+        allowed = timeframes.REGULAR if timeframe == timeframes.DAY else f"one of: {', '.join(timeframes.SESSIONS)}"
+        raise errors.ValueRefused("session", allowed, session)
+    return found
+
+
+async def _newest(reader: Any, symbols: tuple[str, ...], last: int) -> messages.History:
     if not 1 <= last <= _LAST_MAX:
-        raise errors.ValueRefused("last", f"1 to {_LAST_MAX} sessions", last)
+        raise errors.ValueRefused("last", f"1 to {_LAST_MAX} bars", last)
     newest = await reader.newest_end(symbols)
     if newest is None:
         return messages.History(bars=(), actions=())
@@ -80,10 +96,10 @@ async def _newest(reader: history.Reader, symbols: tuple[str, ...], last: int) -
     return _answer(found, await reader.read_actions(symbols, sessions[0], sessions[-1]))
 
 
-async def _between(reader: history.Reader, symbols: tuple[str, ...], start: str, end: str | None) -> messages.History:
+async def _between(reader: Any, symbols: tuple[str, ...], start: str, end: str | None) -> messages.History:
     since = times.instant(start, field="start")
-    until = reader.machine_now() if end is None else times.instant(end, field="end")
-    if until < since:
+    until = await reader.horizon(symbols) if end is None else times.instant(end, field="end")
+    if end is not None and until < since:
         raise errors.ValueRefused("end", f"at or after start ({start})", end)
     wanted = reader.calendar.ending_within(since, until)
     known = tuple(session for session in wanted if session.available_at <= reader.machine_now())
@@ -94,7 +110,7 @@ async def _between(reader: history.Reader, symbols: tuple[str, ...], start: str,
     # Without an end the provider's own clock decides: a replayed one stands before the machine's.
     found = await reader.read_bars(symbols, known[0], known[-1] if end is not None else None)
     newest = max((bar.end for bar in found), default=None)
-    if end is not None and newest != known[-1].end:
+    if end is not None and not await reader.has_passed(symbols, known[-1].end, found):
         limit = "earlier" if newest is None else f"before the session after {times.text(newest)}"
         raise NotKnownYetError(f"end: must be {limit}, got {end}: no symbol has a bar at {times.text(known[-1].end)}")
     if newest is None:

@@ -43,6 +43,30 @@ class Figures:
             ["timeframe"],
             registry=self.registry,
         )
+        self.missing = prometheus_client.Counter(
+            "tradeplane_market_data_bars_missing",
+            "Subscribed symbols without a bar in a published slice, by why.",
+            ["timeframe", "reason"],
+            registry=self.registry,
+        )
+        self.revisions = prometheus_client.Counter(
+            "tradeplane_market_data_revisions",
+            "Minutes that came, or came otherwise: before their slice was published, or after it.",
+            ["timeframe", "reason", "published"],
+            registry=self.registry,
+        )
+        self.bar_age = prometheus_client.Gauge(
+            "tradeplane_market_data_bar_age_seconds",
+            "Trading time from the end of a symbol's newest bar to the end of the newest slice.",
+            ["timeframe", "symbol"],
+            registry=self.registry,
+        )
+        self.last_bar = prometheus_client.Gauge(
+            "tradeplane_market_data_last_bar_end_timestamp_seconds",
+            "End of a symbol's newest bar in Redis; its age is what a clock says less this.",
+            ["timeframe", "symbol"],
+            registry=self.registry,
+        )
         self.symbols = prometheus_client.Gauge(
             "tradeplane_market_data_symbols", "Symbols that strategies asked for.", registry=self.registry
         )

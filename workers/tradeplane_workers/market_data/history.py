@@ -37,6 +37,11 @@ class Provider(Protocol):
         ...
 
 
+def processed_around(first: date, last: date) -> tuple[date, date]:
+    """Return the process dates that actions with an ex-date in [first, last] may have."""
+    return first - _PROCESSED_BEFORE, last + _PROCESSED_AFTER
+
+
 @dataclass(frozen=True, slots=True)
 class Reader:
     """The provider's past, as exact values.
@@ -86,13 +91,23 @@ class Reader:
         """Return actions of ``symbols`` that take effect before the open of one of these sessions."""
         if not symbols:
             return ()
-        since, until = first.date - _PROCESSED_BEFORE, last.date + _PROCESSED_AFTER
+        since, until = processed_around(first.date, last.date)
         found, refused = wire.actions(await self.provider.actions(sorted(symbols), since, until), self.calendar)
         for refusal in refused:
             self.refuse(refusal)
         return tuple(
             action for action in found if first.start <= action.ex_start <= last.start and action.symbol in symbols
         )
+
+    async def horizon(self, symbols: Collection[str]) -> times.Nanos:
+        """Return the instant up to which sessions may be known."""
+        del symbols
+        return self.machine_now()
+
+    async def has_passed(self, symbols: Collection[str], end: times.Nanos, found: Sequence[bars.Bar]) -> bool:
+        """Say whether the provider has the session that ends at ``end``: some symbol has its bar."""
+        del symbols
+        return max((bar.end for bar in found), default=None) == end
 
     def accept(self, symbol: str, row: Mapping[str, Any]) -> bars.Bar | None:
         """Return the bar of one row, or count and name why it must not be traded."""

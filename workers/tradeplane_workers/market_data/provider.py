@@ -1,4 +1,4 @@
-"""REST client of the provider of bars: daily bars and corporate actions, paged, retried, exact.
+"""REST client of the provider of bars: bars of any timeframe and corporate actions, paged, retried, exact.
 
 Only GET requests leave from here, so every one of them may be repeated.
 """
@@ -89,18 +89,29 @@ class RestProvider:
         self, symbols: Sequence[str], first: sessions.Session, last: sessions.Session | None
     ) -> tuple[tuple[str, Mapping[str, Any]], ...]:
         """Return (symbol, row) of daily bars labelled from ``first`` to ``last`` (to the newest one if None)."""
-        query = self._bars_query(symbols, first)
+        query = self._bars_query(symbols, "1Day", first.label)
         if last is not None:
             query["end"] = times.text(last.label)
-        rows: list[tuple[str, Mapping[str, Any]]] = []
-        async for page in self._pages("/v2/stocks/bars", query):
-            found = page.get("bars") or {}
-            rows.extend((symbol, row) for symbol, of_symbol in found.items() for row in of_symbol)
-        return tuple(rows)
+        return await self._rows(query)
+
+    async def bars_inside(
+        self, symbols: Sequence[str], word: str, first: times.Nanos, last: times.Nanos
+    ) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+        """Return (symbol, row) of the bars that start in [first, last]; the last one may still be growing.
+
+        ``word`` is what the provider calls their timeframe.
+        """
+        return await self._rows(self._bars_query(symbols, word, first) | {"end": times.text(last)})
+
+    async def latest(self, symbols: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        """Return the newest minute's row of each symbol that has any."""
+        query = {"symbols": ",".join(symbols), "feed": self._settings.feed}
+        found: Mapping[str, Mapping[str, Any]] = (await self._get("/v2/stocks/bars/latest", query)).get("bars") or {}
+        return found
 
     async def newest_bar(self, symbol: str, first: sessions.Session) -> Mapping[str, Any] | None:
         """Return the newest daily bar row of ``symbol`` that is not before ``first``, or nothing."""
-        query = self._bars_query([symbol], first) | {"limit": "1", "sort": "desc"}
+        query = self._bars_query([symbol], "1Day", first.label) | {"limit": "1", "sort": "desc"}
         page = await self._get("/v2/stocks/bars", query)
         rows: Sequence[Mapping[str, Any]] = (page.get("bars") or {}).get(symbol) or ()
         return rows[0] if rows else None
@@ -120,11 +131,18 @@ class RestProvider:
                 merged.setdefault(kind, []).extend(rows)
         return merged
 
-    def _bars_query(self, symbols: Sequence[str], first: sessions.Session) -> dict[str, str]:
+    async def _rows(self, query: Mapping[str, str]) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+        rows: list[tuple[str, Mapping[str, Any]]] = []
+        async for page in self._pages("/v2/stocks/bars", query):
+            found = page.get("bars") or {}
+            rows.extend((symbol, row) for symbol, of_symbol in found.items() for row in of_symbol)
+        return tuple(rows)
+
+    def _bars_query(self, symbols: Sequence[str], word: str, first: times.Nanos) -> dict[str, str]:
         return {
             "symbols": ",".join(symbols),
-            "timeframe": "1Day",
-            "start": times.text(first.label),
+            "timeframe": word,
+            "start": times.text(first),
             "limit": str(_PAGE_ROWS),
             "adjustment": "raw",
             "feed": self._settings.feed,

@@ -1,7 +1,8 @@
 """The Redis side: which symbols are wanted, and the stream of slices and gap markers.
 
-Entry ids are ``{end in milliseconds}-0`` for a slice and ``{since in milliseconds}-{n}``, n > 0, for a gap marker, so
-that a reader finds its place by time, and Redis itself refuses a slice that is older than the newest or repeated.
+Entry ids are ``{end in milliseconds}-0`` for a slice, and ``{since in milliseconds}-{n}``, n > 0, for a gap marker, or
+with the end of the newest slice for the marker of a revision, so that a reader finds its place by time, and Redis
+itself refuses a slice that is older than the newest or repeated.
 """
 
 from typing import Any
@@ -28,12 +29,12 @@ class Publisher:
     Parameters
     ----------
     client : connection with decoded answers
-    timeframe : such as ``1d``
+    timeframe : name of the channel, such as ``1d`` or ``5m:extended``
     """
 
     def __init__(self, client: redis_asyncio.Redis, *, timeframe: str) -> None:
         self._client: Any = client
-        self._timeframe = timeframe
+        self.channel = timeframe
         self._stream = f"bars:{timeframe}"
         self._subscriptions = f"subscriptions:{timeframe}"
 
@@ -57,7 +58,13 @@ class Publisher:
         """Append a gap marker behind the slice that ended at ``since``."""
         await self._append(f"{_milliseconds(message.since)}-*", message)
 
-    async def _append(self, entry_id: str, message: messages.SliceMessage | messages.GapMessage) -> None:
+    async def mark_revision(self, message: messages.RevisionMessage, *, newest: times.Nanos) -> None:
+        """Append the marker of a revision behind the newest slice, which ended at ``newest``."""
+        await self._append(f"{newest // _MILLISECOND}-*", message)
+
+    async def _append(
+        self, entry_id: str, message: messages.SliceMessage | messages.GapMessage | messages.RevisionMessage
+    ) -> None:
         fields = {"message": message.model_dump_json()}
         try:
             await self._client.xadd(self._stream, fields, id=entry_id, maxlen=_LENGTH_MAX, approximate=True)

@@ -21,7 +21,7 @@ from redis import exceptions as redis_exceptions
 from tradeplane_engine.data import quality
 from tradeplane_engine.domain import bars, times
 from tradeplane_workers import bar_messages, messages
-from tradeplane_workers.market_data import assembly, history, provider, publisher, sessions, stream, wire
+from tradeplane_workers.market_data import ages, assembly, history, provider, publisher, sessions, stream, wire
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +47,7 @@ class Patience:
     pause_most_s: float = 2.0
 
 
-def _is_cancelled() -> bool:
+def is_cancelled() -> bool:
     """Say whether this task was cancelled: redis-py 8.1 swallows a cancellation that meets it inside a call."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
@@ -79,6 +79,7 @@ class MarketData:
         self._timeframe = timeframe
         self._patience = patience if patience is not None else Patience()
         self._republished = republished
+        self._ages = ages.Ages(reader.figures, timeframe)
         self._assembly = assembly.Assembly(patience_s=self._patience.others_s)
         self._events: asyncio.Queue[stream.Event | None] = asyncio.Queue()
         self._wanted: frozenset[str] = frozenset()
@@ -96,12 +97,13 @@ class MarketData:
         return self._connected and self._redis_answers and self._wanted <= self._streamed
 
     def sink(self, event: stream.Event) -> None:
-        """Take an event of the provider's stream."""
-        self._events.put_nowait(event)
+        """Take an event of the provider's stream; minutes are none of ours."""
+        if not isinstance(event, stream.RowReceived) or event.kind == stream.DAILY:
+            self._events.put_nowait(event)
 
     async def follow_subscriptions(self, source: stream.ProviderStream) -> None:
         """Subscribe at the provider to whatever strategies ask for, until cancelled."""
-        while not _is_cancelled():
+        while not is_cancelled():
             try:
                 wanted = await self._output.wanted()
             except _FAILURES as error:
@@ -119,7 +121,7 @@ class MarketData:
     async def run(self) -> None:
         """Publish until cancelled."""
         failures = 0
-        while not _is_cancelled():
+        while not is_cancelled():
             await self._take_events()
             try:
                 await self._round()
@@ -166,7 +168,7 @@ class MarketData:
                 self._connected = False
                 figures.connected.set(0)
                 figures.disconnects.inc()
-            case stream.RowReceived(symbol, row):
+            case stream.RowReceived(symbol, row, stream.DAILY):
                 bar = self._reader.accept(symbol, row)
                 if bar is not None:
                     self._collect(bar)
@@ -279,11 +281,16 @@ class MarketData:
         backfilled: bool,
     ) -> None:
         ordered = sorted(found, key=lambda bar: bar.symbol)
+        # REST was asked for each of them: without its answer nothing is published.
+        absent: dict[str, ages.Reason] = dict.fromkeys(
+            sorted(self._wanted - {bar.symbol for bar in ordered}), "no-trade"
+        )
         message = messages.SliceMessage(
             timeframe=self._timeframe,
             end=times.text(session.end),
             bars=tuple(bar_messages.bar_message(bar) for bar in ordered),
-            absent=tuple(sorted(self._wanted - {bar.symbol for bar in ordered})),
+            absent=tuple(absent),
+            missing=self._ages.markers(absent, start=session.start),
             actions=tuple(bar_messages.action_message(action) for action in actions),
             backfilled=backfilled,
         )
@@ -296,6 +303,7 @@ class MarketData:
             figures.slices.labels(self._timeframe, str(backfilled).lower()).inc()
             figures.bars.labels(self._timeframe).inc(len(message.bars))
             figures.last_end.labels(self._timeframe).set(session.end / times.SECOND)
+            self._ages.published(session.end, ordered, absent)
             log.info("slice published", end=message.end, bars=len(message.bars), absent=message.absent, late=backfilled)
         self._published = max(session.end, self._published or session.end)
         self._count_gaps(session, message)

@@ -1,19 +1,15 @@
-"""Sessions of the exchange: a daily bar is one of them, and its instants come from here."""
+"""Sessions of the exchange: a daily bar is one of them, shorter bars are cut from one; all instants come from here."""
 
 import bisect
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Final
-from zoneinfo import ZoneInfo
 
-import exchange_calendars
+from tradeplane_engine.domain import timeframes, times
+from tradeplane_workers import exchange_days
 
-from tradeplane_engine.domain import times
-
-# A daily bar is known this long after the close: the closing print is on the provider's stream by then.
+# A bar is known this long after its end: the last print is on the provider's stream by then.
 PUBLICATION_DELAY: Final = times.SECOND
-_NEW_YORK = ZoneInfo("America/New_York")
-_FIRST_DAY = "1999-01-01"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +33,22 @@ class Calendar:
     Parameters
     ----------
     name : ISO market identifier code, such as ``XNYS``
+    session : whether a session is the regular one, or all hours in which there is trading
     """
 
-    def __init__(self, name: str) -> None:
-        exchange = exchange_calendars.get_calendar(name, start=_FIRST_DAY)
-        days = [day.date() for day in exchange.sessions]
-        rows = zip(days, exchange.opens_nanos, exchange.closes_nanos, strict=True)
-        self._sessions = tuple(
-            Session(date=day, label=midnight(day), start=times.Nanos(int(start)), end=times.Nanos(int(end)))
-            for day, start, end in rows
-        )
+    def __init__(self, name: str, *, session: str = timeframes.REGULAR) -> None:
+        days = exchange_days.of(name)
+        self.session = session
+        self._sessions = tuple(_session(day, session) for day in days)
+        self._starts = [session.start for session in self._sessions]
         self._ends = [session.end for session in self._sessions]
-        self._dates = days
+        self._dates = [day.date for day in days]
         self._by_label = {session.label: session for session in self._sessions}
+
+    def holding(self, at: times.Nanos) -> Session | None:
+        """Return the session that is on at ``at``, or nothing."""
+        place = bisect.bisect_right(self._starts, at) - 1
+        return self._sessions[place] if place >= 0 and at < self._sessions[place].end else None
 
     @property
     def first(self) -> Session:
@@ -87,5 +86,9 @@ class Calendar:
 
 def midnight(day: date) -> times.Nanos:
     """Return New York midnight of ``day``; 04:00 or 05:00 UTC."""
-    moment = datetime(day.year, day.month, day.day, tzinfo=_NEW_YORK)
-    return times.Nanos(int(moment.timestamp()) * times.SECOND)
+    return exchange_days.midnight(day)
+
+
+def _session(day: exchange_days.Day, session: str) -> Session:
+    hours = day.regular if session == timeframes.REGULAR else day.extended
+    return Session(date=day.date, label=day.midnight, start=hours.start, end=hours.end)

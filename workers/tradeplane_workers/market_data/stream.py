@@ -1,8 +1,10 @@
-"""The provider's WebSocket, JSON text form: authenticates, subscribes to daily bars, and reports what it sees.
+"""The provider's WebSocket, JSON text form: authenticates, subscribes to bars, and reports what it sees.
 
-Steps of one connection: await the welcome, authenticate, await the answer, subscribe, await the complete set of
-subscriptions; each within ``answer_timeout_s``. Afterwards every daily bar row goes to the sink. When the connection is
-lost, it is made again after a growing, jittered wait; nothing is replayed by the provider, so the sink is told.
+Steps of one connection: await the welcome, authenticate, await the answer, subscribe to daily bars, await the complete
+set of subscriptions; each within ``answer_timeout_s``. Minutes and their revisions are subscribed without a wait: their
+refusal by a feed that has none must not cost the daily bars. Afterwards every bar row goes to the sink. When the
+connection is lost, it is made again after a growing, jittered wait; nothing is replayed by the provider, so the sink is
+told.
 """
 
 import asyncio
@@ -11,7 +13,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import structlog
 import websockets
@@ -22,11 +24,19 @@ from tradeplane_workers.market_data import provider, wire
 log = structlog.get_logger(__name__)
 
 
+#: A day so far, a minute, and a minute that a late trade changed.
+DAILY, MINUTE, UPDATED_MINUTE = "d", "b", "u"
+#: The channels of a subscription to days, and of one to minutes.
+DAYS: Final = ("dailyBars",)
+MINUTES: Final = ("bars", "updatedBars")
+
+
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """Bars of ``symbols`` come in from now on; what ended before may have been missed."""
+    """Days of ``symbols`` and minutes of ``minutes`` come in from now on; what ended before may have been missed."""
 
     symbols: frozenset[str]
+    minutes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +48,11 @@ class Disconnected:
 
 @dataclass(frozen=True, slots=True)
 class RowReceived:
-    """One daily bar row as the provider sent it."""
+    """One row as the provider sent it; ``kind`` says of what, in the provider's letters."""
 
     symbol: str
     row: Mapping[str, Any]
+    kind: str = DAILY
 
 
 Event = Connected | Disconnected | RowReceived
@@ -78,17 +89,17 @@ class ProviderStream:
     def __init__(self, settings: StreamSettings, sink: Callable[[Event], None]) -> None:
         self._settings = settings
         self._sink = sink
-        self._wanted: frozenset[str] = frozenset()
+        self._wanted: dict[tuple[str, ...], frozenset[str]] = {DAYS: frozenset(), MINUTES: frozenset()}
         self._connection: websocket_client.ClientConnection | None = None
         self._jitter = random.Random()  # noqa: S311 - spreads reconnections, protects nothing
 
-    async def subscribe(self, symbols: Iterable[str]) -> None:
-        """Add ``symbols``; they are asked for now and after every reconnect."""
-        added = frozenset(symbols) - self._wanted
-        self._wanted |= added
+    async def subscribe(self, symbols: Iterable[str], channels: tuple[str, ...] = DAYS) -> None:
+        """Add ``symbols`` to ``DAYS`` or ``MINUTES``; they are asked for now and after every reconnect."""
+        added = frozenset(symbols) - self._wanted[channels]
+        self._wanted[channels] |= added
         if added and self._connection is not None:
             try:
-                await self._connection.send(_subscribe_message(added))
+                await self._connection.send(_subscribe_message(added, channels))
             except websockets.ConnectionClosed:
                 log.info("subscription follows with the next connection", symbols=sorted(added))
 
@@ -136,10 +147,13 @@ class ProviderStream:
     async def _ask_for_bars(self, connection: websocket_client.ClientConnection) -> None:
         # From here on subscribe() sends by itself, so that no symbol falls between the two.
         self._connection = connection
-        if not self._wanted:
+        if self._wanted[MINUTES]:
+            # Not awaited: a feed that has no minutes answers with an error, which is logged, and days must go on.
+            await connection.send(_subscribe_message(self._wanted[MINUTES], MINUTES))
+        if not self._wanted[DAYS]:
             self._sink(Connected(frozenset()))
             return
-        await connection.send(_subscribe_message(self._wanted))
+        await connection.send(_subscribe_message(self._wanted[DAYS], DAYS))
         async with asyncio.timeout(self._settings.answer_timeout_s):
             while True:
                 frame = await connection.recv()
@@ -158,18 +172,19 @@ class ProviderStream:
     def _take(self, frame: str | bytes) -> None:
         for entry in _entries(frame):
             match entry.get("T"):
-                case "d":
-                    self._sink(RowReceived(str(entry.get("S", "")), entry))
+                case "d" | "b" | "u" as kind:
+                    self._sink(RowReceived(str(entry.get("S", "")), entry, kind))
                 case "subscription":
-                    self._sink(Connected(frozenset(map(str, entry.get("dailyBars") or ()))))
+                    days, minutes = (frozenset(map(str, entry.get(names[0]) or ())) for names in (DAYS, MINUTES))
+                    self._sink(Connected(days, minutes))
                 case "error":
                     log.error("provider stream error", code=entry.get("code"), message=entry.get("msg"))
                 case _:
                     log.debug("provider stream message ignored", kind=entry.get("T"))
 
 
-def _subscribe_message(symbols: Iterable[str]) -> str:
-    return json.dumps({"action": "subscribe", "dailyBars": sorted(symbols)})
+def _subscribe_message(symbols: Iterable[str], channels: tuple[str, ...]) -> str:
+    return json.dumps({"action": "subscribe"} | {name: sorted(symbols) for name in channels})
 
 
 def _entries(frame: str | bytes) -> list[Mapping[str, Any]]:

@@ -1,14 +1,15 @@
 """The provider's rows become exact bars and corporate actions, or are refused by name. Pure functions.
 
-A daily bar row is ``{"t": New York midnight of the session, "o", "h", "l", "c", "v"}``; its start, end and available-at
-come from the exchange's calendar. JSON must have been read by :func:`loads`, so that no price ever was a float.
+A daily bar row is ``{"t": New York midnight of the session, "o", "h", "l", "c", "v"}``; its start, end and
+available-at come from the exchange's calendar. The ``t`` of a shorter bar is its start. JSON must have been read by
+:func:`loads`, so that no price ever was a float.
 """
 
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -45,14 +46,46 @@ def loads(text: str | bytes) -> Any:
 
 def daily_bar(symbol: str, row: Mapping[str, Any], calendar: sessions.Calendar) -> bars.Bar:
     """Return the exact, checked bar of one row; raises DataRefused with a reason for each way to be wrong."""
+    _check_symbol(symbol)
+    session = _session(symbol, row, calendar)
+    return _bar(symbol, row, start=session.start, end=session.end)
+
+
+def label(symbol: str, row: Mapping[str, Any]) -> times.Nanos:
+    """Return the ``t`` of a row; raises DataRefused for what is no time."""
+    text = str(row.get("t"))
+    try:
+        return times.instant(text, field="t")
+    except ValueError as error:
+        raise errors.DataRefused(
+            "bad-time", f"{symbol}: t must be an RFC 3339 time with an offset, got {text}"
+        ) from error
+
+
+def inside_bar(symbol: str, row: Mapping[str, Any], session: sessions.Session, *, length: times.Nanos) -> bars.Bar:
+    """Return the exact, checked bar of a row whose bars are ``length`` long, inside a session, or up to its end.
+
+    Raises DataRefused; a start between two bars is one that this provider cannot have meant.
+    """
+    _check_symbol(symbol)
+    start = label(symbol, row)
+    if start % length:
+        span = times.duration_text(length)
+        raise errors.DataRefused("bad-time", f"{symbol}: t must be a whole multiple of {span}, got {times.text(start)}")
+    return _bar(symbol, row, start=start, end=times.Nanos(min(start + length, session.end)))
+
+
+def _check_symbol(symbol: str) -> None:
     if not _SYMBOL.fullmatch(symbol):
         raise errors.DataRefused("bad-symbol", f"symbol must match {_SYMBOL.pattern}, got {symbol!r}")
-    session = _session(symbol, row, calendar)
+
+
+def _bar(symbol: str, row: Mapping[str, Any], *, start: times.Nanos, end: times.Nanos) -> bars.Bar:
     raw = quality.RawBar(
         symbol=symbol,
-        start=times.text(session.start),
-        end=times.text(session.end),
-        available_at=times.text(session.available_at),
+        start=times.text(start),
+        end=times.text(end),
+        available_at=times.text(times.Nanos(end + sessions.PUBLICATION_DELAY)),
         open=_decimal(row.get("o")),
         high=_decimal(row.get("h")),
         low=_decimal(row.get("l")),
@@ -102,22 +135,22 @@ def actions(
 
 
 def _session(symbol: str, row: Mapping[str, Any], calendar: sessions.Calendar) -> sessions.Session:
-    text = str(row.get("t"))
-    try:
-        label = times.instant(text, field="t")
-        day = date.fromisoformat(text[:10])
-    except ValueError as error:
-        raise errors.DataRefused(
-            "bad-time", f"{symbol}: t must be an RFC 3339 time with an offset, got {text}"
-        ) from error
-    session = calendar.labelled(label)
+    named = label(symbol, row)
+    text = str(row["t"])
+    session = calendar.labelled(named)
     if session is not None:
         return session
-    if label != sessions.midnight(day):
+    if named not in {sessions.midnight(day) for day in _dates_around(named)}:
         raise errors.DataRefused("wrong-time-zone", f"{symbol}: t must be New York midnight, got {text}")
     raise errors.DataRefused(
         quality.Refusal.OUTSIDE_SESSION, f"{symbol}: t must be a day of the exchange's calendar, got {text}"
     )
+
+
+def _dates_around(at: times.Nanos) -> tuple[date, date]:
+    """Return the UTC date of an instant and the one before it, of which one is New York's."""
+    day = datetime.fromtimestamp(at // times.SECOND, UTC).date()
+    return day - timedelta(days=1), day
 
 
 def _volume(value: object) -> str | int:

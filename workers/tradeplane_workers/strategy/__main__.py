@@ -95,7 +95,7 @@ def run(settings: Settings, config: messages.StrategyConfig, stop: stopping.Stop
     features = sources.LastBars(strategy.features, strategy.symbols)
     looped = loop.Loop(strategy, loop.Ports(features=features, predictor=model, venue=gateway, clock=clock))
     stream = bar_stream.BarStream(
-        client, timeframe=strategy.timeframe, symbols=strategy.symbols, stop=stop, counted=counted
+        client, channel=strategy.channel, symbols=strategy.symbols, stop=stop, counted=counted
     )
     origins = runner.Sources(history=history, stream=stream, heartbeat=gateway.book)
     followed = runner.Runner(strategy, looped, origins, stop=stop, counted=counted, machine_now=clock.now)

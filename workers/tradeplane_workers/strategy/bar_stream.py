@@ -18,20 +18,18 @@ _COUNT = 500
 _MILLISECOND = 1_000_000
 # Behind every entry of its millisecond: gap markers of an end are not news for whoever knows that end.
 _LAST_OF_MILLISECOND = 2**64 - 1
-_ENTRY: pydantic.TypeAdapter[messages.SliceMessage | messages.GapMessage] = pydantic.TypeAdapter(
-    messages.SliceMessage | messages.GapMessage
-)
+_ENTRY: pydantic.TypeAdapter[messages.StreamEntry] = pydantic.TypeAdapter(messages.StreamEntry)
 
-Entry = messages.SliceMessage | messages.GapMessage | None
+Entry = messages.SliceMessage | messages.GapMessage | messages.RevisionMessage | None
 
 
 class BarStream:
-    """Reads ``bars:{timeframe}`` and keeps the subscription alive.
+    """Reads ``bars:{channel}`` and keeps the subscription alive.
 
     Parameters
     ----------
     client : connection with decoded answers; its socket timeout is above the blocking time
-    timeframe : such as ``1d``
+    channel : timeframe and session, such as ``1d`` or ``5m:extended``
     symbols : added to the subscriptions whenever a wait begins, because Redis may have lost them
     stop : ends the pauses after failures
     """
@@ -40,14 +38,14 @@ class BarStream:
         self,
         client: redis.Redis,
         *,
-        timeframe: str,
+        channel: str,
         symbols: tuple[str, ...],
         stop: stopping.Stop,
         counted: figures.Figures,
     ) -> None:
         self._client: Any = client
-        self._stream = f"bars:{timeframe}"
-        self._subscriptions = f"subscriptions:{timeframe}"
+        self._stream = f"bars:{channel}"
+        self._subscriptions = f"subscriptions:{channel}"
         self._symbols = symbols
         self._stop = stop
         self._counted = counted

@@ -42,6 +42,18 @@ class Figures:
             "Entries of the bar stream that must not be traded; history is asked instead.",
             registry=self.registry,
         )
+        self.bar_age = prometheus_client.Gauge(
+            "tradeplane_strategy_bar_age_seconds",
+            "Trading time from the end of a symbol's newest bar to the last trigger; what data.maxBarAge is judged on.",
+            ["symbol"],
+            registry=self.registry,
+        )
+        self.revisions = prometheus_client.Counter(
+            "tradeplane_strategy_revisions",
+            "Minutes that came, or came otherwise, after the slice that was decided on.",
+            ["reason"],
+            registry=self.registry,
+        )
         self.last_trigger = prometheus_client.Gauge(
             "tradeplane_strategy_last_trigger_timestamp_seconds", "Last bar decided on.", registry=self.registry
         )

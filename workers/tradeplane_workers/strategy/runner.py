@@ -9,6 +9,7 @@
    mention a symbol of ours means that the stream is not the whole truth: history is asked from the last bar on.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from typing import Protocol
 import structlog
 
 from tradeplane_engine import errors, loop, settings
-from tradeplane_engine.domain import bars, times
+from tradeplane_engine.domain import bars, timeframes, times
 from tradeplane_workers import bar_messages, history_client, messages
 from tradeplane_workers.strategy import bar_stream, figures, stopping
 
@@ -27,6 +28,11 @@ log = structlog.get_logger(__name__)
 _WARM_UP_SLACK_DAYS = 14
 # A session in which none of our symbols traded is no slice.
 _WARM_UP_SLACK_SESSIONS = 10
+# The longest weekend, for bars that are shorter than a day; and the shortest session, an early close.
+_WEEKEND_DAYS = 5
+_SHORTEST_SESSION = 3 * times.HOUR + 30 * times.MINUTE
+# A publisher's clock may be this much ahead of ours without being wrong.
+_CLOCKS_APART = 2 * times.SECOND
 # A holder that is silent for 10 s may lose its fence to an equal one.
 _HEARTBEAT_S = 3.0
 
@@ -35,13 +41,19 @@ class History(Protocol):
     """Where past bars come from."""
 
     def slices(
-        self, symbols: Sequence[str], *, timeframe: str, start: times.Nanos, end: times.Nanos | None
+        self,
+        symbols: Sequence[str],
+        *,
+        timeframe: str,
+        start: times.Nanos,
+        end: times.Nanos | None,
+        session: str,
     ) -> tuple[bars.BarSlice, ...]:
         """Return the slices that end in [start, end], oldest first."""
         ...
 
-    def newest(self, symbols: Sequence[str], *, timeframe: str, last: int) -> tuple[bars.BarSlice, ...]:
-        """Return the slices of the newest ``last`` sessions."""
+    def newest(self, symbols: Sequence[str], *, timeframe: str, last: int, session: str) -> tuple[bars.BarSlice, ...]:
+        """Return the slices of the newest ``last`` intervals, whole sessions or buckets."""
         ...
 
 
@@ -99,22 +111,22 @@ class Runner:
         self._counted = counted
         self._machine_now = machine_now
         self._last = times.Nanos(0)
+        self._ends: dict[str, times.Nanos] = {}
         self._carried: tuple[bars.CorporateAction, ...] = ()
         self._beat_s = time.monotonic()
 
     def start(self, last_trigger: times.Nanos | None) -> None:
         """Warm up, and answer the triggers that passed while no process ran."""
-        window = self._strategy.features.window
         if last_trigger is None:
-            past = self._patiently(lambda: self._newest(window + _WARM_UP_SLACK_SESSIONS))
+            past = self._patiently(lambda: self._newest(self._warm_up_bars))
             later: tuple[bars.BarSlice, ...] = ()
         else:
-            days = window * 7 // 5 + _WARM_UP_SLACK_DAYS
-            start = times.Nanos(last_trigger - days * times.DAY)
+            start = times.Nanos(last_trigger - self._warm_up_days * times.DAY)
             found = self._patiently(lambda: self._since(start))
-            past = tuple(one for one in found if one.end <= last_trigger)
+            past = tuple(one for one in found if one.end <= last_trigger)[-self._warm_up_bars :]
             later = tuple(one for one in found if one.end > last_trigger)
         self._loop.warm(past)
+        self._note_ages(past)
         newest = past[-1].end if past else times.Nanos(0)
         self._last = max(newest, last_trigger or newest)
         log.info("warmed up", slices=len(past), missed=len(later), last=times.text(self._last))
@@ -131,8 +143,45 @@ class Runner:
                 self._sources.heartbeat()
                 self._beat_s = time.monotonic()
 
-    def _take(self, entries: Sequence[bar_stream.Entry]) -> None:
+    @property
+    def _warm_up_bars(self) -> int:
+        """Slices that surely hold a whole window, but for symbols that seldom trade."""
+        window = self._strategy.features.window
+        is_daily = self._strategy.timeframe == timeframes.DAY
+        return window + (_WARM_UP_SLACK_SESSIONS if is_daily else max(window, _WARM_UP_SLACK_SESSIONS))
+
+    @property
+    def _warm_up_days(self) -> int:
+        """Days that surely hold as many slices."""
+        window, timeframe = self._strategy.features.window, self._strategy.timeframe
+        if timeframe == timeframes.DAY:
+            return window * 7 // 5 + _WARM_UP_SLACK_DAYS
+        sessions = -(-self._warm_up_bars * timeframes.span(timeframe) // _SHORTEST_SESSION)
+        return sessions * 7 // 5 + _WEEKEND_DAYS
+
+    def _note_ages(self, found: Iterable[bars.BarSlice]) -> None:
+        """Show how old each symbol's newest bar was at the newest of these slices."""
+        end = times.Nanos(0)
+        for one in found:
+            end = one.end
+            for symbol, bar in one.bars.items():
+                self._ends[symbol] = bar.end
+        if end:
+            for symbol, last in self._ends.items():
+                self._counted.bar_age.labels(symbol).set((end - last) / times.SECOND)
+
+    def _count_revision(self, entry: bar_stream.Entry) -> bool:
+        """Say whether an entry tells of a minute after its slice: it is counted, and what was decided stays."""
+        if not isinstance(entry, messages.RevisionMessage):
+            return False
+        if entry.minute.symbol in self._strategy.symbols:
+            self._counted.revisions.labels(entry.reason).inc()
+            log.warning("minute after its slice", symbol=entry.minute.symbol, end=entry.end, reason=entry.reason)
+        return True
+
+    def _take(self, read: Sequence[bar_stream.Entry]) -> None:
         arrived = time.monotonic()
+        entries = [entry for entry in read if not self._count_revision(entry)]
         found = [one for entry in entries if (one := self._whole(entry)) is not None]
         if len(found) < len(entries):
             start = times.Nanos(self._last + 1)
@@ -187,6 +236,7 @@ class Runner:
             self._last = one.end
         self._await_availability(newest)
         self._loop.step(newest)
+        self._note_ages(triggers)
         self._last = newest.end
         self._sources.stream.seek(self._last)
 
@@ -194,15 +244,25 @@ class Runner:
         """Wait out a clock that is a little behind the publisher's; the loop refuses bars of the future."""
         known = max(bar.available_at for bar in one.bars.values())
         while (ahead := known - self._machine_now()) > 0:
-            log.warning("bar from the future", end=times.text(one.end), ahead_s=ahead / times.SECOND)
+            log.log(
+                logging.WARNING if ahead > _CLOCKS_APART else logging.DEBUG,
+                "bar from the future",
+                end=times.text(one.end),
+                ahead_s=ahead / times.SECOND,
+            )
             self._stop.pause(min(ahead / times.SECOND, 1.0))
 
     def _newest(self, last: int) -> tuple[bars.BarSlice, ...]:
-        return self._sources.history.newest(self._strategy.symbols, timeframe=self._strategy.timeframe, last=last)
+        strategy = self._strategy
+        return self._sources.history.newest(
+            strategy.symbols, timeframe=strategy.timeframe, last=last, session=strategy.session
+        )
 
     def _since(self, start: times.Nanos) -> tuple[bars.BarSlice, ...]:
         strategy = self._strategy
-        return self._sources.history.slices(strategy.symbols, timeframe=strategy.timeframe, start=start, end=None)
+        return self._sources.history.slices(
+            strategy.symbols, timeframe=strategy.timeframe, start=start, end=None, session=strategy.session
+        )
 
     def _patiently(self, read: Callable[[], tuple[bars.BarSlice, ...]]) -> tuple[bars.BarSlice, ...]:
         """Ask until there is an answer: without whole history no decision may be made."""

@@ -1,0 +1,57 @@
+"""Days on which an exchange trades, and their hours: holidays and early closes are the exchange's own."""
+
+import functools
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from tradeplane_engine.domain import timeframes, times
+
+_NEW_YORK: Final = ZoneInfo("America/New_York")
+_FIRST_DAY: Final = "1999-01-01"
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One trading day: New York midnight of its date, its regular hours, and all hours with trading."""
+
+    date: date
+    midnight: times.Nanos
+    regular: timeframes.Hours
+    extended: timeframes.Hours
+
+
+@functools.cache
+def of(exchange: str) -> tuple[Day, ...]:
+    """Return the days of an exchange in order, from 1999 on, as far as its calendar goes.
+
+    Parameters
+    ----------
+    exchange : ISO market identifier code, such as ``XNYS``
+    """
+    # Only here, because the calendars take longer to import than a process that trades days takes to start.
+    import exchange_calendars  # noqa: PLC0415
+
+    found = exchange_calendars.get_calendar(exchange, start=_FIRST_DAY)
+    days = []
+    for label, opens, closes in zip(found.sessions, found.opens_nanos, found.closes_nanos, strict=True):
+        regular = timeframes.Hours(times.Nanos(int(opens)), times.Nanos(int(closes)))
+        day = label.date()
+        days.append(Day(day, midnight(day), regular, timeframes.extended(regular, midnight=midnight(day))))
+    return tuple(days)
+
+
+def hours(exchange: str) -> dict[str, tuple[timeframes.Hours, ...]]:
+    """Return the hours of an exchange's days by session, as a dataset takes them."""
+    days = of(exchange)
+    return {
+        timeframes.REGULAR: tuple(day.regular for day in days),
+        timeframes.EXTENDED: tuple(day.extended for day in days),
+    }
+
+
+def midnight(day: date) -> times.Nanos:
+    """Return New York midnight of ``day``; 04:00 or 05:00 UTC."""
+    moment = datetime(day.year, day.month, day.day, tzinfo=_NEW_YORK)
+    return times.Nanos(int(moment.timestamp()) * times.SECOND)
