@@ -182,6 +182,13 @@ def test_volume_share_slippage_grows_with_the_square_of_the_share() -> None:
         assert script.fills[0][3] == price
 
 
+def test_volume_share_slippage_is_rounded_against_the_trader() -> None:
+    """A twentieth of the volume moves 10,000 units by 2.5."""
+    plan = {0: lambda ctx: [ctx.order("S", "buy", 50), ctx.order("S", "sell", 50)]}
+    _, script = given.run(given.bars(*((10_000,) * 4,) * 2), plan, volume_share=Fraction(1, 10))
+    assert [fill[3] for fill in script.fills] == [10_003, 9_997]
+
+
 def test_volume_share_slippage_of_a_bar_without_volume_is_that_of_the_whole_bar() -> None:
     """More than all of the volume cannot be taken."""
     data = given.bars((10_000,) * 4, (10_000, 10_000, 10_000, 10_000, 0))

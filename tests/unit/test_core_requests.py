@@ -162,6 +162,16 @@ def test_a_replaced_entry_keeps_its_legs() -> None:
     assert script.fills == [(4, 2, 10, 100), (2, 4, 10, 110)]
 
 
+def test_a_replaced_stop_limit_that_was_reached_stays_a_limit() -> None:
+    """Its stop is not asked again."""
+    plan = {
+        0: lambda ctx: ctx.order("S", "sell", 10, "stop_limit", "gtc", stop=95, limit=94),
+        1: lambda ctx: ctx.replace(first(ctx), limit=93),
+    }
+    _, script = given.run(given.bars(QUIET, (90, 92, 89, 91), (96,) * 4), plan, path="ohlc")
+    assert script.fills == [(2, 2, 10, 96)]
+
+
 def test_a_replaced_trailing_stop_keeps_the_best_price_that_it_has_seen() -> None:
     """A tighter trail counts from there."""
     plan = {

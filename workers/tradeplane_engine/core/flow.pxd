@@ -22,7 +22,6 @@ cdef class OrderFlow:
     cdef Proposal proposal
     cdef readonly long long now
     cdef long long due_at
-    cdef bint opening
     cdef long long[::1] price, bar_end
 
     @cython.locals(

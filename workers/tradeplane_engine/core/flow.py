@@ -40,26 +40,12 @@ class OrderFlow:
     Attributes
     ----------
     now : instant of the loop, ns
-    opening : the loop is at the opens of its instant
     due_at : instant of the next expiry, or of a request that latency delays; NEVER for none
     price, bar_end : last close and its end, per symbol
     """
 
     __slots__ = (
-        *(
-            "account",
-            "bar_end",
-            "breach",
-            "costs",
-            "decisions",
-            "due",
-            "due_at",
-            "latency",
-            "log",
-            "market",
-            "now",
-            "opening",
-        ),
+        *("account", "bar_end", "breach", "costs", "decisions", "due", "due_at", "latency", "log", "market", "now"),
         *("orders", "pending", "price", "proposal", "sessions", "slots", "table"),
     )
 
@@ -86,7 +72,6 @@ class OrderFlow:
         self.orders: list[Order] = []
         self.decisions = 0
         self.now = 0
-        self.opening = False
         self.due: list[tuple[int, int, int, Order, Order | None]] = []
         self.due_at = orders.NEVER
         self.pending = 0
@@ -136,12 +121,10 @@ class OrderFlow:
             self.refuse(slot, order, refusal)
             return
         order.live_from = self.now + self.latency
-        order.late = self.opening and self.latency == 0
         self.accept(order)
         for leg in order.legs:
             leg.created = order.created
             leg.live_from = order.live_from
-            leg.late = order.late
             self.accept(leg)
         self.tell("new", order)
         for leg in order.legs:
@@ -394,7 +377,6 @@ class OrderFlow:
                 order.role = "flatten"
                 order.created = self.now
                 order.live_from = self.now + self.latency
-                order.late = self.opening and self.latency == 0
                 self.accept(order)
                 self.tell("new", order)
 

@@ -253,14 +253,15 @@ class Kernel:
         actions.split(self.flow, self.table.ids[symbol], new, old)
 
     def _open(self, found: list[Order], sources: int) -> None:
-        """Let orders meet the opens of this instant in the sequence of their ids."""
+        """Let orders meet the opens of this instant in the sequence of their ids.
+
+        They were found before the first of them fills: what a fill leads to finds these opens past.
+        """
         flow = self.flow
         if sources > 1:
             found.sort(key=number)
-        flow.opening = True
         for order in found:
             flow.at_open(order)
-        flow.opening = False
 
     def _end(self, first: int, last: int) -> None:
         """Let the paths and closes of bars act on the orders that wait."""

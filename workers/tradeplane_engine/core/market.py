@@ -95,7 +95,7 @@ class Market:
         if flags & tradable.OUTSIDE:
             return
         for order in self.books[symbol]:
-            if order.live_from > start or (order.late and order.live_from == start):
+            if order.live_from > start:
                 continue
             tif = order.time_in_force
             if tif == orders.OPG:
@@ -114,7 +114,7 @@ class Market:
         """Add the orders that meet the open of a bar that began in a halt and ended after it."""
         start = self.table.start[row]
         for order in self.books[symbol]:
-            if order.live_from > start or (order.late and order.live_from == start):
+            if order.live_from > start:
                 continue
             tif = order.time_in_force
             if tif == orders.OPG:

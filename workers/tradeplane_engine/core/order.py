@@ -66,7 +66,6 @@ class Order:
     high_water : best price that a trailing stop has seen, the lowest one for a buy
     created : trigger of the decision that wanted it, ns
     live_from : instant from which the venue has it, ns
-    late : it came at ``live_from`` just after the opens of that instant
     expires : instant at which it expires, ns
     session : the one that an opg or cls order is for; -1 for none
     role : order, entry, take_profit or stop_loss
@@ -78,7 +77,7 @@ class Order:
     """
 
     __slots__ = (
-        *("created", "expires", "extended", "filled", "high_water", "id", "kind", "late", "legs", "limit", "live_from"),
+        *("created", "expires", "extended", "filled", "high_water", "id", "kind", "legs", "limit", "live_from"),
         *("number", "paired", "parent", "quantity", "reason", "replaces", "resting", "role", "row", "session", "side"),
         *("status", "stop", "strategy", "symbol", "time_in_force", "trail", "trail_bps", "triggered", "value"),
     )
@@ -111,7 +110,6 @@ class Order:
         self.status = ACCEPTED
         self.created = 0
         self.live_from = 0
-        self.late = False
         self.expires = NEVER
         self.session = -1
         self.number = 0
@@ -235,7 +233,6 @@ class Order:
         found.trail_bps = self.trail_bps
         found.high_water = self.high_water
         found.live_from = self.live_from
-        found.late = self.late
         found.session = self.session
         found.extended = self.extended
         found.paired = self.paired

@@ -36,7 +36,6 @@ def walk(market: Market, table: Table, book: list[Order], row: int, trader: Trad
             if order is None:
                 break
             position = market.reached
-            market.drift(book, row, position)
             if order.kind != orders.LIMIT and not order.triggered:
                 order.trigger()
                 if order.kind == orders.STOP_LIMIT:

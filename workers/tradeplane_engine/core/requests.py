@@ -78,7 +78,6 @@ def settle(flow: OrderFlow) -> None:
 
 def _swap(flow: OrderFlow, old: Order, new: Order) -> None:
     new.live_from = flow.now
-    new.late = flow.opening
     if old.ended:  # a fill, a cancel or its session's close won
         new.id = len(flow.orders) + 1
         flow.orders.append(new)
