@@ -20,10 +20,10 @@ from fractions import Fraction
 import numpy as np
 
 from tradeplane_engine import backtest, desk, loop, portfolio, settings
+from tradeplane_engine.core import limits
 from tradeplane_engine.domain import bars, numbers, orders, times
 from tradeplane_engine.features import registry, sources
 from tradeplane_engine.models import predictor
-from tradeplane_engine.risk import limits
 from tradeplane_engine.venue import profile
 
 REPEATS = 5

@@ -114,27 +114,77 @@ def seconds(duration: str) -> float:
     return int(match[1]) * _SECONDS[match[2]]
 
 
-def positive(path: str) -> Rule:
+def positive(path: str, *, optional: bool = False) -> Rule:
     """Require a decimal above zero; the last part of ``path`` is the field."""
-    field = path.rpartition(".")[2]
-    attribute = alias_generators.to_snake(field)
-    demand = f"{path}: must be above 0, got "
-    return Rule(
-        cel=f"quantity(self.{field}).isGreaterThan(quantity('0'))",
-        message=f"'{demand}' + self.{field}",
-        holds=lambda value: Decimal(getattr(value, attribute)) > 0,
-        describe=lambda value: f"{demand}{getattr(value, attribute)}",
+    return _bounded(
+        path, "must be above 0", "quantity({}).isGreaterThan(quantity('0'))", _above_zero, optional=optional
     )
 
 
-def between(path: str, low: str, high: str) -> Rule:
+def at_most_one(path: str) -> Rule:
+    """Require an optional decimal up to one; the last part of ``path`` is the field."""
+    return _bounded(path, "must be at most 1", "!quantity({}).isGreaterThan(quantity('1'))", _up_to_one, optional=True)
+
+
+def between(path: str, low: str, high: str, *, optional: bool = False) -> Rule:
     """Require a duration from ``low`` to ``high``; the last part of ``path`` is the field."""
+    return _bounded(
+        path,
+        f"must be from {low} to {high}",
+        f"duration({{}}) >= duration('{low}') && duration({{}}) <= duration('{high}')",
+        lambda value: seconds(low) <= seconds(value) <= seconds(high),
+        optional=optional,
+    )
+
+
+def part_of(path: str, whole: str) -> Rule:
+    """Require an optional decimal of the spec to be at most another one, so that it can act."""
+    own, wider = f"self.{path}", f"self.{whole}"
+    demand = f"{path}: must be at most {whole} ("
+
+    def values(spec: Any) -> tuple[str | None, str | None]:
+        return _at(spec, path), _at(spec, whole)
+
+    def holds(spec: Any) -> bool:
+        value, most = values(spec)
+        return value is None or most is None or Decimal(value) <= Decimal(most)
+
+    def describe(spec: Any) -> str:
+        value, most = values(spec)
+        return f"{demand}{most}), got {value}"
+
+    return Rule(
+        cel=f"!has({own}) || !has({wider}) || quantity({own}).compareTo(quantity({wider})) <= 0",
+        message=f"'{demand}' + {wider} + '), got ' + {own}",
+        holds=holds,
+        describe=describe,
+    )
+
+
+def _bounded(path: str, demand: str, condition: str, holds: Callable[[str], bool], *, optional: bool) -> Rule:
+    """Rule on one field; each ``{}`` of the condition, which is CEL, stands for it."""
     field = path.rpartition(".")[2]
     attribute = alias_generators.to_snake(field)
-    demand = f"{path}: must be from {low} to {high}, got "
+    own = f"self.{field}"
+    text = f"{path}: {demand}, got "
+    required = condition.replace("{}", own)
     return Rule(
-        cel=f"duration(self.{field}) >= duration('{low}') && duration(self.{field}) <= duration('{high}')",
-        message=f"'{demand}' + self.{field}",
-        holds=lambda value: seconds(low) <= seconds(getattr(value, attribute)) <= seconds(high),
-        describe=lambda value: f"{demand}{getattr(value, attribute)}",
+        cel=f"!has({own}) || {required}" if optional else required,
+        message=f"'{text}' + {own}",
+        holds=lambda block: getattr(block, attribute) is None or holds(getattr(block, attribute)),
+        describe=lambda block: f"{text}{getattr(block, attribute)}",
     )
+
+
+def _at(spec: Any, path: str) -> str | None:
+    block, _, field = path.partition(".")
+    found: str | None = getattr(getattr(spec, block), alias_generators.to_snake(field))
+    return found
+
+
+def _above_zero(value: str) -> bool:
+    return Decimal(value) > 0
+
+
+def _up_to_one(value: str) -> bool:
+    return Decimal(value) <= 1

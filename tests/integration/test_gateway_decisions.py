@@ -273,6 +273,43 @@ async def test_a_policy_that_contradicts_itself_halts(bench: gateway.Bench) -> N
     assert "order.maxNotional" in shown["causes"][0]["message"]
 
 
+async def test_an_account_policy_with_a_limit_that_nothing_keeps_halts(bench: gateway.Bench) -> None:
+    """Never ignored: the cause names policy and field."""
+    bench.cluster.put("RiskPolicy", "prudent", {"spec": {**gateway.POLICY, "loss": {"maxDrawdown": "0.1"}}})
+    shown = await bench.until(lambda s: s["state"] == "halted", "halted")
+    assert "RiskPolicy prudent: loss.maxDrawdown: must be left out" in shown["causes"][0]["message"]
+
+
+async def test_a_strategys_policy_with_a_reaction_that_is_not_built_lets_nothing_leave(bench: gateway.Bench) -> None:
+    """The verdict names policy and field; the account trades on."""
+    spec = {**gateway.POLICY, "onBreach": {"order": "clip"}}
+    bench.cluster.put("RiskPolicy", "own", {"spec": spec})
+    own = messages.PolicyReference(name="own", hash="", spec=spec)
+    token = await bench.fence(gateway.config().model_copy(update={"policy": own}))
+    await eventually(lambda: "own" in bench.gateway._reader.known.policies)
+    receipt = await bench.decide(token, 0, BUY)
+    assert reasons(receipt) == ["halted"]
+    assert "the Strategy's RiskPolicy own: onBreach.order: must be reject" in receipt["verdicts"][0]["detail"]
+    assert (await bench.state())["state"] == "enabled"
+
+
+async def test_open_orders_are_counted_across_decisions(bench: gateway.Bench) -> None:
+    """Those of earlier decisions and those accepted in this one, until they have filled."""
+    spec = {**gateway.POLICY, "order": {"maxOpenOrders": 2}}
+    bench.cluster.put("RiskPolicy", "prudent", {"spec": spec})
+    await eventually(lambda: bench.gateway._reader.known.policies["prudent"].spec == spec)
+    token = await bench.fence()
+    receipt = await bench.decide(token, 0, [("AAPL", "buy", "1"), ("IBM", "buy", "1"), ("MSFT", "buy", "1")])
+    assert reasons(receipt) == ["", "", "open-orders"]
+    assert receipt["verdicts"][2]["detail"] == "strategy: open-orders allows 2, got 3"
+    await bench.settled(0)
+    again = await bench.decide(token, 1, BUY)
+    assert reasons(again) == ["open-orders"]
+    await bench.move(bench.venue.sessions[1].open)
+    await bench.until(lambda s: s["counts"]["fills"] == 2, "filled")
+    assert reasons(await bench.decide(token, 2, BUY)) == [""]
+
+
 async def test_without_a_bar_nobody_trades(bench: gateway.Bench) -> None:
     """MSFT has no bar in the second session, and its last one is too old."""
     token = await bench.fence()

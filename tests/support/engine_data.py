@@ -5,11 +5,11 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 
 from tradeplane_engine import desk, portfolio, settings
+from tradeplane_engine.core import limits
 from tradeplane_engine.data import dataset, quality
 from tradeplane_engine.domain import bars, numbers, orders, times
 from tradeplane_engine.features import registry
 from tradeplane_engine.models import predictor
-from tradeplane_engine.risk import limits
 from tradeplane_engine.venue import profile
 
 SYMBOLS = ("AAA", "BBB", "CCC", "DDD", "EEE")

@@ -34,7 +34,6 @@ POLICY = {
     "position": {"maxWeight": "0.9", "allowShort": True},
     "portfolio": {"maxGross": "1.5"},
     "data": {"maxBarAge": "1h"},
-    "onBreach": "reject",
 }
 PATIENCE_S = 15.0
 

@@ -1,6 +1,6 @@
 from array import array
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from fractions import Fraction
 from typing import Any
 
@@ -143,40 +143,128 @@ def test_losing_trades_in_a_row_stop_what_adds() -> None:
         assert ask(one) == expected
 
 
-@given(
-    held=st.integers(-50, 50),
-    working=st.integers(0, 50),
-    side=st.sampled_from((1, -1)),
-    shares=st.integers(1, 50),
-    weight=st.fractions(Fraction(1, 10_000), Fraction(1, 50), max_denominator=10_000),
-    tighter=st.fractions(Fraction(1, 100), 1, max_denominator=100),
-)
-def test_tightening_a_limit_never_allows_more(
-    held: int, working: int, side: int, shares: int, weight: Fraction, tighter: Fraction
-) -> None:
-    """What a tighter weight, gross or net lets pass, the looser one lets pass too."""
-    for name in ("max_weight", "max_gross", "max_net", "max_concentration"):
-        answers = []
-        for limit in (weight, weight * tighter):
-            one = hold(scope(replace(SHORT, **{name: limit})), held)
-            one.book.working(0, side, working * SHARE)
-            answers.append(ask(one, side=side, shares=shares))
-        assert not (answers[0] and not answers[1])
+FRACTIONS = st.fractions(Fraction(1, 10_000), Fraction(1, 50), max_denominator=10_000)
+# Every limit that a policy has, as small as the made-up book may reach.
+LIMITS: dict[str, st.SearchStrategy[Any]] = {
+    "max_notional": st.integers(1, 6_000 * USD),
+    "max_quantity": st.integers(1, 60 * SHARE),
+    "max_open_orders": st.integers(1, 4),
+    "max_weight": FRACTIONS,
+    "max_position_notional": st.integers(1, 15_000 * USD),
+    "max_gross": FRACTIONS,
+    "max_net": FRACTIONS,
+    "max_positions": st.integers(1, 3),
+    "max_concentration": st.fractions(Fraction(1, 10**8), Fraction(1, 1000), max_denominator=10**8),
+    "max_daily_loss": FRACTIONS,
+    "max_drawdown": FRACTIONS,
+    "max_consecutive_losses": st.integers(1, 3),
+    "max_bar_age": st.integers(1, 10),
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+@given(data=st.data())
+def test_tightening_any_limit_never_allows_more(name: str, data: st.DataObject) -> None:
+    """What the tighter limit lets pass, the looser one lets pass too."""
+    tight, loose = sorted([data.draw(LIMITS[name]), data.draw(LIMITS[name])])
+    held, other, fall = (data.draw(st.integers(-50, 50)) for _ in range(3))
+    working, losses, age = (data.draw(st.integers(0, most)) for most in (50, 3, 10))
+    side, shares = data.draw(st.sampled_from((1, -1))), data.draw(st.integers(1, 50))
+
+    def answer(limit: Any) -> str:
+        one = hold(hold(scope(replace(SHORT, **{name: limit})), held), other, symbol=1)
+        one.book.adopt(0, side, working * SHARE, PRICE)
+        for _ in range(losses):
+            one.book.closed(-1)
+        one.book.ledger.mark(0, PRICE - fall * UNIT)
+        return ask(one, side=side, shares=shares, age=age)
+
+    assert answer(loose) == "" or answer(tight) != ""
+
+
+def test_every_limit_is_tightened_above() -> None:
+    """A limit that is added is added there."""
+    assert set(LIMITS) == {field.name for field in fields(limits.Limits)} - {"allow_short", "on_breach"}
+
+
+def test_an_unknown_equity_is_no_equity() -> None:
+    """Whatever a fraction of it limits refuses what adds, and the refusal says why."""
+    for name in ("max_weight", "max_gross", "max_net", "max_concentration", "max_daily_loss", "max_drawdown"):
+        one = scope(replace(SHORT, **{name: Fraction(1)}))
+        one.book.valued = False
+        one.book.measure(0, array("q", (PRICE, PRICE)))
+        found = risk.Proposal().weigh(one, 0, 1, SHARE, PRICE, 0, 0)
+        assert found is not None
+        assert (found.limit, found.value) == ("1", "unknown equity")
+    one = scope(limits.Limits(max_consecutive_losses=1))
+    one.book.valued = False
+    assert risk.loss_violation(one) is None
+
+
+def test_a_book_names_its_symbols() -> None:
+    """By the names that it was given, else by number."""
+    book = risk.Book(Ledger(0, array("q", (UNIT, UNIT))), ("AAA", "BBB"))
+    assert (book.name(1), scope(SHORT).book.name(1)) == ("BBB", "symbol 1")
+
+
+def test_a_position_without_a_price_stays_known() -> None:
+    """It is counted, named and not forgotten from one measure to the next; with a price it is worth something."""
+    one = hold(scope(replace(SHORT, max_gross=Fraction(1))), 5, symbol=1)
+    for instant in (1, 2):
+        one.book.measure(instant, array("q", (PRICE, 0)))
+        assert (one.book.unpriced, one.book.positions, one.book.gross) == (1, 1, 0)
+        found = risk.Proposal().weigh(one, 0, 1, SHARE, PRICE, instant, instant)
+        assert found is not None
+        assert (found.reason, found.value) == ("portfolio-gross", "no price of symbol 1")
+    one.book.measure(3, array("q", (PRICE, PRICE)))
+    assert (one.book.unpriced, one.book.positions, one.book.gross) == (-1, 1, 500 * USD)
+
+
+def test_every_reason_has_its_sentence() -> None:
+    """The words of the chain are those of the table, and those of the tests on open orders and losses."""
+    others = {"open-orders", "daily-loss", "drawdown", "consecutive-losses"}
+    assert {reason for _, _, reason in CASES if reason} | others == set(risk.REASONS)
+    assert len(risk.REASONS) == len(set(risk.REASONS))
+
+
+def test_every_exposure_of_gross_is_rounded_up() -> None:
+    """Each symbol's by itself, to the next 1e-9 USD: a part of a unit that is held already uses up a whole one."""
+    for allowed, expected in ((200_000, "portfolio-gross"), (200_001, "")):
+        one = scope(replace(SHORT, max_gross=Fraction(allowed, 1_000_000 * USD)))
+        one.book.ledger.fill(1, SHARE + 1, 1, 0)
+        one.book.ledger.mark(1, 1)
+        one.book.working(1, 1, 0)
+        assert ask(one, shares=1, price=1) == expected
+
+
+def test_open_orders_are_bounded() -> None:
+    """The one that is judged counts; what ended is no longer open."""
+    one = scope(replace(SHORT, max_open_orders=2))
+    one.book.adopt(1, 1, SHARE, PRICE)
+    assert ask(one) == ""
+    one.book.adopt(1, 1, SHARE, PRICE)
+    assert ask(one) == "open-orders"
+    one.book.released()
+    assert ask(one) == ""
 
 
 @pytest.mark.parametrize(
     "given, field",
     [
-        ({"max_notional": 0}, "max_notional"),
-        ({"max_positions": -1}, "max_positions"),
-        ({"max_weight": Fraction(2), "max_gross": Fraction(1)}, "max_weight"),
-        ({"on_breach": {"margin": limits.Breach.REJECT}}, "on_breach"),
+        ({"max_notional": 0}, "order.maxNotional"),
+        ({"max_positions": -1}, "portfolio.maxPositions"),
+        ({"max_weight": Fraction(2), "max_gross": Fraction(1)}, "position.maxWeight"),
+        ({"max_net": Fraction(2), "max_gross": Fraction(1)}, "portfolio.maxNet"),
+        ({"max_daily_loss": Fraction(1, 5), "max_drawdown": Fraction(1, 10)}, "loss.maxDailyLoss"),
+        ({"on_breach": {"margin": limits.Breach.REJECT}}, "onBreach"),
+        ({"on_breach": {"loss": limits.Breach.CLIP}}, "onBreach.loss"),
     ],
 )
 def test_a_policy_that_contradicts_itself_is_refused(given: dict[str, Any], field: str) -> None:
-    """The error names the field."""
-    with pytest.raises(errors.ValueRefused, match=field):
+    """The error names the field as a manifest does."""
+    with pytest.raises(errors.ValueRefused) as refused:
         limits.Limits(**given)
+    assert refused.value.field == field
 
 
 class Buyer(engine_runs.Cross):

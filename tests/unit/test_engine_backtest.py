@@ -7,9 +7,9 @@ import pytest
 
 from support import engine_data
 from tradeplane_engine import backtest, errors
+from tradeplane_engine.core import limits
 from tradeplane_engine.domain import bars, numbers, orders
 from tradeplane_engine.models import predictor
-from tradeplane_engine.risk import limits
 
 COUNT = 100
 START = engine_data.ending(60)

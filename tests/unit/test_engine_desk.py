@@ -5,8 +5,8 @@ import pytest
 
 from support import engine_data
 from tradeplane_engine import desk, execution, portfolio
+from tradeplane_engine.core import limits
 from tradeplane_engine.domain import bars, numbers, orders
-from tradeplane_engine.risk import limits
 
 UID = "0a0b"
 OPEN = limits.Limits(allow_short=True)
@@ -59,6 +59,21 @@ def test_working_orders_of_the_account_are_everybodys() -> None:
     assert wants(made, "buy", 60, uid="11") == ""
     assert wants(made, "buy", 60, uid="22") == "position-weight"
     assert made.decided[-1].verdicts[0].scope == "account"
+
+
+def test_open_orders_are_those_that_may_still_fill() -> None:
+    """The strategy's own by its policy, everybody's by the account's."""
+    made = opened(allowed=limits.Limits(max_open_orders=3))
+    made.bind("own", limits.Limits(max_open_orders=2))
+    for uid in ("11", "22"):
+        made.declare(replace(engine_data.strategy(uid=uid), policy="own"))
+    answers = [wants(made, "buy", 1, symbol=symbol, uid="11") for symbol in ("AAA", "BBB", "CCC")]
+    assert answers == ["", "", "open-orders"]
+    assert made.decided[-1].verdicts[0].detail == "strategy: open-orders allows 2, got 3"
+    assert [wants(made, "buy", 1, symbol=symbol, uid="22") for symbol in ("AAA", "BBB")] == ["", "open-orders"]
+    assert made.decided[-1].verdicts[0].detail == "account: open-orders allows 3, got 4"
+    made.open_session(session(1))
+    assert wants(made, "buy", 1, number=1, uid="22") == ""
 
 
 def test_a_new_generation_judges_by_its_own_symbols_and_capital() -> None:

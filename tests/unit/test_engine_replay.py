@@ -12,10 +12,10 @@ import pytest
 
 from support import engine_data
 from tradeplane_engine import backtest, desk, errors, loop, record, replay, settings
+from tradeplane_engine.core import limits
 from tradeplane_engine.data import dataset
 from tradeplane_engine.domain import bars, numbers, orders, times
 from tradeplane_engine.features import sources
-from tradeplane_engine.risk import limits
 
 COUNT = 100
 FIRST = 62
@@ -260,9 +260,17 @@ def test_a_missing_artifact_is_refused(live: Session) -> None:
         replay.run(record.parse(live.document()), DATA, predictors={}, translate=translate)
 
 
-def test_a_refused_policy_lets_nothing_leave(live: Session) -> None:
-    """As in the gateway: a policy that contradicts itself judges by refusing."""
-    bad = {"position": {"maxWeight": "3"}, "portfolio": {"maxGross": "1"}}
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"position": {"maxWeight": "3"}, "portfolio": {"maxGross": "1"}},
+        {"loss": {"maxDrawdown": "0.1"}},
+        {"onBreach": {"order": "clip"}},
+    ],
+    ids=str,
+)
+def test_a_refused_policy_lets_nothing_leave(live: Session, bad: dict[str, Any]) -> None:
+    """As in the gateway: a policy that contradicts itself, or cannot act, judges by refusing."""
     events = [event if event["type"] != "policy" else {**event, "spec": bad} for event in live.events]
     again = replayed({**live.document(), "sequence": events})
     assert max(order.bar_end for order in again.orders) == engine_data.ending(66)

@@ -9,6 +9,8 @@ from support import operator_objects as objects
 from tradeplane_api import environment as environment_api
 from tradeplane_api import names
 from tradeplane_api import risk_policy as risk_policy_api
+from tradeplane_engine import errors
+from tradeplane_engine.core import gate
 from tradeplane_operator import carry_out, conditions, gateway
 from tradeplane_operator.reconcile import decision, environment, risk_policy
 
@@ -102,9 +104,19 @@ def test_the_gateways_part_of_the_status_is_not_compared() -> None:
     assert carry_out.same_status(manifest, status)
 
 
-def policy(before: Json | None = None, state: gateway.State | None = None) -> decision.Decision:
+def test_an_account_policy_that_nothing_could_act_on_is_refused() -> None:
+    """The gateway halts under it; the condition names the field."""
+    status = decide(policy=objects.stored("RiskPolicy", ("onBreach", {"order": "clip"})))
+    bound = condition(status, names.Condition.RISK_POLICY_BOUND)
+    assert bound[:2] == ("False", "PolicyRefused")
+    assert "RiskPolicy prudent: onBreach.order: must be reject" in bound[2]
+
+
+def policy(
+    before: Json | None = None, state: gateway.State | None = None, *, edits: tuple[tuple[str, Any], ...] = ()
+) -> decision.Decision:
     """Decide about the RiskPolicy that one Strategy names."""
-    manifest = objects.stored("RiskPolicy", status=before)
+    manifest = objects.stored("RiskPolicy", *edits, status=before)
     strategies = (
         objects.stored("Strategy"),
         objects.stored("Strategy", ("riskPolicyRef", "other"), name="b", uid="b"),
@@ -119,6 +131,45 @@ def test_a_policy_names_its_strategies_and_its_hash() -> None:
     assert isinstance(status, risk_policy_api.RiskPolicyStatus)
     assert status.strategies == ("momentum",)
     assert status.hash is not None
+
+
+@pytest.mark.parametrize(
+    "edit,named",
+    [
+        (("loss", {"maxDailyLoss": "0.02"}), "loss.maxDailyLoss"),
+        (("loss", {"maxDrawdown": "0.1"}), "loss.maxDrawdown"),
+        (("loss", {"maxConsecutiveLosses": 3}), "loss.maxConsecutiveLosses"),
+        (("onBreach", {"order": "clip"}), "onBreach.order"),
+        (("onBreach", {"position": "reduce-only"}), "onBreach.position"),
+        (("onBreach", {"portfolio": "flatten"}), "onBreach.portfolio"),
+        (("onBreach", {"loss": "halted"}), "onBreach.loss"),
+        (("onBreach", {"data": "halted"}), "onBreach.data"),
+    ],
+)
+def test_a_policy_with_what_nothing_could_act_on_yet_says_so(edit: tuple[str, Any], named: str) -> None:
+    """In the words of the gate, which refuses the same: a limit is never ignored."""
+    status = policy(edits=(edit,)).status
+    assert isinstance(status, risk_policy_api.RiskPolicyStatus)
+    ready, stalled = (next(each for each in status.conditions if each.type == kind) for kind in ("Ready", "Stalled"))
+    assert (ready.status, ready.reason, stalled.status) == ("False", "NotSupported", "True")
+    assert ready.message.startswith(f"{named}: must be ")
+    with pytest.raises(errors.ValueRefused) as refused:
+        gate.limits_of(objects.stored("RiskPolicy", edit)["spec"])
+    assert str(refused.value).rpartition(", got ")[0] == ready.message.rpartition(", got ")[0]
+
+
+def test_a_policy_that_rejects_is_ready() -> None:
+    """Every limit that the gate judges, and a reject that is spelled out."""
+    edits = (
+        ("order.maxOpenOrders", 3),
+        ("position.maxNotional", "1"),
+        ("portfolio", {"maxGross": "1.5", "maxNet": "1", "maxPositions": 2, "maxConcentration": "0.5"}),
+        ("onBreach", {"order": "reject", "loss": "reject"}),
+    )
+    status = policy(edits=edits).status
+    assert isinstance(status, risk_policy_api.RiskPolicyStatus)
+    assert next(each.status for each in status.conditions if each.type == "Ready") == "True"
+    assert gate.limits_of(objects.stored("RiskPolicy", *edits)["spec"]).max_open_orders == 3
 
 
 def test_a_changed_policy_is_an_event_with_both_hashes() -> None:

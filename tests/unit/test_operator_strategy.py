@@ -268,6 +268,16 @@ def test_a_policy_that_contradicts_itself_is_refused() -> None:
     assert "position.maxWeight: must be at most portfolio.maxGross (1.5), got 9" in message
 
 
+def test_a_policy_that_nothing_could_act_on_is_refused() -> None:
+    """The gateway would let nothing leave under it, so the job is not started; the message names the field."""
+    policy = objects.stored("RiskPolicy", ("loss", {"maxDrawdown": "0.1"}))
+    decided = decide(observed(policy=policy))
+    status, reason, message = condition(decided, names.Condition.RISK_POLICY_BOUND)
+    assert (status, reason) == ("False", "PolicyRefused")
+    assert message.startswith("RiskPolicy prudent: loss.maxDrawdown: must be left out")
+    assert decided.actions == ()
+
+
 def test_a_pool_that_does_not_exist_is_named() -> None:
     """The message lists what there is."""
     manifest = objects.stored("Strategy", ("pool", "fast"), **HELD)

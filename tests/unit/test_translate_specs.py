@@ -141,8 +141,10 @@ def test_a_spec_that_cannot_trade_is_refused_by_name(change: dict[str, Any], par
     [
         ({"order": {"maxNotional": "-1"}}, "order.maxNotional"),
         ({"position": {"maxWeight": "2"}, "portfolio": {"maxGross": "1"}}, "position.maxWeight"),
-        ({"loss": {"maxDailyLoss": "1"}}, "loss"),
+        ({"loss": {"maxDailyLoss": "1"}}, "loss.maxDailyLoss"),
+        ({"margin": {"maxLeverage": "1"}}, "margin"),
         ({"onBreach": "clip"}, "onBreach"),
+        ({"onBreach": {"order": "clip"}}, "onBreach.order"),
     ],
 )
 def test_a_policy_that_cannot_act_is_refused_by_name(spec: dict[str, Any], field: str) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tradeplane_engine import errors, execution, ledger, settings
+from tradeplane_engine.core import gate, limits
 from tradeplane_engine.domain import bars, numbers, orders, timeframes, times
-from tradeplane_engine.risk import books, gate, limits
 from tradeplane_engine.venue import market, profile
 
 
@@ -209,21 +209,34 @@ class Desk:
         if own is None or whole is None:
             return ()
         equity = strategy.ledger.equity_exact_fees(self.prices, capital=strategy.settings.portfolio.capital)
-        mine = books.Book(equity, strategy.ledger.quantities, *self._working(uid), self.prices)
-        all_of_it = books.Book(
-            self.ledger.equity(self.prices), self.ledger.quantities, *self._working(None), self.prices
-        )
+        mine = self._book(uid, strategy.ledger, equity)
+        all_of_it = self._book(None, self.ledger, self.ledger.equity(self.prices))
         return (
             gate.Scope(name="strategy", limits=own, book=mine, symbols=strategy.symbols),
             gate.Scope(name="account", limits=whole, book=all_of_it),
+        )
+
+    def _book(self, uid: str | None, held: ledger.Ledger, equity: numbers.Money | None) -> gate.Book:
+        """What one strategy or (None) the account holds and has open."""
+        buying, selling = self._working(uid)
+        return gate.Book(
+            equity=equity,
+            positions=held.quantities,
+            working_buy=buying,
+            working_sell=selling,
+            prices=self.prices,
+            open_orders=len(self._open(uid)),
         )
 
     def _working(self, uid: str | None) -> tuple[Mapping[str, numbers.Quantity], Mapping[str, numbers.Quantity]]:
         """Unfilled buys and sells per symbol, of one strategy or (None) of the account."""
         buying: dict[str, numbers.Quantity] = {}
         selling: dict[str, numbers.Quantity] = {}
-        for order in self._market.open_orders:
-            if uid is None or self._owner[order.client_order_id] == uid:
-                side = buying if order.side is orders.Side.BUY else selling
-                side[order.symbol] = numbers.Quantity(side.get(order.symbol, 0) + order.quantity)
+        for order in self._open(uid):
+            side = buying if order.side is orders.Side.BUY else selling
+            side[order.symbol] = numbers.Quantity(side.get(order.symbol, 0) + order.quantity)
         return buying, selling
+
+    def _open(self, uid: str | None) -> list[orders.Order]:
+        """Open orders of one strategy or (None) of the account."""
+        return [order for order in self._market.open_orders if uid is None or self._owner[order.client_order_id] == uid]

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from tradeplane_engine import backtest, desk, errors, loop, record, settings
+from tradeplane_engine.core import gate, limits
 from tradeplane_engine.data import dataset
 from tradeplane_engine.domain import bars, orders, timeframes, times
 from tradeplane_engine.features import sources
 from tradeplane_engine.models import predictor
-from tradeplane_engine.risk import limits
 from tradeplane_engine.venue import profile
 
 Translate = Callable[[Mapping[str, Any]], settings.StrategySettings]
@@ -160,7 +160,7 @@ class Replay:
 def _limits(spec: Mapping[str, Any]) -> limits.Limits | None:
     """Read a policy as the gateway did; one that it refused let nothing leave."""
     try:
-        return limits.from_spec(spec)
+        return gate.limits_of(spec)
     except errors.ValueRefused:
         return None
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from tradeplane_engine import errors, portfolio
+from tradeplane_engine.core import limits
 from tradeplane_engine.domain import timeframes
 from tradeplane_engine.features import registry
-from tradeplane_engine.risk import limits
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 import pydantic
 
 from tradeplane_engine import errors, portfolio, settings
+from tradeplane_engine.core import gate
 from tradeplane_engine.domain import numbers, timeframes, times
 from tradeplane_engine.features import registry
 from tradeplane_engine.models import lightgbm
-from tradeplane_engine.risk import limits
 from tradeplane_workers import messages
 
 _T = TypeVar("_T")
@@ -111,7 +111,7 @@ def strategy(config: messages.StrategyConfig) -> settings.StrategySettings:
         model_digest=config.model.digest,
         portfolio=construct,
         policy=policy,
-        limits=limits.from_spec(config.policy.spec),
+        limits=gate.limits_of(config.policy.spec),
         algorithm=algorithm,
     )
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pydantic
 
-from tradeplane_api import environment, names, risk_policy
+from tradeplane_api import environment, names
 from tradeplane_operator import canonical, conditions, gateway
-from tradeplane_operator.reconcile import decision, trading
+from tradeplane_operator.reconcile import decision, risk_policy, trading
 
 Json = dict[str, Any]
 
@@ -104,9 +104,8 @@ def _violation(observed: Observed) -> conditions.Violation | None:
     if observed.policy is None:
         message = f"riskPolicyRef: must name a RiskPolicy of this namespace, got {spec.risk_policy_ref!r}"
         return conditions.Violation(names.Reason.POLICY_NOT_FOUND, message)
-    try:
-        risk_policy.RiskPolicySpec.model_validate(observed.policy["spec"])
-    except pydantic.ValidationError as problem:
-        message = f"RiskPolicy {spec.risk_policy_ref}: {conditions.violation_of(problem).message}"
+    policy = risk_policy.usable(observed.policy["spec"])
+    if isinstance(policy, conditions.Violation):
+        message = f"RiskPolicy {spec.risk_policy_ref}: {policy.message}"
         return conditions.Violation(names.Reason.POLICY_REFUSED, message)
     return None

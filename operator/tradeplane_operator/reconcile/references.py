@@ -9,8 +9,9 @@ from typing import Any
 
 import pydantic
 
-from tradeplane_api import environment, model, names, risk_policy, status, strategy
+from tradeplane_api import environment, model, names, status, strategy
 from tradeplane_operator import conditions, render
+from tradeplane_operator.reconcile import risk_policy
 
 Json = dict[str, Any]
 
@@ -152,11 +153,9 @@ def _policy(spec: strategy.StrategySpec, manifest: Json | None) -> Json | condit
         return conditions.Violation(
             names.Reason.POLICY_NOT_FOUND, f"riskPolicyRef: must name a RiskPolicy of this namespace, got {name!r}"
         )
-    try:
-        policy = risk_policy.RiskPolicySpec.model_validate(manifest["spec"])
-    except pydantic.ValidationError as problem:
-        violation = conditions.violation_of(problem)
-        return conditions.Violation(names.Reason.POLICY_REFUSED, f"RiskPolicy {name}: {violation.message}")
+    policy = risk_policy.usable(manifest["spec"])
+    if isinstance(policy, conditions.Violation):
+        return conditions.Violation(names.Reason.POLICY_REFUSED, f"RiskPolicy {name}: {policy.message}")
     if spec.portfolio.bottom and not policy.position.allow_short:
         return conditions.Violation(
             names.Reason.POLICY_CONTRADICTS,

@@ -22,18 +22,26 @@ class Observed:
     state: gateway.State | None
 
 
+def usable(spec: Json) -> risk_policy.RiskPolicySpec | conditions.Violation:
+    """Read a spec; a violation where it is not valid, or has a limit or reaction that nothing could act on."""
+    try:
+        read = risk_policy.RiskPolicySpec.model_validate(spec)
+    except pydantic.ValidationError as problem:
+        return conditions.violation_of(problem)
+    missing = risk_policy.not_acting(read)
+    return conditions.Violation(names.Reason.NOT_SUPPORTED, missing) if missing else read
+
+
 def decide(observed: Observed, *, now: dt.datetime) -> decision.Decision:
     """Say what to write about this policy; the gateway reads its spec itself."""
     metadata = observed.manifest["metadata"]
     before = conditions.parsed_status(risk_policy.RiskPolicyStatus, observed.manifest)
     spec_hash = canonical.digest(observed.manifest["spec"])
-    try:
-        risk_policy.RiskPolicySpec.model_validate(observed.manifest["spec"])
-    except pydantic.ValidationError as problem:
-        violation = conditions.violation_of(problem)
+    read = usable(observed.manifest["spec"])
+    if isinstance(read, conditions.Violation):
         findings = [
-            conditions.is_false(names.Condition.READY, violation.reason, violation.message),
-            conditions.is_true(names.Condition.STALLED, violation.reason, violation.message),
+            conditions.is_false(names.Condition.READY, read.reason, read.message),
+            conditions.is_true(names.Condition.STALLED, read.reason, read.message),
         ]
     else:
         findings = [

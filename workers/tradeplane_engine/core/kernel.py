@@ -77,7 +77,7 @@ class Kernel:
     def __init__(self, table: Table, costs: Costs, starting: int, policy: Policy, venue: Venue = _DEFAULT) -> None:
         self.table = table
         self.log = Log()
-        self.account = Scope("account", policy, Book(Ledger(starting, self.table.unit)))
+        self.account = Scope("account", policy, Book(Ledger(starting, self.table.unit), self.table.symbols))
         self.slots: list[Slot] = []
         self.flow = OrderFlow(table, costs, venue, self.account, self.slots, self.log, halts.breach)
         self.market = self.flow.market
@@ -126,7 +126,7 @@ class Kernel:
         """Add a strategy with its capital (money) and its policy; raises ValueRefused out of the order of names."""
         if self.slots and name <= self.slots[len(self.slots) - 1].name:
             raise errors.ValueRefused("name", "after the one before, because strategies act in that order", name)
-        book = Book(Ledger(capital, self.table.unit))
+        book = Book(Ledger(capital, self.table.unit), self.table.symbols)
         context = Context(name, self.table, book, self)
         self.slots.append(Slot(len(self.slots), name, strategy, context, Scope("strategy", policy, book)))
 

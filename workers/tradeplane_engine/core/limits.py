@@ -1,10 +1,15 @@
-"""What one RiskPolicy allows, as integers and exact fractions."""
+"""What one RiskPolicy allows, as integers and exact fractions, and how that is read from its spec."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
+from typing import Any
 
 from tradeplane_engine import errors
+from tradeplane_engine.domain import numbers, times
+
+_MOST = 1_000_000  # of anything that is counted
 
 
 class Breach(StrEnum):
@@ -22,6 +27,7 @@ class Breach(StrEnum):
 
 
 FAMILIES = ("order", "position", "portfolio", "loss", "data")
+_SIZELESS = frozenset({"loss", "data"})  # a smaller order exceeds these limits just as well
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,8 @@ class Limits:
     loss : ``max_daily_loss`` from the session's opening equity and ``max_drawdown`` from the peak, as fractions;
         ``max_consecutive_losses`` closed trades in a row
     data : ``max_bar_age`` between the end of the symbol's last bar and the decision, ns
+
+    Raises ValueRefused with the manifest's name of the field, such as ``order.maxNotional``.
     """
 
     max_notional: int | None = None
@@ -51,16 +59,128 @@ class Limits:
     max_drawdown: Fraction | None = None
     max_consecutive_losses: int | None = None
     max_bar_age: int | None = None
-    on_breach: dict[str, Breach] = field(default_factory=dict)
+    on_breach: Mapping[str, Breach] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         """Refuse a limit that forbids everything by accident, and limits that contradict each other."""
-        for name in self.__slots__:
-            value = getattr(self, name)
-            if name not in {"allow_short", "on_breach"} and value is not None and value <= 0:
+        for name, (attribute, _) in _FIELDS.items():
+            value = getattr(self, attribute)
+            if attribute != "allow_short" and value is not None and value <= 0:
                 raise errors.ValueRefused(name, "more than 0 (leave it out, or set the switch to halted)", str(value))
-        if self.max_weight is not None and self.max_gross is not None and self.max_weight > self.max_gross:
-            raise errors.ValueRefused("max_weight", f"at most max_gross ({self.max_gross})", str(self.max_weight))
-        for family in self.on_breach:
+        for name, wider in _NEVER_WIDER:
+            self._check_order(name, wider)
+        for family, action in self.on_breach.items():
             if family not in FAMILIES:
-                raise errors.ValueRefused("on_breach", f"one of {FAMILIES}", family)
+                raise errors.ValueRefused("onBreach", f"one of {FAMILIES}", family)
+            if action is Breach.CLIP and family in _SIZELESS:
+                raise errors.ValueRefused(f"onBreach.{family}", "what acts on it (no smaller order passes)", action)
+
+    def _check_order(self, name: str, wider: str) -> None:
+        value, most = getattr(self, _FIELDS[name][0]), getattr(self, _FIELDS[wider][0])
+        if value is not None and most is not None and value > most:
+            raise errors.ValueRefused(name, f"at most {wider} ({ratio_text(most)})", ratio_text(value))
+
+
+def from_spec(spec: Mapping[str, Any]) -> Limits:
+    """Read a RiskPolicy's spec; raises ValueRefused naming field, limit and value.
+
+    ``onBreach: reject``, as policies of session records before the map say it, is every family's reject.
+    """
+    found: dict[str, Any] = {}
+    for family, block in spec.items():
+        if family == "onBreach":
+            found["on_breach"] = _on_breach(block)
+            continue
+        if family not in FAMILIES:
+            raise errors.ValueRefused(family, f"one of {sorted([*FAMILIES, 'onBreach'])}", block)
+        if not isinstance(block, Mapping):
+            raise errors.ValueRefused(family, "a mapping", block)
+        for name, value in block.items():
+            path = f"{family}.{name}"
+            if path not in _FIELDS:
+                known = sorted(each.removeprefix(f"{family}.") for each in _FIELDS if each.startswith(f"{family}."))
+                raise errors.ValueRefused(path, f"one of {known}", value)
+            attribute, read = _FIELDS[path]
+            if value is not None:
+                found[attribute] = read(value, path)
+    return Limits(**found)
+
+
+def ratio_text(ratio: Fraction) -> str:
+    """Return a ratio as decimal text, cut after six digits."""
+    return f"{float(ratio):.6f}".rstrip("0").rstrip(".")
+
+
+def _on_breach(block: Any) -> dict[str, Breach]:
+    if block == Breach.REJECT:
+        return {}
+    if not isinstance(block, Mapping):
+        raise errors.ValueRefused("onBreach", f"a mapping of {FAMILIES}, or {Breach.REJECT}", block)
+    found = {}
+    for family, action in block.items():
+        if family not in FAMILIES:
+            raise errors.ValueRefused(f"onBreach.{family}", f"one of {FAMILIES}", action)
+        if action not in list(Breach):
+            raise errors.ValueRefused(f"onBreach.{family}", f"one of {[each.value for each in Breach]}", action)
+        found[family] = Breach(action)
+    return found
+
+
+def _money(value: Any, name: str) -> int:
+    return numbers.money(value, field=name)
+
+
+def _quantity(value: Any, name: str) -> int:
+    return numbers.quantity(value, field=name)
+
+
+def _duration(value: Any, name: str) -> int:
+    return times.duration(value, field=name)
+
+
+def _ratio(value: Any, name: str) -> Fraction:
+    return Fraction(numbers.money(value, field=name), 10**numbers.MONEY_DIGITS)
+
+
+def _part(value: Any, name: str) -> Fraction:
+    ratio = _ratio(value, name)
+    if ratio > 1:
+        raise errors.ValueRefused(name, "at most 1", value)
+    return ratio
+
+
+def _count(value: Any, name: str) -> int:
+    # A bool is an int to Python, never to a reader of the spec.
+    if not isinstance(value, int) or isinstance(value, bool) or value > _MOST:
+        raise errors.ValueRefused(name, f"a whole number up to {_MOST}", value)
+    return value
+
+
+def _yes_or_no(value: Any, name: str) -> bool:
+    if not isinstance(value, bool):
+        raise errors.ValueRefused(name, "true or false", value)
+    return value
+
+
+_FIELDS: Mapping[str, tuple[str, Callable[[Any, str], Any]]] = {
+    "order.maxNotional": ("max_notional", _money),
+    "order.maxQuantity": ("max_quantity", _quantity),
+    "order.maxOpenOrders": ("max_open_orders", _count),
+    "position.maxWeight": ("max_weight", _ratio),
+    "position.maxNotional": ("max_position_notional", _money),
+    "position.allowShort": ("allow_short", _yes_or_no),
+    "portfolio.maxGross": ("max_gross", _ratio),
+    "portfolio.maxNet": ("max_net", _ratio),
+    "portfolio.maxPositions": ("max_positions", _count),
+    "portfolio.maxConcentration": ("max_concentration", _ratio),
+    "loss.maxDailyLoss": ("max_daily_loss", _part),
+    "loss.maxDrawdown": ("max_drawdown", _part),
+    "loss.maxConsecutiveLosses": ("max_consecutive_losses", _count),
+    "data.maxBarAge": ("max_bar_age", _duration),
+}
+# A limit that is wider than the one it is part of would never act.
+_NEVER_WIDER = (
+    ("position.maxWeight", "portfolio.maxGross"),
+    ("portfolio.maxNet", "portfolio.maxGross"),
+    ("loss.maxDailyLoss", "loss.maxDrawdown"),
+)

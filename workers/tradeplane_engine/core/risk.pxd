@@ -3,16 +3,19 @@ cimport cython
 from tradeplane_engine.core cimport exact
 from tradeplane_engine.core.ledger cimport Ledger
 
-cdef long long NEVER
+cdef long long NEVER, UNKNOWN
 
 cdef class Book:
     cdef readonly Ledger ledger
-    cdef readonly object buying, selling, active
+    cdef readonly object buying, selling, active, symbols
     cdef readonly long long gross, highest_total, lowest_total, peak, session_equity, measured
-    cdef readonly int positions, open_orders, losses
+    cdef readonly int positions, open_orders, losses, unpriced
     cdef public int state
+    cdef public bint valued
     cdef long long[::1] _buying, _selling, _exposure, _high, _low
 
+    cpdef long long equity(self) except? -1
+    cpdef object name(self, int symbol)
     cpdef long long highest(self, int symbol) except? -1
     cpdef long long lowest(self, int symbol) except? -1
     cpdef object working(self, int symbol, int side, long long change)

@@ -15,12 +15,21 @@ from fractions import Fraction
 
 from tradeplane_engine.core import exact
 from tradeplane_engine.core.ledger import Ledger
-from tradeplane_engine.core.limits import Breach, Limits
+from tradeplane_engine.core.limits import Breach, Limits, ratio_text
+from tradeplane_engine.domain import numbers, times
 
 NEVER = 9223372036854775807  # a limit that nothing reaches
+UNKNOWN = -9223372036854775807  # an equity that nobody knows, of which no fraction is anything
 
 ENABLED, REDUCE_ONLY, FLATTEN, HALTED = 0, 1, 2, 3
 STATES = ("enabled", "reduce-only", "flatten", "halted")
+
+# The words of every refusal, in the order of the chain. They are counted in metrics and reports and never change.
+REASONS = (
+    *("halted", "flatten", "reduce-only", "no-price", "stale-bar", "order-quantity", "order-notional", "open-orders"),
+    *("short-not-allowed", "position-weight", "position-notional", "portfolio-gross", "portfolio-net"),
+    *("portfolio-positions", "portfolio-concentration", "daily-loss", "drawdown", "consecutive-losses"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +45,31 @@ class Violation:
 class Book:
     """Positions and working orders of one scope (a strategy's sub-ledger, or the account), and what they are worth.
 
+    Parameters
+    ----------
+    symbols : their names by id, for what a refusal says
+    open_orders : that are open already
+
     Attributes
     ----------
     buying, selling : unfilled quantity of the working orders per symbol, 1e-9 shares
     gross, highest_total, lowest_total : worst-case exposure, and net exposure if all buys or all sells fill; money
     peak, session_equity : highest equity so far and equity at the session's open, money
     losses : closed trades in a row that lost
+    unpriced : a symbol with a position or working order that had no price at the last measure; -1 for none
     state : the strictest of the causes that act on this scope
+    valued : whether the ledger's equity is known
     """
 
     __slots__ = (
         *("_buying", "_exposure", "_high", "_low", "_selling", "active", "buying", "gross", "highest_total", "ledger"),
         *("losses", "lowest_total", "measured", "open_orders", "peak", "positions", "selling", "session_equity"),
-        "state",
+        *("state", "symbols", "unpriced", "valued"),
     )
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, symbols: Sequence[str] = (), open_orders: int = 0) -> None:
         self.ledger = ledger
+        self.symbols = symbols
         zeros = bytes(8 * len(ledger.quantities))
         self.buying = array("q", zeros)
         self.selling = array("q", zeros)
@@ -67,11 +84,21 @@ class Book:
         self.lowest_total = 0
         self.positions = 0
         self.measured = -1
-        self.open_orders = 0
+        self.unpriced = -1
+        self.open_orders = open_orders
         self.losses = 0
         self.state = ENABLED
+        self.valued = True
         self.peak = ledger.starting
         self.session_equity = ledger.starting
+
+    def equity(self) -> int:
+        """The ledger's equity, or UNKNOWN."""
+        return self.ledger.equity() if self.valued else UNKNOWN
+
+    def name(self, symbol: int) -> str:
+        """Name of a symbol."""
+        return self.symbols[symbol] if self.symbols else f"symbol {symbol}"
 
     def highest(self, symbol: int) -> int:
         """Position if every working buy and no working sell fills."""
@@ -111,12 +138,13 @@ class Book:
         self.highest_total = 0
         self.lowest_total = 0
         self.positions = 0
+        self.unpriced = -1
         for symbol in list(self.active):
             self._exposure[symbol] = 0
             self._high[symbol] = 0
             self._low[symbol] = 0
             self._touch(symbol, price[symbol])
-            if self._exposure[symbol] == 0:
+            if self._exposure[symbol] == 0 and price[symbol] > 0:
                 del self.active[symbol]
         self.measured = instant
 
@@ -128,7 +156,9 @@ class Book:
         exposure = exact.ceil_ratio(worst, price, unit, "exposure")
         high = exact.notional(price, highest, unit)
         low = exact.notional(price, lowest, unit)
-        self.positions += (exposure != 0) - (self._exposure[symbol] != 0)
+        if price <= 0 and worst != 0 and self.unpriced < 0:
+            self.unpriced = symbol
+        self.positions += (worst != 0) - (self._exposure[symbol] != 0)
         self.gross = exact.add(self.gross, exact.add(exposure, -self._exposure[symbol], "gross"), "gross")
         self.highest_total = exact.add(self.highest_total, exact.add(high, -self._high[symbol], "net"), "net")
         self.lowest_total = exact.add(self.lowest_total, exact.add(low, -self._low[symbol], "net"), "net")
@@ -266,7 +296,7 @@ class Proposal:
         unit = book.ledger.unit[symbol]
         self.value = exact.ceil_ratio(quantity, price, unit, "notional")
         self.exposure_after = exact.ceil_ratio(self.worst_after, price, unit, "exposure")
-        self.equity = book.ledger.equity()
+        self.equity = book.equity()
         return first_violation(self)
 
 
@@ -311,7 +341,7 @@ def price_is_missing(p: Proposal) -> Violation | None:
     """A bar of the symbol is known."""
     if p.price > 0:
         return None
-    return Violation("no-price", "data", "a known bar", "none")
+    return Violation("no-price", "data", "a known bar", f"none of {p.book.name(p.symbol)}")
 
 
 def bar_is_stale(p: Proposal) -> Violation | None:
@@ -319,22 +349,22 @@ def bar_is_stale(p: Proposal) -> Violation | None:
     age = p.now - p.bar_end
     if 0 <= age <= p.policy.max_bar_age:
         return None
-    return Violation("stale-bar", "data", f"{p.policy.max_bar_age} ns", f"{age} ns")
+    return Violation("stale-bar", "data", _span(p.policy.max_bar_age), _span(age))
 
 
 def quantity_exceeds_limit(p: Proposal) -> Violation | None:
     """The order is for something, and for at most ``order.maxQuantity`` shares."""
     if 0 < p.quantity <= p.policy.max_quantity:
         return None
-    limit = shares_text(p.policy.max_quantity) if p.quantity > 0 else "more than 0"
-    return Violation("order-quantity", "order", limit, shares_text(p.quantity))
+    limit = _shares(p.policy.max_quantity) if p.quantity > 0 else "more than 0"
+    return Violation("order-quantity", "order", limit, _shares(p.quantity))
 
 
 def notional_exceeds_limit(p: Proposal) -> Violation | None:
     """The order's value at the last close is at most ``order.maxNotional``."""
     if p.value <= p.policy.max_notional:
         return None
-    return Violation("order-notional", "order", money_text(p.policy.max_notional), money_text(p.value))
+    return Violation("order-notional", "order", _usd(p.policy.max_notional), _usd(p.value))
 
 
 def open_orders_exceed_limit(p: Proposal) -> Violation | None:
@@ -348,7 +378,7 @@ def short_is_not_allowed(p: Proposal) -> Violation | None:
     """No sell may end below zero shares, whichever working orders fill."""
     if p.side > 0 or p.lowest_after >= 0 or p.policy.allow_short:
         return None
-    return Violation("short-not-allowed", "position", "0", shares_text(p.lowest_after))
+    return Violation("short-not-allowed", "position", "0", _shares(p.lowest_after))
 
 
 def weight_exceeds_limit(p: Proposal) -> Violation | None:
@@ -362,12 +392,14 @@ def position_exceeds_limit(p: Proposal) -> Violation | None:
     """The worst-case position is worth at most ``position.maxNotional``."""
     if p.exposure_after <= p.policy.max_position_notional:
         return None
-    limit = money_text(p.policy.max_position_notional)
-    return Violation("position-notional", "position", limit, money_text(p.exposure_after))
+    limit = _usd(p.policy.max_position_notional)
+    return Violation("position-notional", "position", limit, _usd(p.exposure_after))
 
 
 def gross_exceeds_limit(p: Proposal) -> Violation | None:
     """The worst-case positions together are worth at most ``portfolio.maxGross`` of equity."""
+    if p.book.unpriced >= 0 and p.policy.gross != NEVER:
+        return _unpriced("portfolio-gross", p.book, p.policy.gross, p.policy.gross_whole)
     gross = exact.add(p.book.gross, exact.add(p.exposure_after, -p.book.exposure(p.symbol), "gross"), "gross")
     if _within(gross, p.policy.gross, p.policy.gross_whole, p.equity):
         return None
@@ -376,6 +408,8 @@ def gross_exceeds_limit(p: Proposal) -> Violation | None:
 
 def net_exceeds_limit(p: Proposal) -> Violation | None:
     """Longs less shorts, if this side's working orders all fill, are worth at most ``portfolio.maxNet`` of equity."""
+    if p.book.unpriced >= 0 and p.policy.net != NEVER:
+        return _unpriced("portfolio-net", p.book, p.policy.net, p.policy.net_whole)
     if p.side > 0:
         net = exact.add(p.book.highest_total, p.value, "net")
     else:
@@ -400,6 +434,8 @@ def concentration_exceeds_limit(p: Proposal) -> Violation | None:
     """
     if p.policy.concentration == NEVER:
         return None
+    if p.book.unpriced >= 0:
+        return _unpriced("portfolio-concentration", p.book, p.policy.concentration, p.policy.concentration_whole)
     equity = float(p.equity)
     if equity > 0 and p.book.squares(p.symbol, p.exposure_after) < p.policy.rough_concentration * equity * equity:
         return None
@@ -411,7 +447,7 @@ def _concentration(p: Proposal, equity: int, exposure: int) -> Violation | None:
     limit = Fraction(p.policy.concentration, p.policy.concentration_whole)
     if equity > 0 and squares <= limit * equity * equity:
         return None
-    value = ratio_text(Fraction(squares, equity * equity)) if equity > 0 else f"equity {money_text(equity)}"
+    value = ratio_text(Fraction(squares, equity * equity)) if equity > 0 else _without(equity)
     return Violation("portfolio-concentration", "portfolio", ratio_text(limit), value)
 
 
@@ -433,7 +469,7 @@ def losses_exceed_limit(p: Proposal) -> Violation | None:
 def loss_violation(scope: Scope) -> Violation | None:
     """Return the loss limit that the scope's equity exceeds now, or None."""
     book, policy = scope.book, scope.policy
-    equity = book.ledger.equity()
+    equity = book.equity()
     return (
         _lost("daily-loss", book.session_equity, equity, policy.daily_loss, policy.daily_loss_whole)
         or _lost("drawdown", book.peak, equity, policy.drawdown, policy.drawdown_whole)
@@ -448,10 +484,14 @@ def _losses(book: Book, policy: Policy) -> Violation | None:
 
 
 def _lost(reason: str, start: int, equity: int, part: int, whole: int) -> Violation | None:
+    if part == NEVER:
+        return None
+    if equity == UNKNOWN:
+        return Violation(reason, "loss", ratio_text(Fraction(part, whole)), _without(equity))
     lost = exact.add(start, -equity, "loss")
     if lost <= 0 or _within(lost, part, whole, start):
         return None
-    value = ratio_text(Fraction(lost, start)) if start > 0 else f"equity {money_text(start)}"
+    value = ratio_text(Fraction(lost, start)) if start > 0 else _without(start)
     return Violation(reason, "loss", ratio_text(Fraction(part, whole)), value)
 
 
@@ -461,8 +501,13 @@ def _within(amount: int, part: int, whole: int, of: int) -> bool:
 
 
 def _share(reason: str, family: str, exposure: int, part: int, whole: int, equity: int) -> Violation:
-    value = ratio_text(Fraction(exposure, equity)) if equity > 0 else f"equity {money_text(equity)}"
+    value = ratio_text(Fraction(exposure, equity)) if equity > 0 else _without(equity)
     return Violation(reason, family, ratio_text(Fraction(part, whole)), value)
+
+
+def _unpriced(reason: str, book: Book, part: int, whole: int) -> Violation:
+    """What has no price has no known value, and unknown means no."""
+    return Violation(reason, "portfolio", ratio_text(Fraction(part, whole)), f"no price of {book.name(book.unpriced)}")
 
 
 def _most(limit: int | None) -> int:
@@ -473,22 +518,17 @@ def _fraction(limit: Fraction | None) -> tuple[int, int]:
     return (NEVER, 1) if limit is None else (limit.numerator, limit.denominator)
 
 
-def ratio_text(ratio: Fraction) -> str:
-    """Decimal text of a ratio, cut after six digits."""
-    return f"{float(ratio):.6f}".rstrip("0").rstrip(".")
+def _without(equity: int) -> str:
+    return "unknown equity" if equity == UNKNOWN else f"equity {_usd(equity)}"
 
 
-def money_text(amount: int) -> str:
-    """Decimal text of money in USD."""
-    return _text(amount)
+def _usd(amount: int) -> str:
+    return numbers.money_text(numbers.Money(amount))
 
 
-def shares_text(quantity: int) -> str:
-    """Decimal text of a quantity in shares."""
-    return _text(quantity)
+def _shares(quantity: int) -> str:
+    return numbers.quantity_text(numbers.Quantity(quantity))
 
 
-def _text(value: int) -> str:
-    whole, fraction = divmod(abs(value), 1_000_000_000)
-    sign = "-" if value < 0 else ""
-    return f"{sign}{whole}.{fraction:09d}".rstrip("0").rstrip(".") if fraction else f"{sign}{whole}"
+def _span(age: int) -> str:
+    return "any" if age == NEVER else times.duration_text(age)

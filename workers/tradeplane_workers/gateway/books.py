@@ -11,8 +11,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from tradeplane_engine import ledger
+from tradeplane_engine.core import gate
 from tradeplane_engine.domain import bars, numbers, orders, times
-from tradeplane_engine.risk import books
 from tradeplane_engine.venue import profile
 from tradeplane_workers.stores import orders as orders_store
 
@@ -61,9 +61,7 @@ class Fills:
             self._last = row["sequence"]
 
 
-def account_book(
-    fills: Fills, exposures: Sequence[orders_store.Exposure], prices: Mapping[str, bars.Bar]
-) -> books.Book:
+def account_book(fills: Fills, exposures: Sequence[orders_store.Exposure], prices: Mapping[str, bars.Bar]) -> gate.Book:
     """Return the account's book."""
     return _book(fills.account.equity(prices), exposures, prices)
 
@@ -75,7 +73,7 @@ def strategy_book(
     *,
     uid: str,
     capital: numbers.Money,
-) -> books.Book:
+) -> gate.Book:
     """Return a strategy's book."""
     equity = fills.sub_ledger(uid).equity_exact_fees(prices, capital=capital)
     return _book(equity, [exposure for exposure in exposures if exposure.sub_ledger == uid], prices)
@@ -83,7 +81,7 @@ def strategy_book(
 
 def _book(
     equity: numbers.Money | None, exposures: Sequence[orders_store.Exposure], prices: Mapping[str, bars.Bar]
-) -> books.Book:
+) -> gate.Book:
     positions: dict[str, numbers.Quantity] = {}
     buys: dict[str, numbers.Quantity] = {}
     sells: dict[str, numbers.Quantity] = {}
@@ -95,4 +93,11 @@ def _book(
         ):
             if amount:
                 target[exposure.symbol] = numbers.Quantity(target.get(exposure.symbol, 0) + amount)
-    return books.Book(equity=equity, positions=positions, working_buy=buys, working_sell=sells, prices=prices)
+    return gate.Book(
+        equity=equity,
+        positions=positions,
+        working_buy=buys,
+        working_sell=sells,
+        prices=prices,
+        open_orders=sum(exposure.open_orders for exposure in exposures),
+    )

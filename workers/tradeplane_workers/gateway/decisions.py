@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tradeplane_engine import errors
+from tradeplane_engine.core import gate
 from tradeplane_engine.domain import bars, numbers, orders, timeframes, times
-from tradeplane_engine.risk import gate
 from tradeplane_workers import messages, translate
 from tradeplane_workers.gateway import books, core, fence, manifests, prices, state
 from tradeplane_workers.stores import database, epochs, journal
@@ -199,8 +199,10 @@ class Desk:
         )
         verdicts = gate.judge(intents, state=given.state.state, now=trigger, scopes=scopes)
         own = self._guard.strategy(message.uid)
-        if given.policy is None or given.policy.refusal:
-            own = own or f"the Strategy's RiskPolicy {config.policy.name} is absent or refused"
+        if given.policy is None:
+            own = own or f"the Strategy's RiskPolicy {config.policy.name} is absent"
+        elif given.policy.refusal:
+            own = own or f"the Strategy's {given.policy.refusal}"
         return [
             self._judged(verdict, message.uid, trigger, own=own, message=given.state.message) for verdict in verdicts
         ]
@@ -239,8 +241,8 @@ class Desk:
             number=verdict.intent.number,
         )
         reason, detail = verdict.reason, verdict.detail
-        if reason == state.HALTED and message:
-            detail = message
+        if reason == state.HALTED and (message or own):
+            detail = message or own
         if verdict.accepted and own:
             reason, detail = state.HALTED, own
         return _Judged(verdict.intent, orders.client_order_id(key), reason, detail[:1000], verdict.accepted)

@@ -17,8 +17,8 @@ import structlog
 
 from tradeplane_api import names
 from tradeplane_engine import errors
+from tradeplane_engine.core import gate, limits
 from tradeplane_engine.domain import times
-from tradeplane_engine.risk import limits
 from tradeplane_kube import errors as kube_errors
 from tradeplane_workers.brokers import alpaca
 from tradeplane_workers.gateway import state
@@ -97,7 +97,7 @@ def policy(manifest: Manifest) -> Policy:
     name = str(manifest["metadata"]["name"])
     digest = spec_hash(spec)
     try:
-        return Policy(name, digest, spec, limits.from_spec(spec))
+        return Policy(name, digest, spec, gate.limits_of(spec))
     except errors.EngineError as error:
         return Policy(name, digest, spec, None, refusal=f"RiskPolicy {name}: {error}")
 

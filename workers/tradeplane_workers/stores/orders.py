@@ -10,13 +10,17 @@ from tradeplane_workers.stores import decisions
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """Position and working orders of one symbol in one sub-ledger; working ones unsigned."""
+    """Position and working orders of one symbol in one sub-ledger; working ones unsigned.
+
+    open_orders : of which a part may still fill
+    """
 
     sub_ledger: str
     symbol: str
     position: numbers.Quantity
     working_buy: numbers.Quantity
     working_sell: numbers.Quantity
+    open_orders: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +86,15 @@ async def exposures(connection: Any) -> tuple[Exposure, ...]:
               and not (coalesce(o.status, '') in ('filled', 'canceled', 'expired', 'replaced', 'rejected')
                        and o.reported <= o.filled)
         ), parts as (
-            select sub_ledger, symbol, quantity as position, 0::bigint as buy, 0::bigint as sell from positions
+            select sub_ledger, symbol, quantity as position, 0::bigint as buy, 0::bigint as sell, 0 as open
+            from positions
             union all
             select sub_ledger, symbol, 0, case side when 'buy' then quantity else 0 end,
-                   case side when 'sell' then quantity else 0 end from working
+                   case side when 'sell' then quantity else 0 end, case when quantity > 0 then 1 else 0 end
+            from working
         )
-        select sub_ledger, symbol, sum(position)::bigint as position, sum(buy)::bigint as buy, sum(sell)::bigint as sell
+        select sub_ledger, symbol, sum(position)::bigint as position, sum(buy)::bigint as buy,
+               sum(sell)::bigint as sell, sum(open)::integer as open
         from parts group by sub_ledger, symbol order by sub_ledger, symbol
         """
     )
@@ -98,6 +105,7 @@ async def exposures(connection: Any) -> tuple[Exposure, ...]:
             numbers.Quantity(row["position"]),
             numbers.Quantity(row["buy"]),
             numbers.Quantity(row["sell"]),
+            row["open"],
         )
         for row in rows
     )

@@ -1,4 +1,0 @@
-"""Risk: what may leave. Limits, the chain of checks, and the gate that backtest and gateway share.
-
-Pure functions over frozen books; nothing here knows a broker, a clock or a database.
-"""
