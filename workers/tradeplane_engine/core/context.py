@@ -133,6 +133,27 @@ class Context:
         """
         return self.kernel.declare(self, what, window, parameters)
 
+    def follow(self, shares: npt.NDArray[np.int64], first: npt.NDArray[np.int64]) -> None:
+        """Want a target at every bar, all of them known now; only in ``on_start``, and in place of ``on_bar``.
+
+        Only a backtest can do that. Each row is judged in its turn, as if ``on_bar`` had called ``target``.
+
+        Parameters
+        ----------
+        shares : shape (rows of the table,), target in whole shares
+        first : shape (symbols,), first row per symbol at which the target is wanted
+
+        Raises
+        ------
+        errors.ValueRefused for another shape or type, and for targets that leave 64 bits.
+        """
+        for field, column, rows in (("shares", shares, self.table.rows), ("first", first, len(self.table.symbols))):
+            if column.dtype != np.int64 or column.shape != (rows,) or not column.flags.c_contiguous:
+                raise errors.ValueRefused(f"follow.{field}", f"int64 of shape ({rows},)", (column.dtype, column.shape))
+        if len(shares) and not (-_MOST < int(shares.min()) and int(shares.max()) < _MOST):
+            raise errors.ValueRefused("follow.shares", f"within {_MOST} shares", (shares.min(), shares.max()))
+        self.kernel.follow(self, shares, first)
+
     # What was known at the instant of the turn.
 
     def close(self, symbol: str) -> int:

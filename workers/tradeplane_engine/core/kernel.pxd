@@ -24,6 +24,8 @@ cdef class Slot:
     cdef readonly int number
     cdef readonly object first_row
     cdef long long[::1] _first_row
+    cdef const long long[::1] _wish
+    cdef bint follows
 
 cdef class Kernel:
     cdef readonly Table table
@@ -38,6 +40,9 @@ cdef class Kernel:
     cdef readonly bint started
     cdef const long long[::1] _close_rows, _open_rows, _close_at, _open_at
     cdef long long[::1] _equity_at, _equity, price, bar_end
+
+    @cython.locals(slot=Slot)
+    cpdef object follow(self, Context context, object shares, object first)
 
     @cython.locals(
         table=Table, ledger=Ledger, rows=cython.Py_ssize_t, closed=cython.Py_ssize_t, opened=cython.Py_ssize_t,
@@ -56,6 +61,12 @@ cdef class Kernel:
 
     @cython.locals(table=Table, context=Context, slot=Slot, index=cython.Py_ssize_t, row=cython.Py_ssize_t, shown=list)
     cdef object _turn(self, Py_ssize_t first, Py_ssize_t last)
+
+    @cython.locals(
+        table=Table, context=Context, book=Book, ledger=Ledger, index=cython.Py_ssize_t, row=cython.Py_ssize_t,
+        symbol=cython.int, target=cython.longlong
+    )
+    cdef object _follow(self, Slot slot, Py_ssize_t first, Py_ssize_t last)
 
     @cython.locals(
         context=Context, book=Book, symbol=cython.int, target=cython.longlong, held=cython.longlong,

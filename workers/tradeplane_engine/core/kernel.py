@@ -54,8 +54,8 @@ class Slot:
     """A strategy in a run: its hooks, its context, its scope of risk, and the first row per symbol that it is shown."""
 
     __slots__ = (
-        *("_first_row", "context", "first_row", "name", "number", "on_bar", "on_bars", "on_order_update"),
-        *("scope", "strategy"),
+        *("_first_row", "_wish", "context", "first_row", "follows", "name", "number", "on_bar", "on_bars"),
+        *("on_order_update", "scope", "strategy"),
     )
 
     def __init__(self, number: int, name: str, strategy: Any, context: Context, scope: Scope) -> None:
@@ -69,6 +69,8 @@ class Slot:
         self.on_order_update = _hook(strategy, "on_order_update")
         self.first_row = np.array(context.table.starts[: len(context.table.symbols)], dtype=np.int64)
         self._first_row = self.first_row.data
+        self.follows = False
+        self._wish = self._first_row  # a column per row of the table once ``follows``
 
 
 class Kernel:
@@ -130,6 +132,15 @@ class Kernel:
         np.maximum(slot.first_row, first, out=slot.first_row)
         found = {name: Indicator(context, wanted, column) for name, column in values.items()}
         return found["value"] if len(found) == 1 else SimpleNamespace(**found)
+
+    def follow(self, context: Context, shares: Any, first: Any) -> None:
+        """Take a strategy's target per row of the table, which the loop reads in place of ``on_bar``."""
+        if self.started:
+            raise errors.ValueRefused("follow", "called in on_start", context.name)
+        slot = self.slots[self.number_of(context)]
+        slot._wish = shares.data  # noqa: SLF001 - the slot's hot column
+        np.maximum(slot.first_row, first, out=slot.first_row)
+        slot.follows = True
 
     def number_of(self, context: Context) -> int:
         """Number of the strategy that a context belongs to."""
@@ -211,6 +222,9 @@ class Kernel:
         for slot in self.slots:
             context = slot.context
             context.now = self.now
+            if slot.follows:
+                self._follow(slot, first, last)
+                continue
             shown: list[Bar] = []
             try:
                 for index in range(first, last):
@@ -230,6 +244,22 @@ class Kernel:
                 raise errors.StrategyFailed(slot.name, str(Bar(table, context.row)), error) from error
             if context.targets or context.wanted:
                 self._decide(slot)
+
+    def _follow(self, slot: Slot, first: int, last: int) -> None:
+        """Take the turn of a strategy whose targets are a column: what ``ctx.target`` does in ``on_bar``, per row."""
+        table = self.table
+        context = slot.context
+        book = context.book
+        ledger = context.ledger
+        for index in range(first, last):
+            row = self._close_rows[index]
+            symbol = table.symbol_of[row]
+            if row >= slot._first_row[symbol]:  # noqa: SLF001 - the slot's hot columns
+                target = slot._wish[row] * 1_000_000_000  # noqa: SLF001
+                if target != ledger.quantity[symbol] + book._buying[symbol] - book._selling[symbol]:  # noqa: SLF001
+                    context.targets[symbol] = target
+        if context.targets:
+            self._decide(slot)
 
     def _decide(self, slot: Slot) -> None:
         """Turn what a strategy wants into orders: one decision."""
