@@ -3,6 +3,8 @@ cimport cython
 cdef extern from "exact.h":
     ctypedef long long int128 "tradeplane_int128"
 
+cdef long long _LARGEST
+
 cdef long long fit(int128 value, str field) except? -1
 
 @cython.locals(total=int128)

@@ -6,10 +6,12 @@ lie within +-(2^63 - 1); anything beyond raises :class:`~tradeplane_engine.error
 
 from tradeplane_engine import errors
 
+_LARGEST = 9223372036854775807  # a C variable in compiled code: a literal of that size would be a Python object there
+
 
 def fit(value: int, field: str) -> int:
     """Return ``value`` if it fits 64 bits, else raise Overflow."""
-    if -9223372036854775807 <= value <= 9223372036854775807:  # noqa: PLR2004 - a C constant in compiled code
+    if -_LARGEST <= value <= _LARGEST:
         return value
     raise errors.Overflow(field, "within 64 bits of its unit", float(value))
 
