@@ -67,5 +67,8 @@ class Strategy:
     def on_order_update(self, ctx: "Context", update: "Update") -> None:
         """Hear at once what became of an order."""
 
+    def on_timer(self, ctx: "Context", name: str) -> None:
+        """Hear a timer that ``ctx.timer`` set."""
+
     def on_stop(self, ctx: "Context") -> None:
         """Hear that the run is over; nothing can be ordered any more."""

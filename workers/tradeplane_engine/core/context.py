@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeplane_engine import errors, indicators
-from tradeplane_engine.core import exact
+from tradeplane_engine.core import agenda, exact
 from tradeplane_engine.core import order as orders
 from tradeplane_engine.core.order import Order
 from tradeplane_engine.core.risk import Book
@@ -187,6 +187,12 @@ class Context:
         return self.ledger.cash
 
     # What the strategy wants.
+
+    def timer(self, at: int, name: str = "") -> None:
+        """Ask for ``on_timer`` at an instant (ns UTC) after now, whether bars come then or not."""
+        if at <= self.now:
+            raise errors.ValueRefused("timer", f"after now ({self.now})", at)
+        self.kernel.agenda.add(at, agenda.TIMER, (self.kernel.slots[self.kernel.number_of(self)], name))
 
     def target(
         self,

@@ -1,6 +1,7 @@
 cimport cython
 
 from tradeplane_engine.core cimport exact
+from tradeplane_engine.core.agenda cimport Agenda
 from tradeplane_engine.core.context cimport Context
 from tradeplane_engine.core.costs cimport Costs
 from tradeplane_engine.core.ledger cimport Ledger
@@ -37,7 +38,8 @@ cdef class Kernel:
     cdef readonly object equity_at, equity
     cdef readonly Py_ssize_t instants
     cdef readonly long long latency, decisions, now
-    cdef readonly bint started
+    cdef readonly bint started, watching
+    cdef readonly Agenda agenda
     cdef const long long[::1] _close_rows, _open_rows, _close_at, _open_at
     cdef long long[::1] _equity_at, _equity, price, bar_end
 
@@ -45,13 +47,36 @@ cdef class Kernel:
     cpdef object follow(self, Context context, object shares, object first)
 
     @cython.locals(
-        table=Table, ledger=Ledger, rows=cython.Py_ssize_t, closed=cython.Py_ssize_t, opened=cython.Py_ssize_t,
-        first=cython.Py_ssize_t, row=cython.Py_ssize_t, now=cython.longlong, slot=Slot
+        rows=cython.Py_ssize_t, closed=cython.Py_ssize_t, opened=cython.Py_ssize_t, first=cython.Py_ssize_t,
+        now=cython.longlong
     )
     cpdef object run(self)
 
     @cython.locals(slot=Slot)
+    cdef object _start(self)
+
+    @cython.locals(slot=Slot, ledger=Ledger)
+    cdef object _stop(self)
+
+    @cython.locals(row=cython.Py_ssize_t, symbol=cython.int)
+    cdef Py_ssize_t _open(self, Py_ssize_t opened) except -1
+
+    @cython.locals(slot=Slot)
     cpdef object cancel(self, Order order)
+
+    cpdef object flatten(self, Slot slot)
+    cpdef object note_state(self, int strategy, int state, str reason)
+
+    @cython.locals(scope=Scope)
+    cpdef object violation(self, Slot slot, Order order, long long quantity)
+
+    cdef list _scopes(self)
+
+    @cython.locals(slot=Slot, scope=Scope)
+    cdef object _happen(self)
+
+    @cython.locals(slot=Slot)
+    cdef object _ring(self)
 
     @cython.locals(
         table=Table, account=Ledger, context=Context, slot=Slot, index=cython.Py_ssize_t, row=cython.Py_ssize_t,
@@ -74,8 +99,14 @@ cdef class Kernel:
     )
     cdef object _decide(self, Slot slot)
 
-    @cython.locals(symbol=cython.int, price=cython.longlong, scope=Scope, proposal=Proposal)
+    @cython.locals(scope=Scope)
     cdef object _judge(self, Slot slot, Order order)
+
+    @cython.locals(proposal=Proposal)
+    cdef object _ask(self, Scope scope, Order order, long long quantity)
+
+    @cython.locals(symbol=cython.int, price=cython.longlong)
+    cdef object _accept(self, Slot slot, Order order)
 
     cdef object _refuse(self, Slot slot, Order order, str scope, object violation)
 

@@ -2,9 +2,12 @@
 
 At one instant, in this order:
 
-1. closes of the bars that became available, by symbol id: what they did to waiting orders, then marks;
-2. strategies by name: each sees its bars, and what it wants becomes one decision whose orders pass the risk chain;
-3. opens of the bars that start: fills in the sequence of order ids, each followed at once by its order update.
+1. control and policy events;
+2. corporate actions;
+3. closes of the bars that became available, by symbol id: what they did to waiting orders, then marks;
+4. timers;
+5. strategies by name: each sees its bars, and what it wants becomes one decision whose orders pass the risk chain;
+6. opens of the bars that start: fills in the sequence of order ids, each followed at once by its order update.
 
 A decision may fill at an open of the same instant only without latency.
 """
@@ -16,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from tradeplane_engine import errors
-from tradeplane_engine.core import evaluation, exact, log, risk
+from tradeplane_engine.core import agenda, evaluation, exact, halts, log, risk
 from tradeplane_engine.core import order as orders
+from tradeplane_engine.core.agenda import Agenda
 from tradeplane_engine.core.context import Context, Indicator
 from tradeplane_engine.core.costs import Costs
 from tradeplane_engine.core.ledger import Ledger
@@ -87,8 +91,21 @@ class Kernel:
 
     __slots__ = (
         *("_close_at", "_close_rows", "_equity", "_equity_at", "_open_at", "_open_rows"),
-        *("account", "bar_end", "costs", "decisions", "equity"),
-        *("equity_at", "instants", "latency", "log", "market", "now", "orders", "price", "slots", "started", "table"),
+        *("account", "agenda", "bar_end", "costs", "decisions", "equity"),
+        *(
+            "equity_at",
+            "instants",
+            "latency",
+            "log",
+            "market",
+            "now",
+            "orders",
+            "price",
+            "slots",
+            "started",
+            "table",
+            "watching",
+        ),
     )
 
     def __init__(self, table: Table, costs: Costs, starting: int, policy: Policy, latency: int = 0) -> None:
@@ -97,6 +114,8 @@ class Kernel:
         self.latency = latency
         self.market = Market(table, costs)
         self.log = Log()
+        self.agenda = Agenda()
+        self.watching = False
         self.account = Scope("account", policy, Book(Ledger(starting, self.table.unit)))
         self.slots: list[Slot] = []
         self.orders: list[Order] = []
@@ -117,7 +136,9 @@ class Kernel:
         self.bar_end = np.zeros(len(table.symbols), dtype=np.int64).data
 
     def add(self, name: str, strategy: Any, capital: int, policy: Policy) -> None:
-        """Add a strategy with its capital (money) and its own policy; turns are taken in the order of names."""
+        """Add a strategy with its capital (money) and its policy; raises ValueRefused out of the order of names."""
+        if self.slots and name <= self.slots[len(self.slots) - 1].name:
+            raise errors.ValueRefused("name", "after the one before, because strategies act in that order", name)
         book = Book(Ledger(capital, self.table.unit))
         context = Context(name, self.table, book, self)
         self.slots.append(Slot(len(self.slots), name, strategy, context, Scope("strategy", policy, book)))
@@ -148,49 +169,108 @@ class Kernel:
 
     def run(self) -> None:
         """Run from the first bar to the last."""
-        table = self.table
-        open_rows = self._open_rows
         close_at = self._close_at
         open_at = self._open_at
-        equity_at = self._equity_at
-        equity = self._equity
-        symbol_of = table.symbol_of
-        waiting = self.market.waiting
-        ledger = self.account.book.ledger
-        rows = table.rows
+        rows = self.table.rows
         closed = 0
         opened = 0
-        for slot in self.slots:
-            slot.strategy.on_start(slot.context)
-        self.started = True
+        self._start()
         while closed < rows:
             now = close_at[closed]
             if opened < rows and open_at[opened] < now:
                 now = open_at[opened]
+            now = min(now, self.agenda.next_at)
             self.now = now
-            if close_at[closed] == now:
-                first = closed
-                while closed < rows and close_at[closed] == now:
-                    closed += 1
+            if self.agenda.next_at == now:
+                self._happen()
+            first = closed
+            while closed < rows and close_at[closed] == now:
+                closed += 1
+            if closed > first:
                 self._close(first, closed)
-                equity_at[self.instants] = now
-                equity[self.instants] = ledger.cash + ledger.worth_total
-                self.instants += 1
+            if self.agenda.next_at == now:
+                self._ring()
                 self._turn(first, closed)
-            while opened < rows and open_at[opened] == now:
-                row = open_rows[opened]
-                opened += 1
-                if waiting[symbol_of[row]]:
-                    self._execute(self.market.at_open(symbol_of[row], row), now)
+            elif closed > first:
+                self._turn(first, closed)
+            if opened < rows and open_at[opened] == now:
+                opened = self._open(opened)
+        self._stop()
+
+    def _start(self) -> None:
+        for slot in self.slots:
+            slot.strategy.on_start(slot.context)
+            self.watching = self.watching or slot.scope.policy.watches
+        self.watching = self.watching or self.account.policy.watches
+        self.started = True
+
+    def _stop(self) -> None:
         for slot in self.slots:
             slot.strategy.on_stop(slot.context)
+        ledger = self.account.book.ledger
         self.log.write(log.END, self.now, -1, -1, -1, ledger.cash, ledger.equity(), ledger.fills)
+
+    def _open(self, opened: int) -> int:
+        """Let the bars open that start now; return the next one's place."""
+        while opened < self.table.rows and self._open_at[opened] == self.now:
+            row = self._open_rows[opened]
+            opened += 1
+            symbol = self.table.symbol_of[row]
+            if self.market.waiting[symbol]:
+                self._execute(self.market.at_open(symbol, row), self.now)
+        return opened
 
     def cancel(self, order: Order) -> None:
         """Cancel an open order at once; one that has ended stays as it is."""
         if order.ended or order.id == 0:
             return
         self._end(order, orders.CANCELED, "canceled", "")
+
+    def flatten(self, slot: Slot) -> None:
+        """Close what a strategy holds, one order per symbol; such an order passes every limit but needs a price."""
+        for symbol, held in enumerate(slot.scope.book.ledger.quantities):
+            if held and self.price[symbol]:
+                order = Order(slot.number, symbol, -1 if held > 0 else 1, abs(held))
+                order.role = "flatten"
+                self._accept(slot, order)
+
+    def note_state(self, strategy: int, state: int, reason: str) -> None:
+        """Write down that a state acts from now on."""
+        self.log.write(log.STATE, self.now, strategy, -1, -1, state, self.log.reason(reason), 0)
+
+    def violation(self, slot: Slot, order: Order, quantity: int) -> risk.Violation | None:
+        """Return what a chain would say about an order of this quantity, or None."""
+        for scope in (slot.scope, self.account):
+            found = self._ask(scope, order, quantity)
+            if found is not None:
+                return found
+        return None
+
+    def _scopes(self) -> list[Scope]:
+        return [*[slot.scope for slot in self.slots], self.account]
+
+    def _happen(self) -> None:
+        """Let control events and corporate actions of this instant act."""
+        for event in self.agenda.take(self.now, agenda.ACTION):
+            if isinstance(event, agenda.Control):
+                scope = self.account
+                for slot in self.slots:
+                    if slot.name == event.strategy:
+                        scope = slot.scope
+                halts.impose(self, scope, event.state, event.reason)
+            else:
+                event.act(self)
+
+    def _ring(self) -> None:
+        """Let timers of this instant ring; what they want joins the decision of the strategy's turn."""
+        for slot, name in self.agenda.take(self.now, agenda.TIMER):
+            slot.context.now = self.now
+            try:
+                slot.strategy.on_timer(slot.context, name)
+            except errors.EngineError:
+                raise
+            except Exception as error:
+                raise errors.StrategyFailed(slot.name, f"timer {name!r}", error) from error
 
     def _close(self, first: int, last: int) -> None:
         """Take in bars that became available: what they did to waiting orders, then the marks."""
@@ -215,6 +295,12 @@ class Kernel:
         self.account.book.observe()
         for slot in self.slots:
             slot.context.book.observe()
+        self._equity_at[self.instants] = self.now
+        self._equity[self.instants] = account.equity()
+        self.instants += 1
+        if self.watching:
+            for scope in self._scopes():
+                halts.losses(self, scope)
 
     def _turn(self, first: int, last: int) -> None:
         """Let every strategy see the bars that became available, then judge what it wants."""
@@ -284,17 +370,26 @@ class Kernel:
 
     def _judge(self, slot: Slot, order: Order) -> None:
         """Let an order pass the chains of its strategy and of the account, and give it to the market."""
+        for scope in (slot.scope, self.account):
+            violation = self._ask(scope, order, order.quantity)
+            if violation is not None and not halts.breach(self, slot, scope, order, violation):
+                self._refuse(slot, order, scope.name, violation)
+                return
+        self._accept(slot, order)
+
+    def _ask(self, scope: Scope, order: Order, quantity: int) -> risk.Violation | None:
+        scope.book.measure(self.now, self.price)
+        proposal = Proposal(
+            scope, order.symbol, order.side, quantity, self.price[order.symbol], self.bar_end[order.symbol], self.now
+        )
+        return risk.first_violation(scope, proposal)
+
+    def _accept(self, slot: Slot, order: Order) -> None:
+        """Give an order its number and let the market have it."""
         symbol = order.symbol
         price = self.price[symbol]
         order.created = self.now
         order.live_from = self.now + self.latency
-        for scope in (slot.scope, self.account):
-            scope.book.measure(self.now, self.price)
-            proposal = Proposal(scope, symbol, order.side, order.quantity, price, self.bar_end[symbol], self.now)
-            violation = risk.first_violation(scope, proposal)
-            if violation is not None:
-                self._refuse(slot, order, scope.name, violation)
-                return
         order.id = len(self.orders) + 1
         self.orders.append(order)
         slot.scope.book.adopt(symbol, order.side, order.quantity, price)

@@ -4,7 +4,8 @@ cdef class Order:
     cdef readonly int strategy, symbol, side, kind, time_in_force, status, number
     cdef readonly bint extended
     cdef readonly object parent, legs, replaces
-    cdef readonly str role, reason
+    cdef public str role, reason
 
+    cpdef object cut(self, long long quantity)
     cpdef object move(self, int status)
     cpdef bint fill(self, long long quantity, long long value) except -1

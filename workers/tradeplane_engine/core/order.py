@@ -118,6 +118,12 @@ class Order:
         """Whether the status is terminal."""
         return self.status >= TERMINAL
 
+    def cut(self, quantity: int) -> None:
+        """Make an order that nobody has yet smaller."""
+        if self.id or not 0 < quantity <= self.quantity:
+            raise errors.LedgerBroken(f"order {self.id}: {self.quantity} cannot be cut to {quantity} (1e-9 shares)")
+        self.quantity = quantity
+
     def move(self, status: int) -> None:
         """Enter a status; raises LedgerBroken for a step that the state machine does not have."""
         if status not in ALLOWED[self.status]:

@@ -41,6 +41,7 @@ cdef class Policy:
     cdef readonly str name
     cdef readonly object limits
     cdef readonly tuple chain
+    cdef readonly bint watches
 
 cdef class Scope:
     cdef readonly str name
@@ -87,4 +88,5 @@ cpdef object gross_exceeds_limit(Proposal p)
 cpdef object net_exceeds_limit(Proposal p)
 
 cdef object _share(str reason, str family, long long exposure, object limit, Proposal p)
-cdef object _loss(str reason, long long start, object limit, Proposal p)
+cdef object _lost(str reason, Book book, long long start, object limit)
+cpdef object loss_violation(Scope scope)

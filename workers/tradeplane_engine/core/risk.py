@@ -324,12 +324,12 @@ def concentration_exceeds_limit(p: Proposal) -> Violation | None:
 
 def daily_loss_exceeds_limit(p: Proposal) -> Violation | None:
     """Equity is at most ``loss.maxDailyLoss`` below the session's opening equity."""
-    return None if p.reduces else _loss("daily-loss", p.book.session_equity, p.limits.max_daily_loss, p)
+    return None if p.reduces else _lost("daily-loss", p.book, p.book.session_equity, p.limits.max_daily_loss)
 
 
 def drawdown_exceeds_limit(p: Proposal) -> Violation | None:
     """Equity is at most ``loss.maxDrawdown`` below its peak."""
-    return None if p.reduces else _loss("drawdown", p.book.peak, p.limits.max_drawdown, p)
+    return None if p.reduces else _lost("drawdown", p.book, p.book.peak, p.limits.max_drawdown)
 
 
 def losses_exceed_limit(p: Proposal) -> Violation | None:
@@ -361,9 +361,9 @@ CHECKS = (
 
 
 class Policy:
-    """A policy's limits and the chain of checks that they need."""
+    """A policy's limits, the chain of checks that they need, and whether marks alone may open a halt (``watches``)."""
 
-    __slots__ = ("chain", "limits", "name")
+    __slots__ = ("chain", "limits", "name", "watches")
 
     def __init__(self, name: str, limits: Limits) -> None:
         self.name = name
@@ -372,6 +372,7 @@ class Policy:
         if not limits.allow_short:
             chain.append(short_is_not_allowed)
         self.chain = tuple(chain)
+        self.watches = self.on_breach("loss") not in {Breach.REJECT, Breach.CLIP}
 
     def on_breach(self, family: str) -> Breach:
         """What a breach of a family leads to."""
@@ -399,6 +400,22 @@ def first_violation(scope: Scope, proposal: Proposal) -> Violation | None:
     return None
 
 
+def loss_violation(scope: Scope) -> Violation | None:
+    """Return the loss limit that the scope's equity exceeds now, or None."""
+    book, limits = scope.book, scope.policy.limits
+    if limits.max_daily_loss is not None:
+        found = _lost("daily-loss", book, book.session_equity, limits.max_daily_loss)
+        if found is not None:
+            return found
+    if limits.max_drawdown is not None:
+        found = _lost("drawdown", book, book.peak, limits.max_drawdown)
+        if found is not None:
+            return found
+    if limits.max_consecutive_losses is not None and book.losses >= limits.max_consecutive_losses:
+        return Violation("consecutive-losses", "loss", str(limits.max_consecutive_losses), str(book.losses))
+    return None
+
+
 def _share(reason: str, family: str, exposure: int, limit: Fraction, p: Proposal) -> Violation | None:
     equity = p.book.ledger.equity()
     if equity > 0 and exposure * limit.denominator <= limit.numerator * equity:
@@ -407,8 +424,8 @@ def _share(reason: str, family: str, exposure: int, limit: Fraction, p: Proposal
     return Violation(reason, family, ratio_text(limit), value)
 
 
-def _loss(reason: str, start: int, limit: Fraction, p: Proposal) -> Violation | None:
-    lost = exact.add(start, -p.book.ledger.equity(), "loss")
+def _lost(reason: str, book: Book, start: int, limit: Fraction) -> Violation | None:
+    lost = exact.add(start, -book.ledger.equity(), "loss")
     if start > 0 and lost * limit.denominator <= limit.numerator * start:
         return None
     value = ratio_text(Fraction(lost, start)) if start > 0 else f"equity {money_text(start)}"

@@ -1,0 +1,275 @@
+from array import array
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support import engine_runs
+from tradeplane_engine import errors
+from tradeplane_engine.core import agenda, costs, kernel, limits, risk, table
+from tradeplane_engine.core.ledger import Ledger
+
+USD = 10**9
+SHARE = 10**9
+PRICE = 100 * 10**4
+UNIT = 10**4
+
+
+def scope(allowed: limits.Limits, *, cash: int = 1_000_000, state: int = risk.ENABLED) -> risk.Scope:
+    """A scope of two symbols with nothing in it."""
+    book = risk.Book(Ledger(cash * USD, array("q", (UNIT, UNIT))))
+    book.state = state
+    return risk.Scope("account", risk.Policy("p", allowed), book)
+
+
+def ask(one: risk.Scope, *, side: int = 1, shares: int = 10, price: int = PRICE, age: int = 0) -> str:
+    """The reason for a refusal of an order of symbol 0, or an empty text."""
+    one.book.measure(0, array("q", (price, price)))
+    found = risk.first_violation(one, risk.Proposal(one, 0, side, shares * SHARE, price, 0, age))
+    return found.reason if found else ""
+
+
+def hold(one: risk.Scope, shares: int, *, symbol: int = 0, price: int = PRICE) -> risk.Scope:
+    """Give a scope a position."""
+    one.book.ledger.fill(symbol, shares * SHARE, price, 0)
+    one.book.ledger.mark(symbol, price)
+    one.book.working(symbol, 1, 0)
+    return one
+
+
+SHORT = limits.Limits(allow_short=True)
+CASES: list[tuple[str, Callable[[], str], str]] = [
+    ("an order within every limit may leave", lambda: ask(scope(engine_runs.LOOSE)), ""),
+    ("nothing leaves while halted", lambda: ask(scope(SHORT, state=risk.HALTED)), "halted"),
+    ("nothing leaves while flattening", lambda: ask(scope(SHORT, state=risk.FLATTEN)), "flatten"),
+    ("nothing that adds leaves while reducing", lambda: ask(scope(SHORT, state=risk.REDUCE_ONLY)), "reduce-only"),
+    (
+        "what reduces leaves while reducing",
+        lambda: ask(hold(scope(SHORT, state=risk.REDUCE_ONLY), 10), side=-1),
+        "",
+    ),
+    (
+        "what would cross zero does not reduce",
+        lambda: ask(hold(scope(SHORT, state=risk.REDUCE_ONLY), 10), side=-1, shares=11),
+        "reduce-only",
+    ),
+    ("a symbol without a price cannot be ordered", lambda: ask(scope(SHORT), price=0), "no-price"),
+    ("an order is for something", lambda: ask(scope(SHORT), shares=0), "order-quantity"),
+    ("at the limit of shares", lambda: ask(scope(replace(SHORT, max_quantity=10 * SHARE))), ""),
+    ("above the limit of shares", lambda: ask(scope(replace(SHORT, max_quantity=9 * SHARE))), "order-quantity"),
+    ("at the limit of value", lambda: ask(scope(replace(SHORT, max_notional=1000 * USD))), ""),
+    ("above the limit of value", lambda: ask(scope(replace(SHORT, max_notional=1000 * USD - 1))), "order-notional"),
+    ("a young bar", lambda: ask(scope(replace(SHORT, max_bar_age=5)), age=5), ""),
+    ("an old bar", lambda: ask(scope(replace(SHORT, max_bar_age=5)), age=6), "stale-bar"),
+    ("a bar from the future", lambda: ask(scope(replace(SHORT, max_bar_age=5)), age=-1), "stale-bar"),
+    ("a short where none is allowed", lambda: ask(scope(limits.Limits()), side=-1), "short-not-allowed"),
+    ("a sale of what is held", lambda: ask(hold(scope(limits.Limits()), 10), side=-1), ""),
+    ("at the limit of weight", lambda: ask(scope(replace(SHORT, max_weight=Fraction(1, 1000)))), ""),
+    ("above the limit of weight", lambda: ask(scope(replace(SHORT, max_weight=Fraction(1, 1001)))), "position-weight"),
+    ("no equity, no weight", lambda: ask(scope(replace(SHORT, max_weight=Fraction(1)), cash=0)), "position-weight"),
+    (
+        "above the limit of a position's value",
+        lambda: ask(hold(scope(replace(SHORT, max_position_notional=1500 * USD)), 6)),
+        "position-notional",
+    ),
+    (
+        "gross counts every symbol",
+        lambda: ask(hold(scope(replace(SHORT, max_gross=Fraction(15, 10_000))), 6, symbol=1)),
+        "portfolio-gross",
+    ),
+    (
+        "gross counts a short like a long",
+        lambda: ask(hold(scope(replace(SHORT, max_gross=Fraction(15, 10_000))), -6, symbol=1)),
+        "portfolio-gross",
+    ),
+    (
+        "net sets a short against a long",
+        lambda: ask(hold(scope(replace(SHORT, max_net=Fraction(5, 10_000))), -6, symbol=1)),
+        "",
+    ),
+    (
+        "above the limit of net",
+        lambda: ask(hold(scope(replace(SHORT, max_net=Fraction(15, 10_000))), 6, symbol=1)),
+        "portfolio-net",
+    ),
+    (
+        "one position too many",
+        lambda: ask(hold(scope(replace(SHORT, max_positions=1)), 6, symbol=1)),
+        "portfolio-positions",
+    ),
+    ("more of the same position", lambda: ask(hold(scope(replace(SHORT, max_positions=1)), 6)), ""),
+    (
+        "too concentrated",
+        lambda: ask(hold(scope(replace(SHORT, max_concentration=Fraction(1, 10**6))), 6, symbol=1)),
+        "portfolio-concentration",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=[name.replace(" ", "-") for name, _, _ in CASES])
+def test_the_chain_says(case: tuple[str, Callable[[], str], str]) -> None:
+    """Each sentence of the table."""
+    _name, answer, reason = case
+    assert answer() == reason
+
+
+def test_working_orders_count_at_full_size() -> None:
+    """A working buy uses up the limit although nothing of it has filled."""
+    one = scope(replace(SHORT, max_position_notional=1500 * USD))
+    one.book.working(0, 1, 6 * SHARE)
+    assert ask(one) == "position-notional"
+    assert ask(one, side=-1) == ""
+
+
+def test_losses_are_measured_from_the_session_and_from_the_peak() -> None:
+    """A fall of 10 USD a share on 1,000 shares is 1 % of a million."""
+    for name, reason in (("max_daily_loss", "daily-loss"), ("max_drawdown", "drawdown")):
+        for limit, expected in ((Fraction(1, 100), ""), (Fraction(99, 10_000), reason)):
+            one = hold(scope(replace(SHORT, **{name: limit})), 1000)
+            one.book.ledger.mark(0, PRICE - 10 * UNIT)
+            assert ask(one) == expected
+            assert ask(one, side=-1) == ""
+
+
+def test_losing_trades_in_a_row_stop_what_adds() -> None:
+    """A winner in between starts the count again."""
+    one = scope(replace(SHORT, max_consecutive_losses=2))
+    for realised, expected in ((-1, ""), (1, ""), (-1, ""), (-1, "consecutive-losses")):
+        one.book.closed(realised)
+        assert ask(one) == expected
+
+
+@given(
+    held=st.integers(-50, 50),
+    working=st.integers(0, 50),
+    side=st.sampled_from((1, -1)),
+    shares=st.integers(1, 50),
+    weight=st.fractions(Fraction(1, 10_000), Fraction(1, 50), max_denominator=10_000),
+    tighter=st.fractions(Fraction(1, 100), 1, max_denominator=100),
+)
+def test_tightening_a_limit_never_allows_more(
+    held: int, working: int, side: int, shares: int, weight: Fraction, tighter: Fraction
+) -> None:
+    """What a tighter weight, gross or net lets pass, the looser one lets pass too."""
+    for name in ("max_weight", "max_gross", "max_net", "max_concentration"):
+        answers = []
+        for limit in (weight, weight * tighter):
+            one = hold(scope(replace(SHORT, **{name: limit})), held)
+            one.book.working(0, side, working * SHARE)
+            answers.append(ask(one, side=side, shares=shares))
+        assert not (answers[0] and not answers[1])
+
+
+@pytest.mark.parametrize(
+    "given, field",
+    [
+        ({"max_notional": 0}, "max_notional"),
+        ({"max_positions": -1}, "max_positions"),
+        ({"max_weight": Fraction(2), "max_gross": Fraction(1)}, "max_weight"),
+        ({"on_breach": {"margin": limits.Breach.REJECT}}, "on_breach"),
+    ],
+)
+def test_a_policy_that_contradicts_itself_is_refused(given: dict[str, Any], field: str) -> None:
+    """The error names the field."""
+    with pytest.raises(errors.ValueRefused, match=field):
+        limits.Limits(**given)
+
+
+class Buyer(engine_runs.Cross):
+    """Wants 100 shares of everything at every bar, and sets a timer at the first."""
+
+    def on_start(self, ctx: Any) -> None:  # noqa: ARG002 - a hook
+        """Nothing to declare."""
+        self.heard: list[tuple[str, int]] = []
+        self.rang: list[tuple[str, int]] = []
+
+    def on_bar(self, ctx: Any, bar: table.Bar) -> None:
+        """Want 100 shares."""
+        if not self.rang:
+            ctx.timer(ctx.now + 90 * 10**9, "tea")
+            self.rang.append(("set", ctx.now))
+        ctx.target(bar.symbol, shares=100)
+
+    def on_timer(self, ctx: Any, name: str) -> None:
+        """Keep when it rang."""
+        self.rang.append((name, ctx.now))
+
+
+def run(allowed: limits.Limits, *, controls: tuple[tuple[int, int], ...] = ()) -> tuple[kernel.Kernel, Buyer]:
+    """Run the buyer on 20 bars under a policy, with states that start to act at the ends of bars."""
+    data, buyer = [engine_runs.walk("S", 20, seed=1)], Buyer()
+    found = kernel.Kernel(table.Table(data), costs.Costs(), 10**6 * USD, risk.Policy("account", engine_runs.LOOSE))
+    found.add("buyer", buyer, 10**6 * USD, risk.Policy("own", allowed))
+    for bar, state in controls:
+        found.agenda.add(int(data[0].end[bar]), agenda.CONTROL, agenda.Control(state, "buyer", "test"))
+    found.run()
+    return found, buyer
+
+
+def test_a_clipped_order_is_cut_to_what_passes() -> None:
+    """The largest whole number of shares that the limit allows."""
+    allowed = limits.Limits(max_quantity=30 * SHARE, on_breach={"order": limits.Breach.CLIP})
+    found, _ = run(allowed)
+    assert [order.quantity // SHARE for order in found.orders] == [30, 30, 30, 10]
+
+
+def test_a_breach_may_halt() -> None:
+    """After it nothing leaves, and open orders are cancelled."""
+    allowed = limits.Limits(max_quantity=30 * SHARE, on_breach={"order": limits.Breach.HALTED})
+    found, buyer = run(allowed)
+    assert found.orders == []
+    assert found.slots[0].scope.book.state == risk.HALTED
+    assert {event for event, _ in buyer.heard} == {"refused"}
+
+
+def test_a_loss_may_flatten_without_any_order() -> None:
+    """The marks alone exceed the limit; the position is closed at the next open by the engine's own order."""
+    allowed = limits.Limits(max_drawdown=Fraction(1, 10**7), on_breach={"loss": limits.Breach.FLATTEN})
+    found, _ = run(allowed)
+    assert [order.role for order in found.orders] == ["order", "flatten"]
+    assert found.account.book.ledger.quantities[0] == 0
+
+
+def test_a_state_acts_from_its_instant_on_and_can_be_lifted() -> None:
+    """Halted from the first bar's end to the tenth's: the buy comes with the tenth bar."""
+    found, _ = run(limits.Limits(), controls=((0, risk.HALTED), (9, risk.ENABLED)))
+    assert [order.created for order in found.orders] == [found.table.columns["end"][9]]
+
+
+def test_a_halt_cancels_what_is_open() -> None:
+    """The order of the first bar is cancelled when the state of the same instant's next bar forbids it."""
+    data, buyer = [engine_runs.walk("S", 20, seed=1, gaps=True)], Buyer()
+    found = kernel.Kernel(table.Table(data), costs.Costs(), 10**6 * USD, risk.Policy("a", limits.Limits()))
+    found.add("buyer", buyer, 10**6 * USD, risk.Policy("own", limits.Limits()))
+    gap = next(n for n in range(19) if data[0].start[n + 1] > data[0].end[n] + 1)
+    first = int(data[0].end[0])
+    found.agenda.add(first, agenda.CONTROL, agenda.Control(risk.HALTED, None, "before"))
+    found.agenda.add(int(data[0].end[gap]), agenda.CONTROL, agenda.Control(risk.ENABLED, None, "lift"))
+    found.agenda.add(int(data[0].end[gap]) + 1, agenda.CONTROL, agenda.Control(risk.HALTED, None, "again"))
+    found.run()
+    assert [order.reason or order.status for order in found.orders] == [7]
+    assert ("canceled", 1) in buyer.heard
+    assert found.account.book.open_orders == 0
+    assert found.account.book.buying[0] == 0
+
+
+def test_a_timer_rings_between_bars() -> None:
+    """At its own instant, whether a bar comes then or not."""
+    found, buyer = run(limits.Limits())
+    first = int(found.table.columns["end"][0])
+    assert buyer.rang == [("set", first), ("tea", first + 90 * 10**9)]
+
+
+def test_strategies_act_in_the_order_of_their_names() -> None:
+    """A name out of order, or twice, is refused."""
+    found = kernel.Kernel(
+        table.Table([engine_runs.walk("S", 5, seed=1)]), costs.Costs(), USD, risk.Policy("a", limits.Limits())
+    )
+    found.add("b", Buyer(), USD, risk.Policy("p", limits.Limits()))
+    for name in ("a", "b"):
+        with pytest.raises(errors.ValueRefused, match="name"):
+            found.add(name, Buyer(), USD, risk.Policy("p", limits.Limits()))
