@@ -8,7 +8,7 @@ from tradeplane_engine.core.ledger cimport Ledger
 from tradeplane_engine.core.log cimport Log
 from tradeplane_engine.core.market cimport Market
 from tradeplane_engine.core.order cimport Order
-from tradeplane_engine.core.risk cimport Book, Policy, Proposal, Scope
+from tradeplane_engine.core.risk cimport Book, Policy, Scope
 from tradeplane_engine.core cimport risk
 from tradeplane_engine.core.table cimport Bar, Table
 
@@ -102,7 +102,7 @@ cdef class Kernel:
     @cython.locals(scope=Scope)
     cdef object _judge(self, Slot slot, Order order)
 
-    @cython.locals(proposal=Proposal)
+    @cython.locals(symbol=cython.int)
     cdef object _ask(self, Scope scope, Order order, long long quantity)
 
     @cython.locals(symbol=cython.int, price=cython.longlong)

@@ -28,7 +28,7 @@ from tradeplane_engine.core.ledger import Ledger
 from tradeplane_engine.core.log import Log
 from tradeplane_engine.core.market import Market
 from tradeplane_engine.core.order import Order
-from tradeplane_engine.core.risk import Book, Policy, Proposal, Scope
+from tradeplane_engine.core.risk import Book, Policy, Scope
 from tradeplane_engine.core.table import Bar, Table
 
 _NO_MORE = 9223372036854775807
@@ -379,10 +379,10 @@ class Kernel:
 
     def _ask(self, scope: Scope, order: Order, quantity: int) -> risk.Violation | None:
         scope.book.measure(self.now, self.price)
-        proposal = Proposal(
-            scope, order.symbol, order.side, quantity, self.price[order.symbol], self.bar_end[order.symbol], self.now
+        symbol = order.symbol
+        return risk.first_violation(
+            scope, symbol, order.side, quantity, self.price[symbol], self.bar_end[symbol], self.now
         )
-        return risk.first_violation(scope, proposal)
 
     def _accept(self, slot: Slot, order: Order) -> None:
         """Give an order its number and let the market have it."""

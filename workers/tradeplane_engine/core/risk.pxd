@@ -1,6 +1,7 @@
 cimport cython
 
 from tradeplane_engine.core cimport exact
+from tradeplane_engine.core.bounds cimport Bounds
 from tradeplane_engine.core.ledger cimport Ledger
 
 cdef class Book:
@@ -40,25 +41,35 @@ cdef class Book:
 cdef class Policy:
     cdef readonly str name
     cdef readonly object limits
-    cdef readonly tuple chain
+    cdef readonly Bounds bounds
     cdef readonly bint watches
-
-cdef class Scope:
-    cdef readonly str name
-    cdef readonly Policy policy
-    cdef readonly Book book
 
 cdef class Proposal:
     cdef readonly Book book
-    cdef readonly object limits
+    cdef readonly Bounds bounds
     cdef readonly int symbol, side
     cdef readonly long long quantity, price, unit, now, bar_end
     cdef readonly long long highest, lowest, highest_after, lowest_after, worst_before, worst_after, value
     cdef readonly bint reduces
 
+    cpdef object about(
+        self, int symbol, int side, long long quantity, long long price, long long bar_end, long long now
+    )
     cpdef long long exposure_after(self) except? -1
 
-cpdef object first_violation(Scope scope, Proposal proposal)
+    @cython.locals(more=cython.longlong)
+    cpdef long long gross_after(self) except? -1
+
+cdef class Scope:
+    cdef readonly str name
+    cdef readonly Policy policy
+    cdef readonly Book book
+    cdef readonly Proposal proposal
+
+@cython.locals(p=Proposal)
+cpdef object first_violation(
+    Scope scope, int symbol, int side, long long quantity, long long price, long long bar_end, long long now
+)
 
 cpdef object state_forbids(Proposal p)
 cpdef object price_is_missing(Proposal p)
@@ -71,7 +82,7 @@ cpdef object weight_exceeds_limit(Proposal p)
 cpdef object position_exceeds_limit(Proposal p)
 cpdef object positions_exceed_limit(Proposal p)
 
-@cython.locals(one=object, squares=object, equity=object, symbol=cython.int)
+@cython.locals(rough_gross=cython.double, rough_equity=cython.double, one=object, squares=object, equity=object, symbol=cython.int)
 cpdef object concentration_exceeds_limit(Proposal p)
 
 cpdef object daily_loss_exceeds_limit(Proposal p)
@@ -81,12 +92,17 @@ cpdef object losses_exceed_limit(Proposal p)
 @cython.locals(age=cython.longlong)
 cpdef object bar_is_stale(Proposal p)
 
-@cython.locals(more=cython.longlong, after=cython.longlong)
+@cython.locals(after=cython.longlong)
 cpdef object gross_exceeds_limit(Proposal p)
 
 @cython.locals(net=cython.longlong)
 cpdef object net_exceeds_limit(Proposal p)
 
-cdef object _share(str reason, str family, long long exposure, object limit, Proposal p)
-cdef object _lost(str reason, Book book, long long start, object limit)
+@cython.locals(equity=cython.longlong)
+cdef object _share(str reason, str family, long long exposure, long long part, long long whole, Proposal p)
+
+@cython.locals(lost=cython.longlong)
+cdef object _lost(str reason, Book book, long long start, long long part, long long whole)
+
+@cython.locals(book=Book, bounds=Bounds)
 cpdef object loss_violation(Scope scope)

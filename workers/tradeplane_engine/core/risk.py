@@ -1,7 +1,7 @@
 """Risk: what may leave. A chain of small checks on projected positions, and the books that they judge.
 
 Each check is a statement that may be violated; it returns a violation with a stable reason, or nothing, and relies on
-no other check having run. A policy's chain holds only the checks whose limit is set; the first violation wins.
+no other check having run. A limit that is not set is one that nothing exceeds; the first violation wins.
 
 Positions are judged in their worst case: every working order at full size, buys and sells each counted, exposures
 rounded up to the next 1e-9 USD. An order that can only bring a position nearer to zero passes the limits on size of
@@ -15,6 +15,7 @@ from fractions import Fraction
 from typing import Any
 
 from tradeplane_engine.core import exact
+from tradeplane_engine.core.bounds import Bounds
 from tradeplane_engine.core.ledger import Ledger
 from tradeplane_engine.core.limits import Breach, Limits
 
@@ -159,26 +160,21 @@ class Book:
 class Proposal:
     """One order against one scope: what is, and what it would lead to in the worst case.
 
-    ``price`` is the symbol's last close, 0 where none is known; ``value`` the order's at that price.
+    A scope has one and uses it for order after order. ``price`` is the symbol's last close, 0 where none is known;
+    ``value`` the order's at that price.
     """
 
     __slots__ = (
-        *("bar_end", "book", "highest", "highest_after", "limits", "lowest", "lowest_after", "now", "price"),
+        *("bar_end", "book", "bounds", "highest", "highest_after", "lowest", "lowest_after", "now", "price"),
         *("quantity", "reduces", "side", "symbol", "unit", "value", "worst_after", "worst_before"),
     )
 
-    def __init__(
-        self,
-        scope: "Scope",
-        symbol: int,
-        side: int,
-        quantity: int,
-        price: int,
-        bar_end: int,
-        now: int,
-    ) -> None:
-        self.book = scope.book
-        self.limits: Any = scope.policy.limits  # a check is in the chain only if its limit is set
+    def __init__(self, book: Book, bounds: Bounds) -> None:
+        self.book = book
+        self.bounds = bounds
+
+    def about(self, symbol: int, side: int, quantity: int, price: int, bar_end: int, now: int) -> None:
+        """Work out what an order would lead to."""
         self.symbol = symbol
         self.side = side
         self.quantity = quantity
@@ -204,6 +200,11 @@ class Proposal:
         """Worst-case exposure of the symbol with the order, money."""
         return exact.ceil_ratio(self.worst_after, self.price, self.unit, "exposure")
 
+    def gross_after(self) -> int:
+        """Worst-case exposure of all symbols with the order, money."""
+        more = exact.add(self.exposure_after(), -self.book.exposure(self.symbol), "gross")
+        return exact.add(self.book.gross, more, "gross")
+
 
 def state_forbids(p: Proposal) -> Violation | None:
     """``enabled`` lets everything leave, ``reduce-only`` what reduces, the stricter states nothing."""
@@ -223,9 +224,9 @@ def price_is_missing(p: Proposal) -> Violation | None:
 def bar_is_stale(p: Proposal) -> Violation | None:
     """The symbol's last bar is young enough, and not from after the decision."""
     age = p.now - p.bar_end
-    if 0 <= age <= p.limits.max_bar_age:
+    if 0 <= age <= p.bounds.max_bar_age:
         return None
-    return Violation("stale-bar", "data", f"{p.limits.max_bar_age} ns", f"{age} ns")
+    return Violation("stale-bar", "data", f"{p.bounds.max_bar_age} ns", f"{age} ns")
 
 
 def quantity_is_not_positive(p: Proposal) -> Violation | None:
@@ -237,76 +238,80 @@ def quantity_is_not_positive(p: Proposal) -> Violation | None:
 
 def quantity_exceeds_limit(p: Proposal) -> Violation | None:
     """The order is for at most ``order.maxQuantity`` shares."""
-    if p.quantity <= p.limits.max_quantity:
+    if p.quantity <= p.bounds.max_quantity:
         return None
-    return Violation("order-quantity", "order", shares_text(p.limits.max_quantity), shares_text(p.quantity))
+    return Violation("order-quantity", "order", shares_text(p.bounds.max_quantity), shares_text(p.quantity))
 
 
 def notional_exceeds_limit(p: Proposal) -> Violation | None:
     """The order's value at the last close is at most ``order.maxNotional``."""
-    if p.value <= p.limits.max_notional:
+    if p.value <= p.bounds.max_notional:
         return None
-    return Violation("order-notional", "order", money_text(p.limits.max_notional), money_text(p.value))
+    return Violation("order-notional", "order", money_text(p.bounds.max_notional), money_text(p.value))
 
 
 def open_orders_exceed_limit(p: Proposal) -> Violation | None:
     """At most ``order.maxOpenOrders`` are open with this one."""
-    if p.book.open_orders < p.limits.max_open_orders:
+    if p.book.open_orders < p.bounds.max_open_orders:
         return None
-    return Violation("open-orders", "order", str(p.limits.max_open_orders), str(p.book.open_orders + 1))
+    return Violation("open-orders", "order", str(p.bounds.max_open_orders), str(p.book.open_orders + 1))
 
 
 def short_is_not_allowed(p: Proposal) -> Violation | None:
-    """No sell may end below zero shares, whichever working orders fill."""
-    if p.side > 0 or p.lowest_after >= 0:
+    """Unless shorts are allowed, no sell may end below zero shares, whichever working orders fill."""
+    if p.side > 0 or p.lowest_after >= 0 or p.bounds.allow_short:
         return None
     return Violation("short-not-allowed", "position", "0", shares_text(p.lowest_after))
 
 
 def weight_exceeds_limit(p: Proposal) -> Violation | None:
     """The worst-case position is worth at most ``position.maxWeight`` of equity."""
-    return None if p.reduces else _share("position-weight", "position", p.exposure_after(), p.limits.max_weight, p)
+    return None if p.reduces else _share("position-weight", "position", p.exposure_after(), p.bounds.weight, p.bounds.weight_whole, p)
 
 
 def position_exceeds_limit(p: Proposal) -> Violation | None:
     """The worst-case position is worth at most ``position.maxNotional``."""
-    if p.reduces or p.exposure_after() <= p.limits.max_position_notional:
+    if p.reduces or p.exposure_after() <= p.bounds.max_position_notional:
         return None
-    limit = money_text(p.limits.max_position_notional)
+    limit = money_text(p.bounds.max_position_notional)
     return Violation("position-notional", "position", limit, money_text(p.exposure_after()))
 
 
 def gross_exceeds_limit(p: Proposal) -> Violation | None:
     """The worst-case positions together are worth at most ``portfolio.maxGross`` of equity."""
-    if p.reduces:
+    if p.reduces or p.bounds.gross_whole == 0:
         return None
-    more = exact.add(p.exposure_after(), -p.book.exposure(p.symbol), "gross")
-    after = exact.add(p.book.gross, more, "gross")
-    return _share("portfolio-gross", "portfolio", after, p.limits.max_gross, p)
+    after = p.gross_after()
+    return _share("portfolio-gross", "portfolio", after, p.bounds.gross, p.bounds.gross_whole, p)
 
 
 def net_exceeds_limit(p: Proposal) -> Violation | None:
     """Longs less shorts, if this side's working orders all fill, are worth at most ``portfolio.maxNet`` of equity."""
-    if p.reduces:
+    if p.reduces or p.bounds.net_whole == 0:
         return None
     if p.side > 0:
         net = exact.add(p.book.highest_total, p.value, "net")
     else:
         net = exact.add(p.book.lowest_total, -p.value, "net")
-    return _share("portfolio-net", "portfolio", abs(net), p.limits.max_net, p)
+    return _share("portfolio-net", "portfolio", abs(net), p.bounds.net, p.bounds.net_whole, p)
 
 
 def positions_exceed_limit(p: Proposal) -> Violation | None:
     """At most ``portfolio.maxPositions`` symbols have a position or a working order."""
     count = p.book.positions + (p.book.exposure(p.symbol) == 0)
-    if p.reduces or count <= p.limits.max_positions:
+    if p.reduces or count <= p.bounds.max_positions:
         return None
-    return Violation("portfolio-positions", "portfolio", str(p.limits.max_positions), str(count))
+    return Violation("portfolio-positions", "portfolio", str(p.bounds.max_positions), str(count))
 
 
 def concentration_exceeds_limit(p: Proposal) -> Violation | None:
     """The squared worst-case weights add up to at most ``portfolio.maxConcentration``."""
-    if p.reduces:
+    if p.reduces or p.bounds.concentration is None:
+        return None
+    # The squares add up to no more than the square of the sum: far below the limit a float decides.
+    rough_gross: float = p.gross_after()
+    rough_equity: float = p.book.ledger.equity()
+    if rough_equity > 0 and rough_gross * rough_gross <= p.bounds.rough_concentration * rough_equity * rough_equity:
         return None
     one = p.exposure_after()  # squares leave 64 bits: an ordinary integer, see the .pxd
     squares = one * one
@@ -315,7 +320,7 @@ def concentration_exceeds_limit(p: Proposal) -> Violation | None:
             one = p.book.exposure(symbol)
             squares = squares + one * one
     equity = p.book.ledger.equity()
-    limit = p.limits.max_concentration
+    limit = p.bounds.concentration
     if equity > 0 and squares * limit.denominator <= limit.numerator * equity * equity:
         return None
     value = ratio_text(Fraction(squares, equity * equity)) if equity > 0 else f"equity {money_text(equity)}"
@@ -324,54 +329,30 @@ def concentration_exceeds_limit(p: Proposal) -> Violation | None:
 
 def daily_loss_exceeds_limit(p: Proposal) -> Violation | None:
     """Equity is at most ``loss.maxDailyLoss`` below the session's opening equity."""
-    return None if p.reduces else _lost("daily-loss", p.book, p.book.session_equity, p.limits.max_daily_loss)
+    return None if p.reduces else _lost("daily-loss", p.book, p.book.session_equity, p.bounds.daily_loss, p.bounds.daily_loss_whole)
 
 
 def drawdown_exceeds_limit(p: Proposal) -> Violation | None:
     """Equity is at most ``loss.maxDrawdown`` below its peak."""
-    return None if p.reduces else _lost("drawdown", p.book, p.book.peak, p.limits.max_drawdown)
+    return None if p.reduces else _lost("drawdown", p.book, p.book.peak, p.bounds.drawdown, p.bounds.drawdown_whole)
 
 
 def losses_exceed_limit(p: Proposal) -> Violation | None:
     """Fewer than ``loss.maxConsecutiveLosses`` closed trades in a row have lost."""
-    if p.reduces or p.book.losses < p.limits.max_consecutive_losses:
+    if p.reduces or p.book.losses < p.bounds.max_consecutive_losses:
         return None
-    return Violation("consecutive-losses", "loss", str(p.limits.max_consecutive_losses), str(p.book.losses))
-
-
-# In the order in which they are asked; a check without a limit of that name always runs.
-CHECKS = (
-    (None, state_forbids),
-    (None, price_is_missing),
-    (None, quantity_is_not_positive),
-    ("max_bar_age", bar_is_stale),
-    ("max_quantity", quantity_exceeds_limit),
-    ("max_notional", notional_exceeds_limit),
-    ("max_open_orders", open_orders_exceed_limit),
-    ("max_weight", weight_exceeds_limit),
-    ("max_position_notional", position_exceeds_limit),
-    ("max_gross", gross_exceeds_limit),
-    ("max_net", net_exceeds_limit),
-    ("max_positions", positions_exceed_limit),
-    ("max_concentration", concentration_exceeds_limit),
-    ("max_daily_loss", daily_loss_exceeds_limit),
-    ("max_drawdown", drawdown_exceeds_limit),
-    ("max_consecutive_losses", losses_exceed_limit),
-)
+    return Violation("consecutive-losses", "loss", str(p.bounds.max_consecutive_losses), str(p.book.losses))
 
 
 class Policy:
-    """A policy's limits, the chain of checks that they need, and whether marks alone may open a halt (``watches``)."""
+    """A policy's limits, as given and as numbers; ``watches``: whether marks alone may open a halt."""
 
-    __slots__ = ("chain", "limits", "name", "watches")
+    __slots__ = ("bounds", "limits", "name", "watches")
 
     def __init__(self, name: str, limits: Limits) -> None:
         self.name = name
         self.limits = limits
-        chain = [check for limit, check in CHECKS if limit is None or getattr(limits, limit) is not None]
-        if not limits.allow_short:
-            chain.append(short_is_not_allowed)
-        self.chain = tuple(chain)
+        self.bounds = Bounds(limits)
         self.watches = self.on_breach("loss") not in {Breach.REJECT, Breach.CLIP}
 
     def on_breach(self, family: str) -> Breach:
@@ -383,53 +364,76 @@ class Policy:
 class Scope:
     """A policy and the book that it judges: ``strategy`` or ``account``."""
 
-    __slots__ = ("book", "name", "policy")
+    __slots__ = ("book", "name", "policy", "proposal")
 
     def __init__(self, name: str, policy: Policy, book: Book) -> None:
         self.name = name
         self.policy = policy
         self.book = book
+        self.proposal = Proposal(book, policy.bounds)
 
 
-def first_violation(scope: Scope, proposal: Proposal) -> Violation | None:
-    """Return what the first failing check of the scope's chain says, or None."""
-    for check in scope.policy.chain:
-        violation = check(proposal)
-        if violation is not None:
-            return violation
-    return None
+def first_violation(
+    scope: Scope, symbol: int, side: int, quantity: int, price: int, bar_end: int, now: int
+) -> Violation | None:
+    """Return what the first failing check says about an order in a measured scope, or None."""
+    p = scope.proposal
+    p.about(symbol, side, quantity, price, bar_end, now)
+    return (
+        state_forbids(p)
+        or price_is_missing(p)
+        or quantity_is_not_positive(p)
+        or bar_is_stale(p)
+        or quantity_exceeds_limit(p)
+        or notional_exceeds_limit(p)
+        or open_orders_exceed_limit(p)
+        or weight_exceeds_limit(p)
+        or position_exceeds_limit(p)
+        or gross_exceeds_limit(p)
+        or net_exceeds_limit(p)
+        or positions_exceed_limit(p)
+        or concentration_exceeds_limit(p)
+        or daily_loss_exceeds_limit(p)
+        or drawdown_exceeds_limit(p)
+        or losses_exceed_limit(p)
+        or short_is_not_allowed(p)
+    )
 
 
 def loss_violation(scope: Scope) -> Violation | None:
     """Return the loss limit that the scope's equity exceeds now, or None."""
-    book, limits = scope.book, scope.policy.limits
-    if limits.max_daily_loss is not None:
-        found = _lost("daily-loss", book, book.session_equity, limits.max_daily_loss)
-        if found is not None:
-            return found
-    if limits.max_drawdown is not None:
-        found = _lost("drawdown", book, book.peak, limits.max_drawdown)
-        if found is not None:
-            return found
-    if limits.max_consecutive_losses is not None and book.losses >= limits.max_consecutive_losses:
-        return Violation("consecutive-losses", "loss", str(limits.max_consecutive_losses), str(book.losses))
+    book, bounds = scope.book, scope.policy.bounds
+    found = _lost("daily-loss", book, book.session_equity, bounds.daily_loss, bounds.daily_loss_whole)
+    if found is not None:
+        return found
+    found = _lost("drawdown", book, book.peak, bounds.drawdown, bounds.drawdown_whole)
+    if found is not None:
+        return found
+    if book.losses >= bounds.max_consecutive_losses:
+        return Violation("consecutive-losses", "loss", str(bounds.max_consecutive_losses), str(book.losses))
     return None
 
 
-def _share(reason: str, family: str, exposure: int, limit: Fraction, p: Proposal) -> Violation | None:
+def _share(reason: str, family: str, exposure: int, part: int, whole: int, p: Proposal) -> Violation | None:
+    """Return a violation unless exposure is at most ``part / whole`` of equity; nothing is asked where whole is 0."""
+    if whole == 0:
+        return None
     equity = p.book.ledger.equity()
-    if equity > 0 and exposure * limit.denominator <= limit.numerator * equity:
+    if equity > 0 and exact.compare_products(exposure, whole, equity, part) <= 0:
         return None
     value = ratio_text(Fraction(exposure, equity)) if equity > 0 else f"equity {money_text(equity)}"
-    return Violation(reason, family, ratio_text(limit), value)
+    return Violation(reason, family, ratio_text(Fraction(part, whole)), value)
 
 
-def _lost(reason: str, book: Book, start: int, limit: Fraction) -> Violation | None:
+def _lost(reason: str, book: Book, start: int, part: int, whole: int) -> Violation | None:
+    """Return a violation unless equity is at most ``part / whole`` of a start below it; 0 as in ``_share``."""
+    if whole == 0:
+        return None
     lost = exact.add(start, -book.ledger.equity(), "loss")
-    if start > 0 and lost * limit.denominator <= limit.numerator * start:
+    if start > 0 and exact.compare_products(lost, whole, start, part) <= 0:
         return None
     value = ratio_text(Fraction(lost, start)) if start > 0 else f"equity {money_text(start)}"
-    return Violation(reason, "loss", ratio_text(limit), value)
+    return Violation(reason, "loss", ratio_text(Fraction(part, whole)), value)
 
 
 def ratio_text(ratio: Fraction) -> str:
