@@ -8,6 +8,7 @@ from tradeplane_engine.core.ledger cimport Ledger
 from tradeplane_engine.core.log cimport Log
 from tradeplane_engine.core.market cimport Market
 from tradeplane_engine.core.order cimport Order
+from tradeplane_engine.core.quiet cimport Quiet
 from tradeplane_engine.core.risk cimport Book, Policy, Scope
 from tradeplane_engine.core cimport risk
 from tradeplane_engine.core.table cimport Bar, Table
@@ -40,6 +41,7 @@ cdef class Kernel:
     cdef readonly long long latency, decisions, now
     cdef readonly bint started, watching
     cdef readonly Agenda agenda
+    cdef Quiet _quiet
     cdef const long long[::1] _close_rows, _open_rows, _close_at, _open_at
     cdef long long[::1] _equity_at, _equity, price, bar_end
 
@@ -48,7 +50,7 @@ cdef class Kernel:
 
     @cython.locals(
         rows=cython.Py_ssize_t, closed=cython.Py_ssize_t, opened=cython.Py_ssize_t, first=cython.Py_ssize_t,
-        now=cython.longlong
+        now=cython.longlong, quiet=Quiet
     )
     cpdef object run(self)
 
@@ -79,7 +81,7 @@ cdef class Kernel:
     cdef object _ring(self)
 
     @cython.locals(
-        table=Table, account=Ledger, context=Context, slot=Slot, index=cython.Py_ssize_t, row=cython.Py_ssize_t,
+        table=Table, market=Market, account=Ledger, context=Context, slot=Slot, index=cython.Py_ssize_t, row=cython.Py_ssize_t,
         symbol=cython.int, price=cython.longlong
     )
     cdef object _close(self, Py_ssize_t first, Py_ssize_t last)

@@ -28,6 +28,7 @@ from tradeplane_engine.core.ledger import Ledger
 from tradeplane_engine.core.log import Log
 from tradeplane_engine.core.market import Market
 from tradeplane_engine.core.order import Order
+from tradeplane_engine.core.quiet import Quiet
 from tradeplane_engine.core.risk import Book, Policy, Scope
 from tradeplane_engine.core.table import Bar, Table
 
@@ -90,22 +91,9 @@ class Kernel:
     """
 
     __slots__ = (
-        *("_close_at", "_close_rows", "_equity", "_equity_at", "_open_at", "_open_rows"),
-        *("account", "agenda", "bar_end", "costs", "decisions", "equity"),
-        *(
-            "equity_at",
-            "instants",
-            "latency",
-            "log",
-            "market",
-            "now",
-            "orders",
-            "price",
-            "slots",
-            "started",
-            "table",
-            "watching",
-        ),
+        *("_close_at", "_close_rows", "_equity", "_equity_at", "_open_at", "_open_rows", "_quiet"),
+        *("account", "agenda", "bar_end", "costs", "decisions", "equity", "equity_at", "instants", "latency", "log"),
+        *("market", "now", "orders", "price", "slots", "started", "table", "watching"),
     )
 
     def __init__(self, table: Table, costs: Costs, starting: int, policy: Policy, latency: int = 0) -> None:
@@ -116,6 +104,7 @@ class Kernel:
         self.log = Log()
         self.agenda = Agenda()
         self.watching = False
+        self._quiet: Quiet | None = None
         self.account = Scope("account", policy, Book(Ledger(starting, self.table.unit)))
         self.slots: list[Slot] = []
         self.orders: list[Order] = []
@@ -127,11 +116,11 @@ class Kernel:
         self.equity = np.empty(table.rows, dtype=np.int64)
         self._equity_at = self.equity_at.data
         self._equity = self.equity.data
-        closes, opens = _in_order(table.columns["available_at"]), _in_order(table.columns["start"])
+        closes, opens = _in_order(table)
         self._close_rows = closes.data
         self._open_rows = opens.data
-        self._close_at = np.ascontiguousarray(table.columns["available_at"][closes]).data
-        self._open_at = np.ascontiguousarray(table.columns["start"][opens]).data
+        self._close_at = _taken(table.columns["available_at"], closes).data
+        self._open_at = _taken(table.columns["start"], opens).data
         self.price = np.zeros(len(table.symbols), dtype=np.int64).data
         self.bar_end = np.zeros(len(table.symbols), dtype=np.int64).data
 
@@ -176,6 +165,14 @@ class Kernel:
         opened = 0
         self._start()
         while closed < rows:
+            quiet = self._quiet
+            if quiet is not None and self.account.book.open_orders == 0:
+                closed = quiet.advance(closed, opened, self.instants, self.agenda.next_at)
+                opened = quiet.opened
+                self.instants = quiet.instants
+                self.now = max(self.now, quiet.now)
+                if closed == rows:
+                    break
             now = close_at[closed]
             if opened < rows and open_at[opened] < now:
                 now = open_at[opened]
@@ -203,6 +200,10 @@ class Kernel:
             self.watching = self.watching or slot.scope.policy.watches
         self.watching = self.watching or self.account.policy.watches
         self.started = True
+        if len(self.slots) == 1 and slot.follows and not self.watching:
+            self._quiet = Quiet(self.table, slot.context, self.account.book, self.price, self.bar_end)
+            self._quiet.read(self._close_rows, self._close_at, self._open_at, slot._wish, slot._first_row)  # noqa: SLF001
+            self._quiet.write(self._equity_at, self._equity)
 
     def _stop(self) -> None:
         for slot in self.slots:
@@ -275,12 +276,12 @@ class Kernel:
     def _close(self, first: int, last: int) -> None:
         """Take in bars that became available: what they did to waiting orders, then the marks."""
         table = self.table
-        waiting = self.market.waiting
+        market = self.market
         account = self.account.book.ledger
         for index in range(first, last):
             row = self._close_rows[index]
             symbol = table.symbol_of[row]
-            if waiting[symbol]:
+            if market.waiting[symbol]:
                 self._execute(self.market.within(symbol, row), self.now)
             price = table.close[row]
             self.price[symbol] = price
@@ -341,6 +342,7 @@ class Kernel:
             row = self._close_rows[index]
             symbol = table.symbol_of[row]
             if row >= slot._first_row[symbol]:  # noqa: SLF001 - the slot's hot columns
+                context.row = row
                 target = slot._wish[row] * 1_000_000_000  # noqa: SLF001
                 if target != ledger.quantity[symbol] + book._buying[symbol] - book._selling[symbol]:  # noqa: SLF001
                     context.targets[symbol] = target
@@ -482,8 +484,22 @@ def _hook(strategy: Any, name: str) -> Any:
     return None if getattr(hook, "does_nothing", False) else hook
 
 
-def _in_order(column: Any) -> Any:
-    """Rows by a column of instants; rows of one instant stay in the order of the table, which is that of the ids."""
+def _in_order(table: Table) -> tuple[Any, Any]:
+    """Rows by the instant of their close, and of their open; rows of one instant stay in the table's order, by id."""
+    closes, opens = table.columns["available_at"], table.columns["start"]
+    by_close = _sorted_rows(closes)
+    lag = closes - opens
+    if len(lag) and bool((lag == lag[0]).all()):
+        return by_close, by_close
+    return by_close, _sorted_rows(opens)
+
+
+def _sorted_rows(column: Any) -> Any:
     if bool((column[1:] >= column[: len(column) - 1]).all()):
         return np.arange(len(column), dtype=np.int64)
     return np.argsort(column, kind="stable").astype(np.int64, copy=False)
+
+
+def _taken(column: Any, rows: Any) -> Any:
+    """A column in the order of rows; itself where that is its own."""
+    return column if len(rows) == 0 or bool((rows[1:] > rows[: len(rows) - 1]).all()) else column[rows]

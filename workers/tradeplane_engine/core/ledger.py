@@ -30,7 +30,7 @@ class Ledger:
     """
 
     __slots__ = (
-        *("cash", "cost", "cost_total", "costs", "fees", "fills", "other", "quantities", "quantity", "realised"),
+        *("cash", "cost", "cost_total", "costs", "fees", "fills", "marked", "other", "quantities", "quantity", "realised"),
         *("starting", "unit", "worth", "worth_total"),
     )
 
@@ -50,6 +50,7 @@ class Ledger:
         self.quantity = self.quantities
         self.cost = self.costs
         self.worth = array("q", zeros)
+        self.marked = array("q", zeros)  # the price of the last mark
 
     def mark(self, symbol: int, price: int) -> None:
         """Value the position of a symbol at a price."""
@@ -57,6 +58,7 @@ class Ledger:
             worth = exact.notional(price, self.quantity[symbol], self.unit[symbol])
             self.worth_total = exact.add(self.worth_total, exact.add(worth, -self.worth[symbol], "worth"), "worth")
             self.worth[symbol] = worth
+            self.marked[symbol] = price
 
     def fill(self, symbol: int, signed: int, price: int, fee: int) -> int:
         """Book a fill and its fee (money, positive costs); return the realised P&L of the part that it closed."""

@@ -1,16 +1,17 @@
 cimport cython
 
 from tradeplane_engine.core cimport exact
+from tradeplane_engine.core.exact cimport int128
 from tradeplane_engine.core.bounds cimport Bounds
 from tradeplane_engine.core.ledger cimport Ledger
 
 cdef class Book:
     cdef readonly Ledger ledger
-    cdef readonly object buying, selling, active
+    cdef readonly object buying, selling
     cdef readonly long long gross, highest_total, lowest_total, peak, session_equity, measured
-    cdef readonly int positions, open_orders, losses
+    cdef readonly int active, positions, open_orders, losses
     cdef public int state
-    cdef long long[::1] _buying, _selling, _exposure, _high, _low
+    cdef long long[::1] _buying, _selling, _exposure, _high, _low, _active, _is_active
 
     cpdef long long highest(self, int symbol) except? -1
     cpdef long long lowest(self, int symbol) except? -1
@@ -21,13 +22,16 @@ cdef class Book:
 
     cpdef object released(self)
 
-    @cython.locals(symbol=cython.int)
+    @cython.locals(symbol=cython.int, place=cython.int, gross=int128, highest_total=int128, lowest_total=int128)
     cpdef object measure(self, long long instant, const long long[::1] price)
 
     @cython.locals(
-        highest=cython.longlong, lowest=cython.longlong, unit=cython.longlong, worst=cython.longlong,
-        exposure=cython.longlong, high=cython.longlong, low=cython.longlong
+        ledger=Ledger, quantity=cython.longlong, unit=cython.longlong, marked=cython.bint, worth=cython.longlong,
+        highest=cython.longlong, lowest=cython.longlong, worst=cython.longlong
     )
+    cdef object _value(self, int symbol, long long price)
+
+    @cython.locals(exposure=cython.longlong, high=cython.longlong, low=cython.longlong)
     cdef object _touch(self, int symbol, long long price)
 
     cpdef long long exposure(self, int symbol) except? -1
@@ -82,7 +86,7 @@ cpdef object weight_exceeds_limit(Proposal p)
 cpdef object position_exceeds_limit(Proposal p)
 cpdef object positions_exceed_limit(Proposal p)
 
-@cython.locals(rough_gross=cython.double, rough_equity=cython.double, one=object, squares=object, equity=object, symbol=cython.int)
+@cython.locals(rough_gross=cython.double, rough_equity=cython.double, one=object, squares=object, equity=object, symbol=cython.int, place=cython.int)
 cpdef object concentration_exceeds_limit(Proposal p)
 
 cpdef object daily_loss_exceeds_limit(Proposal p)

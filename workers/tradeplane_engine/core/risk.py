@@ -46,9 +46,9 @@ class Book:
     """
 
     __slots__ = (
-        *("_buying", "_exposure", "_high", "_low", "_selling", "active", "buying", "gross", "highest_total", "ledger"),
-        *("losses", "lowest_total", "measured", "open_orders", "peak", "positions", "selling", "session_equity"),
-        "state",
+        *("_active", "_buying", "_exposure", "_high", "_is_active", "_low", "_selling", "active", "buying", "gross"),
+        *("highest_total", "ledger", "losses", "lowest_total", "measured", "open_orders", "peak", "positions"),
+        *("selling", "session_equity", "state"),
     )
 
     def __init__(self, ledger: Ledger) -> None:
@@ -61,7 +61,9 @@ class Book:
         self._exposure = array("q", zeros)
         self._high = array("q", zeros)
         self._low = array("q", zeros)
-        self.active: dict[int, None] = {}
+        self._active = array("q", zeros)  # the first ``active`` are the symbols with a position or a working order
+        self._is_active = array("q", zeros)
+        self.active = 0
         self.gross = 0
         self.highest_total = 0
         self.lowest_total = 0
@@ -87,7 +89,10 @@ class Book:
             self._buying[symbol] = exact.add(self._buying[symbol], change, "working")
         else:
             self._selling[symbol] = exact.add(self._selling[symbol], change, "working")
-        self.active[symbol] = None
+        if not self._is_active[symbol]:
+            self._is_active[symbol] = 1
+            self._active[self.active] = symbol
+            self.active += 1
         self.measured = -1
 
     def adopt(self, symbol: int, side: int, quantity: int, price: int) -> None:
@@ -107,34 +112,57 @@ class Book:
         """Value every position and working order at the last prices, once per instant and change."""
         if self.measured == instant:
             return
-        self.gross = 0
-        self.highest_total = 0
-        self.lowest_total = 0
-        self.positions = 0
-        for symbol in list(self.active):
-            self._exposure[symbol] = 0
-            self._high[symbol] = 0
-            self._low[symbol] = 0
-            self._touch(symbol, price[symbol])
+        gross = 0
+        highest_total = 0
+        lowest_total = 0
+        place = 0
+        while place < self.active:
+            symbol = self._active[place]
+            self._value(symbol, price[symbol])
             if self._exposure[symbol] == 0:
-                del self.active[symbol]
+                self.active -= 1
+                self._active[place] = self._active[self.active]
+                self._is_active[symbol] = 0
+                continue
+            place += 1
+            gross = gross + self._exposure[symbol]
+            highest_total = highest_total + self._high[symbol]
+            lowest_total = lowest_total + self._low[symbol]
+        self.gross = exact.fit(gross, "gross")
+        self.highest_total = exact.fit(highest_total, "net")
+        self.lowest_total = exact.fit(lowest_total, "net")
+        self.positions = self.active
         self.measured = instant
 
-    def _touch(self, symbol: int, price: int) -> None:
+    def _value(self, symbol: int, price: int) -> None:
+        """Work out a symbol's worst-case exposure and its values if all buys, and all sells, fill."""
+        ledger = self.ledger
+        quantity = ledger.quantity[symbol]
+        unit = ledger.unit[symbol]
+        marked = ledger.marked[symbol] == price and quantity % unit == 0
+        if marked and self._buying[symbol] == 0 and self._selling[symbol] == 0:
+            worth = ledger.worth[symbol]  # the mark is exact: nothing was rounded
+            self._exposure[symbol] = abs(worth)
+            self._high[symbol] = worth
+            self._low[symbol] = worth
+            return
         highest = self.highest(symbol)
         lowest = self.lowest(symbol)
-        unit = self.ledger.unit[symbol]
         worst = max(abs(highest), abs(lowest))
-        exposure = exact.ceil_ratio(worst, price, unit, "exposure")
-        high = exact.notional(price, highest, unit)
-        low = exact.notional(price, lowest, unit)
-        self.positions += (exposure != 0) - (self._exposure[symbol] != 0)
-        self.gross = exact.add(self.gross, exact.add(exposure, -self._exposure[symbol], "gross"), "gross")
-        self.highest_total = exact.add(self.highest_total, exact.add(high, -self._high[symbol], "net"), "net")
-        self.lowest_total = exact.add(self.lowest_total, exact.add(low, -self._low[symbol], "net"), "net")
-        self._exposure[symbol] = exposure
-        self._high[symbol] = high
-        self._low[symbol] = low
+        self._exposure[symbol] = exact.ceil_ratio(worst, price, unit, "exposure")
+        self._high[symbol] = exact.notional(price, highest, unit)
+        self._low[symbol] = exact.notional(price, lowest, unit)
+
+    def _touch(self, symbol: int, price: int) -> None:
+        """Value one symbol of a measured book anew."""
+        exposure = self._exposure[symbol]
+        high = self._high[symbol]
+        low = self._low[symbol]
+        self._value(symbol, price)
+        self.positions += (self._exposure[symbol] != 0) - (exposure != 0)
+        self.gross = exact.add(self.gross, exact.add(self._exposure[symbol], -exposure, "gross"), "gross")
+        self.highest_total = exact.add(self.highest_total, exact.add(self._high[symbol], -high, "net"), "net")
+        self.lowest_total = exact.add(self.lowest_total, exact.add(self._low[symbol], -low, "net"), "net")
 
     def exposure(self, symbol: int) -> int:
         """Worst-case exposure of a symbol at the last measure, money."""
@@ -315,7 +343,8 @@ def concentration_exceeds_limit(p: Proposal) -> Violation | None:
         return None
     one = p.exposure_after()  # squares leave 64 bits: an ordinary integer, see the .pxd
     squares = one * one
-    for symbol in p.book.active:
+    for place in range(p.book.active):
+        symbol = p.book._active[place]  # noqa: SLF001 - a hot column
         if symbol != p.symbol:
             one = p.book.exposure(symbol)
             squares = squares + one * one
