@@ -52,7 +52,12 @@ cdef class Kernel:
         rows=cython.Py_ssize_t, closed=cython.Py_ssize_t, opened=cython.Py_ssize_t, first=cython.Py_ssize_t,
         now=cython.longlong, quiet=Quiet
     )
+    cdef object _loop(self)
+
     cpdef object run(self)
+
+    @cython.locals(slot=Slot)
+    cdef bint _following(self) except -1
 
     @cython.locals(slot=Slot)
     cdef object _start(self)

@@ -12,6 +12,7 @@ At one instant, in this order:
 A decision may fill at an open of the same instant only without latency.
 """
 
+import gc
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -158,12 +159,31 @@ class Kernel:
 
     def run(self) -> None:
         """Run from the first bar to the last."""
+        self._start()
+        # Searching for cycles among the orders of a run finds none, and takes an eighth of a followed column's time.
+        collects = gc.isenabled() and self._following()
+        if collects:
+            gc.disable()
+        try:
+            self._loop()
+        finally:
+            if collects:
+                gc.enable()
+        self._stop()
+
+    def _following(self) -> bool:
+        """Whether every strategy follows a column."""
+        for slot in self.slots:  # noqa: SIM110 - a generator would not be compiled
+            if not slot.follows:
+                return False
+        return True
+
+    def _loop(self) -> None:
         close_at = self._close_at
         open_at = self._open_at
         rows = self.table.rows
         closed = 0
         opened = 0
-        self._start()
         while closed < rows:
             quiet = self._quiet
             if quiet is not None and self.account.book.open_orders == 0:
@@ -192,7 +212,6 @@ class Kernel:
                 self._turn(first, closed)
             if opened < rows and open_at[opened] == now:
                 opened = self._open(opened)
-        self._stop()
 
     def _start(self) -> None:
         for slot in self.slots:

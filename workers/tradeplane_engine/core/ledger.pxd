@@ -9,7 +9,7 @@ cdef class Ledger:
     cdef long long[::1] quantity, cost, worth, marked
     cdef const long long[::1] unit
 
-    @cython.locals(worth=cython.longlong)
+    @cython.locals(worth=cython.longlong, total=int128)
     cpdef object mark(self, int symbol, long long price)
 
     @cython.locals(

@@ -56,7 +56,9 @@ class Ledger:
         """Value the position of a symbol at a price."""
         if self.quantity[symbol] or self.worth[symbol]:
             worth = exact.notional(price, self.quantity[symbol], self.unit[symbol])
-            self.worth_total = exact.add(self.worth_total, exact.add(worth, -self.worth[symbol], "worth"), "worth")
+            total = self.worth_total  # 128 bits in compiled code, so that it cannot wrap on the way
+            total = total - self.worth[symbol] + worth
+            self.worth_total = exact.fit(total, "worth")
             self.worth[symbol] = worth
             self.marked[symbol] = price
 

@@ -19,13 +19,10 @@ cdef class Quiet:
     cpdef object write(self, object equity_at, object equity)
 
     @cython.locals(
-        table=Table, context=Context, account=Ledger, own=Ledger, rows=cython.Py_ssize_t, last=cython.Py_ssize_t,
-        index=cython.Py_ssize_t, row=cython.Py_ssize_t, symbol=cython.int, price=cython.longlong,
-        instant=cython.longlong, now=cython.longlong
+        table=Table, context=Context, book=Book, whole=Book, account=Ledger, own=Ledger, equity=cython.longlong,
+        rows=cython.Py_ssize_t, last=cython.Py_ssize_t, index=cython.Py_ssize_t, row=cython.Py_ssize_t,
+        symbol=cython.int, price=cython.longlong, instant=cython.longlong, now=cython.longlong
     )
     cpdef Py_ssize_t advance(
         self, Py_ssize_t closed, Py_ssize_t opened, Py_ssize_t instants, long long until
     ) except -1
-
-    @cython.locals(row=cython.Py_ssize_t, symbol=cython.int)
-    cdef bint _calm(self, Ledger own, Py_ssize_t index) except -1

@@ -62,14 +62,20 @@ class Quiet:
         """Take in instants before ``until`` as long as they are quiet; return the next close's place."""
         table = self.table
         context = self.context
-        account = self.account.ledger
-        own = self.book.ledger
+        book = self.book
+        whole = self.account
+        own = book.ledger
+        account = whole.ledger
         rows = table.rows
         now = 0
         while closed < rows and self.close_at[closed] < until:
             instant = self.close_at[closed]
             last = closed
-            while last < rows and self.close_at[last] == instant and self._calm(own, last):
+            while last < rows and self.close_at[last] == instant:
+                row = self.close_rows[last]
+                symbol = table.symbol_of[row]
+                if row >= self.first_row[symbol] and self.wish[row] * 1_000_000_000 != own.quantity[symbol]:
+                    break
                 last += 1
             if last == closed or (last < rows and self.close_at[last] == instant):
                 break
@@ -86,10 +92,14 @@ class Quiet:
                     own.mark(symbol, price)
                 if account.quantity[symbol]:
                     account.mark(symbol, price)
-            self.account.observe()
-            self.book.observe()
+            equity = exact.add(own.cash, own.worth_total, "equity")
+            if equity > book.peak:
+                book.peak = equity
+            equity = exact.add(account.cash, account.worth_total, "equity")
+            if equity > whole.peak:
+                whole.peak = equity
             self.equity_at[instants] = now
-            self.equity[instants] = exact.add(account.cash, account.worth_total, "equity")
+            self.equity[instants] = equity
             instants += 1
             closed = last
         if now:
@@ -100,10 +110,3 @@ class Quiet:
         self.instants = instants
         self.now = now
         return closed
-
-    def _calm(self, own: Any, index: int) -> bool:
-        """Whether a row's symbol holds what the row's target says."""
-        row = self.close_rows[index]
-        symbol = self.table.symbol_of[row]
-        calm: bool = row < self.first_row[symbol] or self.wish[row] * 1_000_000_000 == own.quantity[symbol]
-        return calm
