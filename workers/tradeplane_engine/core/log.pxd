@@ -11,5 +11,6 @@ cdef class Log:
         self, long long kind, long long at, long long strategy, long long symbol, long long id,
         long long a, long long b, long long c
     )
+    cpdef object extend(self, object rows)
     cdef object _grow(self)
     cpdef int reason(self, str word)

@@ -68,10 +68,17 @@ class Log:
         cells[used + 7] = c
         self._used = used + 8
 
+    def extend(self, rows: npt.NDArray[np.int64]) -> None:
+        """Append rows of another source, shape (n, 8)."""
+        while self._used + rows.size > self._room:
+            self._grow()
+        self._words[self._used : self._used + rows.size] = rows.ravel()
+        self._used += rows.size
+
     def _grow(self) -> None:
         self._room *= 2
         words = np.empty(self._room, dtype=np.int64)
-        words[: self._used] = self._words
+        words[: self._used] = self._words[: self._used]
         self._words = words
         self._cells = words.data
 
