@@ -10,10 +10,10 @@ cdef class Fills:
 @cython.locals(
     count=cython.Py_ssize_t, place=cython.Py_ssize_t, known=cython.Py_ssize_t, symbol=cython.int, row=cython.Py_ssize_t,
     stop=cython.Py_ssize_t, unit=cython.longlong, wish=cython.longlong, position=cython.longlong,
-    target=cython.longlong, change=cython.longlong, side=cython.int, quantity=cython.longlong, price=cython.longlong,
-    fee=cython.longlong
+    target=cython.longlong, change=cython.longlong, side=cython.int, quantity=cython.longlong,
+    reference=cython.longlong, price=cython.longlong, fee=cython.longlong
 )
 cpdef Py_ssize_t trade(
-    Table table, Costs costs, const long long[::1] points, const long long[::1] targets, const long long[::1] first,
-    const long long[::1] opening, Fills found
+    Table table, Costs costs, const long long[::1] points, const long long[::1] targets, const long long[::1] opens,
+    const long long[::1] first, const long long[::1] opening, Fills found
 ) except -1

@@ -31,13 +31,16 @@ class Fills:
         self.waiting = waiting
 
 
-def trade(table: Table, costs: Costs, points: Any, targets: Any, first: Any, opening: Any, found: Fills) -> int:
+def trade(
+    table: Table, costs: Costs, points: Any, targets: Any, opens: Any, first: Any, opening: Any, found: Fills
+) -> int:
     """Write the fills of one column of targets, by symbol and row; return their number.
 
     Parameters
     ----------
     table, costs : the bars, and what a fill costs
     points, targets : rows at which the target may change, ascending, and the target from there on
+    opens : open of the row after each point; taken all at once, because one by one each waits for memory
     first, opening : per symbol: first row at which a target is wanted, and the target there
     found : room for two fills per point and symbol
 
@@ -68,7 +71,8 @@ def trade(table: Table, costs: Costs, points: Any, targets: Any, first: Any, ope
                     break
                 side = 1 if change > 0 else -1
                 quantity = side * change * 1_000_000_000
-                price = costs.price(side, table.open[row + 1])
+                reference = opens[place - 1] if place > 0 and points[place - 1] == row else table.open[row + 1]
+                price = costs.price(side, reference)
                 fee = costs.fee(price, quantity, unit)
                 found.rows[count] = row + 1
                 found.shares[count] = change

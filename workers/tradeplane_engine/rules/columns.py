@@ -97,9 +97,9 @@ def codes(rules: Sequence[Rule], inputs: Inputs) -> list[Codes]:
     for start in range(0, table.rows, BLOCK):
         program.block(start, min(start + BLOCK, table.rows), found)
     for rule, column in zip(rules, found, strict=True):
-        for begin, stop in zip(inputs.first(rule).tolist(), table.starts[1:].tolist(), strict=True):
-            warming = begin - rule.warmup()
-            column[warming : min(begin, stop)] = 0
+        ends = zip(table.starts.tolist(), inputs.first(rule).tolist(), table.starts[1:].tolist(), strict=False)
+        for start, begin, stop in ends:
+            column[start : min(begin, stop)] = 0
     return found
 
 

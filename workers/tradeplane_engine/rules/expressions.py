@@ -5,6 +5,7 @@ of evaluating a tree agree; a float has no place in it. A tree is its own identi
 equal text.
 """
 
+import functools
 from dataclasses import dataclass
 from typing import Union
 
@@ -113,7 +114,7 @@ class Window(Number):
 
     def spec(self) -> indicators.Spec:
         """The indicator; raises ValueRefused for a window or field that it does not have."""
-        return indicators.named(self.name)(window=self.window, field=self.field)
+        return _spec(self.name, self.field, self.window)
 
     def __str__(self) -> str:
         return f"{self.name}({self.field}, {self.window})"
@@ -258,8 +259,13 @@ def every(node: Node) -> list[Node]:
 
 
 def _window(name: str, field: str, window: int) -> Number:
-    spec = indicators.named(name)(window=window, field=field)
-    return Window(name, field, spec.window)
+    found = Window(name, field, window)
+    return Window(name, field, found.spec().window)
+
+
+@functools.cache
+def _spec(name: str, field: str, window: int) -> indicators.Spec:
+    return indicators.named(name)(window=window, field=field)
 
 
 def _number(value: Whole, field: str) -> Number:

@@ -127,8 +127,9 @@ class Evaluator:
         rows, shares, flows, fees = (np.empty(room, dtype=np.int64) for _ in range(4))
         held, waiting = (np.zeros(len(first), dtype=np.int64) for _ in range(2))
         written = sweep_kernel.Fills(rows.data, shares.data, flows.data, fees.data, held.data, waiting.data)
+        opens = self.table.columns["open"].take(points + 1, mode="clip")
         count = sweep_kernel.trade(
-            self.table, self.costs, points.data, targets.data, first.data, opening.data, written
+            self.table, self.costs, points.data, targets.data, opens.data, first.data, opening.data, written
         )
         return Trades(rows[:count], shares[:count], flows[:count], fees[:count], held, waiting)
 
