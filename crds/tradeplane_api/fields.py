@@ -4,6 +4,7 @@ A rule's CEL runs in the API server, its Python twin in the reconciler, because 
 written before the rule existed. A test gives both the same objects.
 """
 
+import datetime as dt
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,14 +12,29 @@ from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Self
 
 import pydantic
+import pydantic_core
 from pydantic import alias_generators
+
+
+def _existing_day(text: str) -> str:
+    """Refuse the 30th of February, as the API server's format does; not a ValueError, so that the field is named."""
+    try:
+        dt.date.fromisoformat(text)
+    except ValueError:
+        raise pydantic_core.PydanticCustomError("day", "must be a day of the calendar") from None
+    return text
+
 
 # The API server takes at most 18 digits before the point and 9 after it, as the ledger's scaled integers do.
 DecimalText = Annotated[
     str, pydantic.StringConstraints(pattern=r"^(0|[1-9][0-9]{0,17})(\.[0-9]{1,9})?$", max_length=28)
 ]
 DurationText = Annotated[str, pydantic.StringConstraints(pattern=r"^[1-9][0-9]{0,5}(ms|s|m|h)$", max_length=8)]
-DateText = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", max_length=10)]
+DateText = Annotated[
+    str,
+    pydantic.StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", max_length=10),
+    pydantic.AfterValidator(_existing_day),
+]
 TimeText = Annotated[str, pydantic.StringConstraints(max_length=40)]
 ObjectName = Annotated[
     str, pydantic.StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=63)
@@ -47,19 +63,22 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """A field that never changes after creation; only the API server can see this, as it alone has the old object."""
+    """What never changes after creation; only the API server can see this, as it alone has the old object.
 
-    field: str
+    field : of the block; empty for the block itself, which also covers optional fields that come or go
+    """
+
+    field: str = ""
 
     @property
     def cel(self) -> str:
         """The transition rule."""
-        return f"self.{self.field} == oldSelf.{self.field}"
+        return f"self.{self.field} == oldSelf.{self.field}" if self.field else "self == oldSelf"
 
     @property
     def message(self) -> str:
         """Why the edit is refused and what to do instead."""
-        return f"{self.field}: is immutable; delete the object and create it again"
+        return f"{self.field or 'spec'}: is immutable; delete the object and create it again"
 
 
 class Block(pydantic.BaseModel):

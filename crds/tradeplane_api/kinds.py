@@ -1,9 +1,9 @@
-"""The four kinds as a table: names, types and the columns that ``kubectl get`` prints."""
+"""The kinds as a table: names, types and the columns that ``kubectl get`` prints."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from tradeplane_api import environment, fields, model, names, risk_policy, strategy
+from tradeplane_api import backtest, environment, fields, model, names, risk_policy, strategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +104,28 @@ KINDS: dict[str, Kind] = {
                 AGE,
             ),
         ),
+        Kind(
+            names.BACKTEST,
+            "backtests",
+            "bt",
+            backtest.BacktestSpec,
+            backtest.BacktestStatus,
+            (
+                Column("Phase", ".status.phase"),
+                Column("Strategy", ".spec.strategyRef"),
+                Column("Return", ".status.result.measures.total_return"),
+                Column("Sharpe", ".status.result.measures.sharpe"),
+                Column("Reason", _condition(names.Condition.READY, "reason"), priority=1),
+                Column("Run", ".status.run.submissionId", priority=1),
+                Column("Artifact", ".status.result.artifact", priority=1),
+                Column("Hash", ".status.result.hash"),
+                AGE,
+            ),
+        ),
     )
 }
 
 
 def spec_of(manifest: dict[str, Any]) -> fields.Block:
-    """Validate the spec of an object of one of the four kinds; raises pydantic.ValidationError."""
+    """Validate the spec of an object of one of the kinds; raises pydantic.ValidationError."""
     return KINDS[manifest["kind"]].spec.model_validate(manifest.get("spec") or {})

@@ -112,17 +112,12 @@ class ModelSpec(fields.Block):
     serving: Serving = Serving()
 
 
-class TrainingRun(fields.Block):
+class TrainingRun(status.Attempt):
     """The training that the spec asks for now."""
 
-    submission_id: Annotated[str, pydantic.StringConstraints(max_length=128)]
-    generation: Annotated[int, pydantic.Field(ge=1)]
-    attempt: Annotated[int, pydantic.Field(ge=1)]
     spec_hash: fields.Digest = pydantic.Field(description="Of everything that decides the artifact.")
     symbols: Annotated[tuple[fields.Symbol, ...], pydantic.Field(max_length=2000)] = ()
-    submitted: bool = pydantic.Field(description="False between the promise of this attempt and Ray's answer.")
     error: Annotated[str, pydantic.StringConstraints(max_length=4096)] = ""
-    retry_at: fields.TimeText = ""
 
 
 class Version(fields.Block):

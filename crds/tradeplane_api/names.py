@@ -14,6 +14,7 @@ ENVIRONMENT = "Environment"
 STRATEGY = "Strategy"
 MODEL = "Model"
 RISK_POLICY = "RiskPolicy"
+BACKTEST = "Backtest"
 
 FINALIZER_ORDERS = f"{GROUP}/orders"
 """Held by a Strategy until its job is stopped and the gateway reports no open order of it."""
@@ -82,6 +83,15 @@ class Reason(enum.StrEnum):
     GATEWAY_UNREACHABLE = "GatewayUnreachable"
     GATEWAY_STARTING = "GatewayStarting"
 
+    STRATEGY_NOT_FOUND = "StrategyNotFound"
+    STRATEGY_REFUSED = "StrategyRefused"
+    """The Strategy itself is not valid."""
+    SUCCEEDED = "Succeeded"
+    BACKTEST_FAILED = "BacktestFailed"
+    """No further attempt follows; the spec never changes, so only a new object can."""
+    IN_SAMPLE = "InSample"
+    """The Model was trained on bars of the period that is traded."""
+
     NO_SYMBOLS = "NoSymbols"
     """No Strategy names this Model, so nobody said on which symbols to train."""
     TRAINING = "Training"
@@ -112,6 +122,15 @@ class Reason(enum.StrEnum):
     """The kill-switch is not ``enabled``, or was not read in time."""
     HALTED = "Halted"
     """Halted for another cause than the switch; the message names it."""
+
+
+class Phase(enum.StrEnum):
+    """Where a run that ends by itself stands; the last two are for ever."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
 
 
 class PlanAction(enum.StrEnum):

@@ -1,4 +1,4 @@
-"""The condition every status carries, as Kubernetes' own ``metav1.Condition``."""
+"""What the statuses of several kinds carry: conditions (Kubernetes' own ``metav1.Condition``), plans, attempts."""
 
 from typing import Annotated, Literal
 
@@ -25,6 +25,16 @@ Conditions = Annotated[
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     ),
 ]
+
+
+class Attempt(fields.Block):
+    """One attempt of a Ray job, promised here before Ray is asked for it."""
+
+    submission_id: Annotated[str, pydantic.StringConstraints(max_length=128)]
+    generation: Annotated[int, pydantic.Field(ge=1)]
+    attempt: Annotated[int, pydantic.Field(ge=1)]
+    submitted: bool = pydantic.Field(description="False between the promise of this attempt and Ray's answer.")
+    retry_at: fields.TimeText = ""
 
 
 class Plan(fields.Block):

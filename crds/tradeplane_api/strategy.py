@@ -118,19 +118,14 @@ class BoundPolicy(fields.Block):
     hash: fields.Digest
 
 
-class StrategyJob(fields.Block):
+class StrategyJob(status.Attempt):
     """The Ray job that acts for this Strategy."""
 
-    submission_id: Annotated[str, pydantic.StringConstraints(max_length=128)]
     address: Annotated[str, pydantic.StringConstraints(max_length=512)]
-    generation: Annotated[int, pydantic.Field(ge=1)]
-    attempt: Annotated[int, pydantic.Field(ge=1)]
     config_hash: fields.Digest = pydantic.Field(description="Of what the job was told, its attempt left out.")
-    submitted: bool = pydantic.Field(description="False between the promise of this attempt and Ray's answer.")
     failures: Annotated[int, pydantic.Field(ge=0)] = pydantic.Field(
         default=0, description="Attempts in a row that ended without a decision."
     )
-    retry_at: fields.TimeText = ""
 
 
 class StrategyStatus(fields.Block):

@@ -1,13 +1,13 @@
 """``tradeplane backtest``: manifests on bars, or a session again from its record. Needs no server and no address.
 
-From manifests, the Model is trained as its source says (or its artifact is read) and the Strategy trades the bars
-after the training's end. From a record, the same loop gives the session's orders again.
+From manifests, the Model is trained as its source says and the Strategy trades the bars after the training's end, or
+those that a Backtest among the manifests names: the same hash as in a cluster that serves the same bars.
+From a record, the same loop gives the session's orders again.
 """
 
 import argparse
 import datetime as dt
 import sys
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,37 +19,34 @@ import yaml
 
 from tradeplane_api import kinds, schema
 from tradeplane_cli.local import demo_data, environment
-from tradeplane_engine import backtest, desk, errors, record, replay
+from tradeplane_engine import backtest, errors, record, replay, settings
 from tradeplane_engine.data import dataset
 from tradeplane_engine.domain import numbers, times
 from tradeplane_engine.models import lightgbm
-from tradeplane_engine.risk import limits
-from tradeplane_engine.venue import profile
 from tradeplane_operator import conditions
-from tradeplane_workers import messages, translate
+from tradeplane_workers import backtest_result, backtest_run, messages, translate
 
-_CASH = "1000000"
-_PROFILE = "realistic"
 # Options that mean something for one source only; given with the other one they are refused, not ignored.
 _OF_MANIFESTS = {"start": "--from", "end": "--to", "cash": "--cash", "profile": "--profile"}
 _OF_RECORD = {"artifacts": "--artifacts", "without": "--without"}
 _WITHOUT = {"halt": record.without_halts, "edit": record.without_edits}
-_NAMESPACE = uuid.UUID("6f0b3c0e-8a43-4f29-9a53-0d6f3a4f7d11")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument(
-        "-f", "--filename", type=Path, help="folder or file of Strategy, Model and RiskPolicy manifests"
+        "-f", "--filename", type=Path, help="folder or file of Strategy, Model, RiskPolicy and Backtest manifests"
     )
     source.add_argument("--record", type=Path, help="session record, as the gateway's /v1/session-record gives it")
     parser.add_argument("--data", type=Path, help="dataset folder (default: the demo's bars)")
     parser.add_argument("--artifacts", type=Path, help="folder of the artifact store that the record's models are in")
-    parser.add_argument("--from", dest="start", help="first day (default: the end of the training)")
-    parser.add_argument("--to", dest="end", help="last day (default: the last bar)")
-    parser.add_argument("--cash", help=f"the account's cash in USD (default {_CASH})")
-    parser.add_argument("--profile", help=f"venue profile (default {_PROFILE})")
+    parser.add_argument(
+        "--from", dest="start", help="first day (default: the Backtest's, else the end of the training)"
+    )
+    parser.add_argument("--to", dest="end", help="last day (default: the Backtest's, else that of the last bar)")
+    parser.add_argument("--cash", help=f"the account's cash in USD (default {backtest_run.CASH})")
+    parser.add_argument("--profile", help=f"venue profile (default {backtest_run.PROFILE})")
     parser.add_argument(
         "--without", action="append", default=[], choices=sorted(_WITHOUT), help="leave these events of the record out"
     )
@@ -65,26 +62,28 @@ def run(options: argparse.Namespace) -> int:
         source = _session(options) if options.record else Manifests.read(options.filename)
         data = dataset.read(options.data or _demo_bars())
         if isinstance(source, Manifests):
-            result = _of_manifests(source, options, data)
+            result, further = _of_manifests(source, options, data)
         else:
-            result = _of_record(source, options, data)
+            result, further = _of_record(source, options, data), ()
     except (errors.EngineError, OSError) as error:
         sys.stderr.write(f"tradeplane backtest: {error}\n")
         return 1
     if options.orders:
         sys.stdout.writelines(f"{line.decode()}\n" for line in result.order_bytes)
     else:
-        sys.stdout.write(_summary(result, data))
+        rows = (*_summary(result, data), *further)
+        sys.stdout.writelines(f"{name:<26}{value}\n" for name, value in rows)
     return 0
 
 
 @dataclass(frozen=True, slots=True)
 class Manifests:
-    """The one Strategy of some files with the Model and the RiskPolicy that it names."""
+    """The one Strategy of some files, the Model and the RiskPolicy that it names, and the Backtest that names it."""
 
     strategy: Mapping[str, Any]
     model: Mapping[str, Any]
     policy: Mapping[str, Any]
+    backtest: Mapping[str, Any] | None = None
 
     @classmethod
     def read(cls, path: Path) -> "Manifests":
@@ -92,7 +91,16 @@ class Manifests:
         found: dict[tuple[str, str], Mapping[str, Any]] = {}
         for document in _documents(path):
             found[document["kind"], document["metadata"]["name"]] = {**document, "spec": _spec(document)}
+        backtests = [one for (kind, _), one in found.items() if kind == "Backtest"]
+        if len(backtests) > 1:
+            names = [one["metadata"]["name"] for one in backtests]
+            raise errors.ValueRefused(str(path), "files with at most one Backtest", names)
         strategies = [name for kind, name in found if kind == "Strategy"]
+        if backtests:
+            wanted = backtests[0]["spec"]["strategyRef"]
+            if wanted not in strategies:
+                raise errors.ValueRefused("strategyRef", f"a Strategy of {path}", wanted)
+            strategies = [wanted]
         if len(strategies) != 1:
             raise errors.ValueRefused(str(path), "files with exactly one Strategy", strategies)
         strategy = found["Strategy", strategies[0]]
@@ -100,7 +108,7 @@ class Manifests:
         for field, kind, name in (("signal.models[0].name", "Model", model), ("riskPolicyRef", "RiskPolicy", policy)):
             if (kind, name) not in found:
                 raise errors.ValueRefused(field, f"a {kind} of {path}", name)
-        return cls(strategy, found["Model", model], found["RiskPolicy", policy])
+        return cls(strategy, found["Model", model], found["RiskPolicy", policy], *backtests)
 
 
 def _refuse_strangers(options: argparse.Namespace) -> None:
@@ -120,7 +128,10 @@ def _spec(document: Mapping[str, Any]) -> dict[str, Any]:
         ) from problem
 
 
-def _of_manifests(manifests: Manifests, options: argparse.Namespace, data: dataset.Dataset) -> backtest.Result:
+def _of_manifests(
+    manifests: Manifests, options: argparse.Namespace, data: dataset.Dataset
+) -> tuple[backtest.Result, tuple[tuple[str, str], ...]]:
+    """Run the manifests; the rows say what a Backtest's status would."""
     symbols = tuple(manifests.strategy["spec"]["universe"]["symbols"])
     training = translate.training(
         messages.TrainingConfig(
@@ -132,21 +143,32 @@ def _of_manifests(manifests: Manifests, options: argparse.Namespace, data: datas
             symbols=symbols,
         )
     )
-    start, end = _period(options, data, otherwise=training.end)
+    wanted = None if manifests.backtest is None else translate.backtest(manifests.backtest["spec"])
+    start, end = _period(options, data, wanted, otherwise=training.end)
     trained = lightgbm.train(training, data.slices(symbols))
-    settings = translate.recorded_strategy(_config(manifests, digest=trained.digest))
-    policy = limits.from_spec(manifests.policy["spec"])
-    cash = numbers.money(options.cash or _CASH, field="--cash")
-    if cash <= 0:
-        raise errors.ValueRefused("--cash", "above 0", options.cash)
-    account = desk.Account(
-        ledger="backtest",
-        cash=cash,
-        costs=profile.named(options.profile or _PROFILE),
-        policy=manifests.policy["metadata"]["name"],
-        limits=policy,
+    traded = _traded(manifests, digest=trained.digest)
+    account = backtest_run.account(
+        options.cash or backtest_run.CASH, options.profile or backtest_run.PROFILE, field="--cash"
     )
-    return backtest.run(data, settings, model=lightgbm.load(trained.artifact), account=account, start=start, end=end)
+    read = backtest_run.read(data.slices(symbols), traded, start=start, end=end)
+    if wanted is not None and wanted.data not in {None, read.digest}:
+        raise errors.ValueRefused("data.digest", f"that of the bars that were read, {read.digest}", wanted.data)
+    result = backtest_run.run(traded, read, lightgbm.load(trained.artifact), on=account, start=start, end=end)
+    asked = backtest_result.Asked(
+        traded=traded,
+        strategy=dict(manifests.strategy["spec"]),
+        policy=dict(manifests.policy["spec"]),
+        account=account,
+        start=start,
+        end=end,
+        seed=0 if wanted is None else wanted.seed,
+        trials=max(trained.trials, 1),
+    )
+    told = backtest_result.tell(asked, read, result)
+    in_sample = () if start >= training.end else (("in sample", f"trained until {times.text(training.end)[:10]}"),)
+    shown = ("total_return", "sharpe", "sharpe_low", "sharpe_high", "max_drawdown")
+    measures = ((name.replace("_", " "), told.measures[name]) for name in shown if name in told.measures)
+    return result, (*measures, *in_sample, ("bars read", read.digest), ("hash", told.hash))
 
 
 def _session(options: argparse.Namespace) -> record.Record:
@@ -175,32 +197,25 @@ def _of_record(session: record.Record, options: argparse.Namespace, data: datase
     return replay.run(session, data, predictors=predictors, translate=translate.recorded_strategy)
 
 
-def _config(manifests: Manifests, *, digest: str) -> dict[str, Any]:
-    """Return the StrategyConfig that an operator would render, with references that lead nowhere outside."""
-    name = manifests.strategy["metadata"]["name"]
-    return {
-        "environment": "backtest",
-        "name": name,
-        "uid": str(uuid.uuid5(_NAMESPACE, name)),
-        "generation": 1,
-        "attempt": 1,
-        "spec": manifests.strategy["spec"],
-        "model": {
-            "name": manifests.model["metadata"]["name"],
-            "uid": "backtest",
-            "generation": 1,
-            "url": "",
-            "digest": digest,
-            "artifact": "",
-            "features": manifests.model["spec"].get("features", {}),
-            "deadline": "0s",
-        },
-        "policy": {
-            "name": manifests.policy["metadata"]["name"],
-            "hash": "",
-            "spec": manifests.policy["spec"],
-        },
-    }
+def _traded(manifests: Manifests, *, digest: str) -> settings.StrategySettings:
+    """Return what the loop is told, with references that lead nowhere outside."""
+    return backtest_run.strategy(
+        manifests.strategy["metadata"]["name"],
+        manifests.strategy["spec"],
+        model=messages.ModelReference(
+            name=manifests.model["metadata"]["name"],
+            uid="",
+            generation=1,
+            url="",
+            digest=digest,
+            artifact="",
+            features=manifests.model["spec"].get("features", {}),
+            deadline="0s",
+        ),
+        policy=messages.PolicyReference(
+            name=manifests.policy["metadata"]["name"], hash="", spec=manifests.policy["spec"]
+        ),
+    )
 
 
 def _documents(path: Path) -> Iterator[Mapping[str, Any]]:
@@ -229,16 +244,25 @@ def _demo_bars() -> Path:
 
 
 def _period(
-    options: argparse.Namespace, data: dataset.Dataset, *, otherwise: times.Nanos
+    options: argparse.Namespace, data: dataset.Dataset, wanted: translate.Backtest | None, *, otherwise: times.Nanos
 ) -> tuple[times.Nanos, times.Nanos]:
-    """Return first and last instant to trade; raises ValueRefused where no bar ends between them."""
+    """Return first and last instant to trade: the options', else the Backtest's, else all after the training.
+
+    Raises ValueRefused where no bar ends between them.
+    """
     ends = {bar.end for history in data.history.values() for bar in history}
-    start = _day(options.start, "--from") if options.start else otherwise
-    end = times.Nanos(_day(options.end, "--to") + times.DAY) if options.end else max(ends)
+    start = otherwise if wanted is None else wanted.start
+    # Midnight after the last bar, as a day that is named would be.
+    end = times.Nanos((max(ends) // times.DAY + 1) * times.DAY) if wanted is None else wanted.end
+    if options.start:
+        start = _day(options.start, "--from")
+    if options.end:
+        end = times.Nanos(_day(options.end, "--to") + times.DAY)
     if not any(start <= one <= end for one in ends):
         bars = f"{times.text(min(ends))[:10]} to {times.text(max(ends))[:10]}"
+        field = "--from and --to" if wanted is None or options.start or options.end else "from and to"
         raise errors.ValueRefused(
-            "--from and --to", f"a period with bars, which are from {bars}", f"{times.text(start)} to {times.text(end)}"
+            field, f"a period with bars, which are from {bars}", f"{times.text(start)} to {times.text(end)}"
         )
     return start, end
 
@@ -251,14 +275,13 @@ def _day(text: str, field: str) -> times.Nanos:
     return times.instant(f"{day}T00:00:00Z", field=field)
 
 
-def _summary(result: backtest.Result, data: dataset.Dataset) -> str:
+def _summary(result: backtest.Result, data: dataset.Dataset) -> tuple[tuple[str, str], ...]:
     traded = [point for point in result.equity if point.equity is not None]
-    rows = [
+    return (
         ("bars", f"{data.name} {data.digest}"),
         ("sessions", f"{len(result.equity)}, {times.text(traded[0].at)[:10]} to {times.text(traded[-1].at)[:10]}"),
         ("orders / fills / refused", f"{len(result.orders)} / {len(result.fills)} / {len(result.rejects)}"),
         ("fees", f"{numbers.money_text(result.fees)} USD"),
         ("P&L after costs", f"{'unknown' if result.pnl is None else numbers.money_text(result.pnl)} USD"),
         ("dividends not paid", f"{numbers.money_text(result.dividends_not_paid)} USD"),
-    ]
-    return "".join(f"{name:<26}{value}\n" for name, value in rows)
+    )

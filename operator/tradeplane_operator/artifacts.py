@@ -1,10 +1,14 @@
-"""The artifact store as the operator reads it: results of training runs, and whether an artifact is there."""
+"""The artifact store as the operator reads it: results of runs, and whether an artifact is there."""
 
 import asyncio
 import json
+from dataclasses import dataclass
+from typing import Any
 
 import fsspec
 import pydantic
+
+from tradeplane_api import backtest
 
 
 class ArtifactsUnreachable(Exception):  # noqa: N818 - named for what happened
@@ -26,6 +30,15 @@ class RunResult(pydantic.BaseModel):
     metrics: dict[str, float] = {}
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a backtest's run left: its result, or why there is none; ``refused`` when the same again gives the same."""
+
+    result: backtest.Result | None
+    error: str = ""
+    refused: bool = False
+
+
 class Artifacts:
     """Reads one store; fsspec blocks, so a thread does it.
 
@@ -39,18 +52,41 @@ class Artifacts:
 
     async def run(self, submission_id: str) -> RunResult | None:
         """Result of a training run; None while there is none."""
+        document = await self._document(submission_id)
+        try:
+            return None if document is None else RunResult.model_validate(document)
+        except ValueError as problem:
+            raise ArtifactsUnreachable(f"runs/{submission_id}.json: {problem}") from problem
+
+    async def backtest(self, submission_id: str) -> Outcome | None:
+        """Outcome of a backtest's run; None while there is none."""
+        document = await self._document(submission_id)
+        try:
+            return None if document is None else _outcome(document)
+        except ValueError as problem:
+            raise ArtifactsUnreachable(f"runs/{submission_id}.json: {problem}") from problem
+
+    async def _document(self, submission_id: str) -> dict[str, Any] | None:
         content = await asyncio.to_thread(_read, f"{self._url}/runs/{submission_id}.json")
         if content is None:
             return None
         try:
-            return RunResult.model_validate(json.loads(content))
-        except ValueError as problem:
+            return dict(json.loads(content))
+        except (TypeError, ValueError) as problem:
             raise ArtifactsUnreachable(f"runs/{submission_id}.json: {problem}") from problem
 
     @staticmethod
     async def exists(uri: str) -> bool:
         """Whether something is at this URI."""
         return await asyncio.to_thread(_exists, uri)
+
+
+def _outcome(document: dict[str, Any]) -> Outcome:
+    """Take what the status holds; raises ValueError for a result that it cannot hold."""
+    if document.get("error"):
+        return Outcome(None, str(document["error"]), document.get("refused") is True)
+    kept = {name: document[name] for name in backtest.Result.model_fields if name in document}
+    return Outcome(backtest.Result.model_validate(kept))
 
 
 def _read(uri: str) -> bytes | None:

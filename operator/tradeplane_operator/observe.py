@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tradeplane_api import model, names, strategy
+from tradeplane_api import backtest, model, names, strategy
 from tradeplane_operator import artifacts, conditions, render, world
 from tradeplane_operator.ray import port
+from tradeplane_operator.reconcile import backtest as backtest_kind
 from tradeplane_operator.reconcile import environment as environment_kind
 from tradeplane_operator.reconcile import model as model_kind
 from tradeplane_operator.reconcile import references, sweep
@@ -71,6 +72,40 @@ async def of_model(outside: world.World, manifest: Json) -> model_kind.Observed:
     )
 
 
+async def of_backtest(outside: world.World, manifest: Json) -> backtest_kind.Observed:
+    """Read what a Backtest refers to, its job and its outcome; nothing at all once it is over."""
+    current = conditions.parsed_status(backtest.BacktestStatus, manifest)
+    if current.phase in backtest_kind.OVER:
+        return backtest_kind.Observed(manifest, settings=outside.settings)
+    environment, named_strategy = await asyncio.gather(
+        outside.kube.get(names.ENVIRONMENT, outside.settings.environment),
+        outside.kube.get(names.STRATEGY, manifest["spec"]["strategyRef"]),
+    )
+    policy = named_model = None
+    if named_strategy is not None:
+        spec = named_strategy["spec"]
+        policy, named_model = await asyncio.gather(
+            outside.kube.get(names.RISK_POLICY, spec["riskPolicyRef"]),
+            outside.kube.get(names.MODEL, spec["signal"]["models"][0]["name"]),
+        )
+    research = references.pool_address(environment, "research")
+    addresses = {research} if isinstance(research, str) else set()
+    # A pool that left the Environment is asked once more for the job it may still run, but not waited for.
+    left = {current.run.address} - addresses if current.run is not None else set()
+    jobs = await _jobs(outside, addresses | left, uid=manifest["metadata"]["uid"])
+    # The outcome is read after the jobs: a job that ended between the two has left it.
+    return backtest_kind.Observed(
+        manifest=manifest,
+        environment=environment,
+        strategy=named_strategy,
+        policy=policy,
+        model=named_model,
+        jobs={address: found for address, found in jobs.items() if found is not None or address in addresses},
+        outcome=None if current.run is None else await outside.artifacts.backtest(current.run.submission_id),
+        settings=outside.settings,
+    )
+
+
 async def of_risk_policy(outside: world.World, manifest: Json) -> risk_policy_kind.Observed:
     """Read the Strategies that name it."""
     strategies, _ = await outside.kube.list(names.STRATEGY)
@@ -92,10 +127,11 @@ async def of_environment(outside: world.World, manifest: Json) -> environment_ki
 
 async def of_sweep(outside: world.World) -> sweep.Observed:
     """Read everything that may have lost its object; the lists are complete or this raises."""
-    environment, (models, _), (strategies, _) = await asyncio.gather(
+    environment, (models, _), (strategies, _), (backtests, _) = await asyncio.gather(
         outside.kube.get(names.ENVIRONMENT, outside.settings.environment),
         outside.kube.list(names.MODEL),
         outside.kube.list(names.STRATEGY),
+        outside.kube.list(names.BACKTEST),
     )
     inference = references.pool_address(environment, "inference")
     address = inference if isinstance(inference, str) else None
@@ -103,6 +139,7 @@ async def of_sweep(outside: world.World) -> sweep.Observed:
     return sweep.Observed(
         strategies=tuple(strategies),
         models=tuple(models),
+        backtests=tuple(backtests),
         jobs={each: found for each, found in jobs.items() if found is not None},
         serve=await serving(outside, address) if address is not None else None,
         serving_at=address,

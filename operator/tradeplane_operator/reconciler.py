@@ -5,7 +5,7 @@ from typing import Any
 
 from tradeplane_api import names
 from tradeplane_operator import carry_out, observe, world
-from tradeplane_operator.reconcile import decision, environment, model, risk_policy, strategy, sweep
+from tradeplane_operator.reconcile import backtest, decision, environment, model, risk_policy, strategy, sweep
 
 Json = dict[str, Any]
 
@@ -54,6 +54,8 @@ async def _decide(outside: world.World, manifest: Json) -> decision.Decision:
             return risk_policy.decide(await observe.of_risk_policy(outside, manifest), now=now)
         case names.ENVIRONMENT:
             return environment.decide(await observe.of_environment(outside, manifest), now=now)
+        case names.BACKTEST:
+            return backtest.decide(await observe.of_backtest(outside, manifest), now=now)
         case kind:
             raise AssertionError(f"no reconciler for {kind}")
 

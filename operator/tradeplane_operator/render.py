@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib import parse
 
-from tradeplane_api import model
+from tradeplane_api import backtest, model
 from tradeplane_operator import canonical
 from tradeplane_operator.ray import port
 
@@ -15,6 +15,8 @@ APPLICATION_PREFIX = "model-"
 IMPORT_PATH = "tradeplane_workers.model.application:build"
 STRATEGY_ENTRYPOINT = "python -m tradeplane_workers.strategy"
 TRAINING_ENTRYPOINT = "python -m tradeplane_workers.jobs"
+BACKTEST_ENTRYPOINT = "python -m tradeplane_workers.jobs backtest"
+JOB_KINDS = frozenset({"strategy", "training", "backtest"})
 NAMESPACE_VARIABLE = "TRADEPLANE_NAMESPACE"
 
 Json = dict[str, Any]
@@ -96,7 +98,7 @@ def parsed_id(identifier: str) -> tuple[str, str, int, int] | None:
     """Kind, uid, generation and attempt of a submission id; None for one that is not ours."""
     kind, _, rest = identifier.partition("-")
     parts = rest.rsplit("-", 2)
-    if kind not in {"strategy", "training"} or len(parts) != 3 or not (parts[1].isdecimal() and parts[2].isdecimal()):  # noqa: PLR2004 - uid, generation, attempt
+    if kind not in JOB_KINDS or len(parts) != 3 or not (parts[1].isdecimal() and parts[2].isdecimal()):  # noqa: PLR2004 - uid, generation, attempt
         return None
     return kind, parts[0], int(parts[1]), int(parts[2])
 
@@ -180,6 +182,50 @@ def training_config(manifest: Json, run: model.TrainingRun) -> Json:
 def training_submission(config: Json, *, variables: Iterable[tuple[str, str]], namespace: str) -> port.Submission:
     """The Ray job of one training run."""
     return _submission(config["submission_id"], TRAINING_ENTRYPOINT, config, variables=variables, namespace=namespace)
+
+
+def backtest_config(manifest: Json, *, strategy: Json, references: tuple[Json, Json], trials: int) -> Json:
+    """Everything a backtest job is told but its submission id; ``references`` are the Model's and the RiskPolicy's."""
+    model_part, policy_part = references
+    return {
+        "name": manifest["metadata"]["name"],
+        "uid": manifest["metadata"]["uid"],
+        "generation": manifest["metadata"]["generation"],
+        "spec": manifest["spec"],
+        "strategy": {
+            **{key: strategy["metadata"][key] for key in ("name", "uid", "generation")},
+            "spec": strategy["spec"],
+        },
+        "model": model_part,
+        "policy": policy_part,
+        "trials": trials,
+    }
+
+
+def backtest_hash(config: Json) -> str:
+    """Name of everything that decides a backtest's result.
+
+    Left out: generations and identities, and what only a trading Strategy acts on (its suspension, its pool, where and
+    how fast its Model answers).
+    """
+    traded = {key: value for key, value in config["strategy"]["spec"].items() if key not in {"suspend", "pool"}}
+    return canonical.digest(
+        {
+            "spec": config["spec"],
+            "strategy": {"name": config["strategy"]["name"], "spec": traded},
+            "model": {key: config["model"][key] for key in ("name", "digest", "features")},
+            "policy": {key: config["policy"][key] for key in ("name", "spec")},
+            "trials": config["trials"],
+        }
+    )
+
+
+def backtest_submission(
+    config: Json, run: backtest.BacktestRun, *, variables: Iterable[tuple[str, str]], namespace: str
+) -> port.Submission:
+    """The Ray job of one attempt at a backtest."""
+    told = {**config, "submission_id": run.submission_id}
+    return _submission(run.submission_id, BACKTEST_ENTRYPOINT, told, variables=variables, namespace=namespace)
 
 
 def _submission(

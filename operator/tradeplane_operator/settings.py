@@ -21,6 +21,7 @@ class Settings:
     ray_token_file : bearer token of Ray's REST interface; None when Ray asks for none
     metrics_listen : ``host:port`` of /metrics; None for no server
     strategy_variables, training_variables, model_variables : what each kind of Ray process is told about its neighbours
+        (a backtest runs in the process that trains, and is told the same)
     """
 
     namespace: str

@@ -27,10 +27,11 @@ _LEAVE_S = 5.0
 
 # Who looks at whom: a changed object wakes all objects of these kinds.
 _DEPENDENTS = {
-    names.ENVIRONMENT: (names.STRATEGY, names.MODEL),
-    names.MODEL: (names.STRATEGY, names.MODEL),
-    names.RISK_POLICY: (names.STRATEGY, names.ENVIRONMENT),
-    names.STRATEGY: (names.MODEL, names.RISK_POLICY),
+    names.ENVIRONMENT: (names.STRATEGY, names.MODEL, names.BACKTEST),
+    names.MODEL: (names.STRATEGY, names.MODEL, names.BACKTEST),
+    names.RISK_POLICY: (names.STRATEGY, names.ENVIRONMENT, names.BACKTEST),
+    names.STRATEGY: (names.MODEL, names.RISK_POLICY, names.BACKTEST),
+    names.BACKTEST: (),
 }
 
 
@@ -42,7 +43,7 @@ class _Forever:
 
 
 class Watch:
-    """Feeds a queue from the events of the four kinds in one namespace.
+    """Feeds a queue from the events of the kinds in one namespace.
 
     Parameters
     ----------

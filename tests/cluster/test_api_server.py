@@ -62,6 +62,18 @@ async def test_mode_and_broker_never_change(kube: servers.Kube, field: str, valu
         await api.patch("Environment", "demo", {"spec": {"readWindow": "7s"}}, manager="test")
 
 
+@pytest.mark.parametrize(
+    "changes", [{"to": "2013-02-28"}, {"seed": 8}, {"data": {"digest": "sha256:" + "a" * 64}}], ids=str
+)
+async def test_a_backtests_spec_never_changes(kube: servers.Kube, changes: api_cases.Json) -> None:
+    """No field is edited, and no absent one comes; labels may."""
+    async with client.Client(kube.kubeconfig, kube.namespace) as api:
+        await api.create(api_cases.good("Backtest"), manager="test")
+        with pytest.raises(errors.Invalid, match="spec: is immutable; delete the object"):
+            await api.patch("Backtest", "momentum-2012", {"spec": changes}, manager="test")
+        await api.patch("Backtest", "momentum-2012", {"metadata": {"labels": {"a": "b"}}}, manager="test")
+
+
 @pytest.mark.parametrize("kind", kinds.KINDS, ids=str)
 async def test_an_object_is_born_unknown_and_with_the_types_defaults(kube: servers.Kube, kind: str) -> None:
     """Ready=Unknown before any operator looked, because absence would count as ready; defaults as in the types."""
@@ -74,7 +86,7 @@ async def test_an_object_is_born_unknown_and_with_the_types_defaults(kube: serve
 
 
 def test_short_names_category_and_columns(place: servers.Kube) -> None:
-    """``kubectl get tradeplane`` shows all four kinds with their columns."""
+    """``kubectl get tradeplane`` shows all kinds with their columns."""
     for kind in kinds.KINDS.values():
         manifest = api_cases.good(kind.name)
         manifest["metadata"]["name"] = "shown"

@@ -12,6 +12,7 @@ from support import servers
 from tradeplane_cli.local import access, processes
 
 EXAMPLES = servers.CHECKOUT / "examples"
+BACKTEST = servers.CHECKOUT / "docs" / "how-to" / "backtest.yaml"
 ENVIRONMENT = {
     "apiVersion": "tradeplane.dev/v1alpha1",
     "kind": "Environment",
@@ -45,6 +46,7 @@ ACTIONS: dict[str, tuple[str, str, str, object]] = {
     "edit strategy": ("PATCH", GROUP, "strategies/momentum", {"spec": {"suspend": True}}),
     "edit model": ("PATCH", GROUP, "models/alpha", {"spec": {"serving": {"maxBatch": 32}}}),
     "edit policy": ("PATCH", GROUP, "riskpolicies/prudent", {"spec": {"portfolio": {"maxGross": "9"}}}),
+    "edit backtest": ("PATCH", GROUP, "backtests/momentum-2012", {"metadata": {"labels": {"a": "b"}}}),
     "edit switch": ("PATCH", "/api/v1", "configmaps/kill-switch", {"data": {"trading": "enabled"}}),
     "write environment status": (
         "PATCH",
@@ -53,6 +55,7 @@ ACTIONS: dict[str, tuple[str, str, str, object]] = {
         {"status": {"trading": {"state": "halted"}}},
     ),
     "write strategy status": ("PATCH", GROUP, "strategies/momentum/status", {"status": {"observedGeneration": 1}}),
+    "write backtest status": ("PATCH", GROUP, "backtests/momentum-2012/status", {"status": {"observedGeneration": 1}}),
     "edit role": ("PATCH", RBAC, "roles/gateway", {"rules": []}),
     "bind role": ("PATCH", RBAC, "rolebindings/gateway-gateway", {"subjects": []}),
     "read switch": ("GET", "/api/v1", "configmaps/kill-switch", None),
@@ -64,10 +67,12 @@ ACTIONS: dict[str, tuple[str, str, str, object]] = {
     "list secrets": ("GET", "/api/v1", "secrets", None),
     "read strategies": ("GET", GROUP, "strategies", None),
     "read policies": ("GET", GROUP, "riskpolicies", None),
+    "read backtests": ("GET", GROUP, "backtests", None),
     "read environment": ("GET", GROUP, "environments/demo", None),
     "read leases": ("GET", "/apis/coordination.k8s.io/v1", "leases", None),
     "read pods": ("GET", "/api/v1", "pods", None),
     "delete strategy": ("DELETE", GROUP, "strategies/momentum", None),
+    "delete backtest": ("DELETE", GROUP, "backtests/momentum-2012", None),
     "delete policy": ("DELETE", GROUP, "riskpolicies/prudent", None),
     "delete environment": ("DELETE", GROUP, "environments/demo", None),
     "delete switch": ("DELETE", "/api/v1", "configmaps/kill-switch", None),
@@ -82,16 +87,18 @@ ACTIONS: dict[str, tuple[str, str, str, object]] = {
 READS = {"read switch", "watch switch", "read strategies", "read policies", "read environment"}
 ALLOWED: dict[str, set[str]] = {
     "operator": READS
-    | {"write environment status", "write strategy status", "read leases", "make switch"}
+    | {"write environment status", "write strategy status", "write backtest status"}
+    | {"read backtests", "read leases", "make switch"}
     # For their finalizers: RBAC cannot say "metadata only".
     | {"edit environment", "edit strategy", "edit model", "edit policy"},
     "gateway": READS | {"write environment status", "read credentials"},
     "market-data": {"read environment"},
-    "trader": READS | {"edit strategy", "edit model", "delete strategy"},
-    "risk": READS | {"edit policy", "delete policy", "edit switch"},
+    "trader": READS
+    | {"edit strategy", "edit model", "delete strategy", "read backtests", "edit backtest", "delete backtest"},
+    "risk": READS | {"edit policy", "delete policy", "edit switch", "read backtests"},
     "developer": READS
     | {"edit environment", "edit strategy", "edit model", "edit policy", "edit switch"}
-    | {"delete strategy", "delete policy", "delete environment"},
+    | {"delete strategy", "delete policy", "delete environment", "read backtests", "edit backtest", "delete backtest"},
 }
 
 
@@ -106,7 +113,16 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Kube]:
         ]
         other = {**SWITCH, "metadata": {"name": "other"}, "data": {}}
         documents = [SWITCH, other, ENVIRONMENT, *secrets]
-        kube.kubectl("apply", "-f", str(EXAMPLES), "-f", "-", stdin="\n---\n".join(map(json.dumps, documents)))
+        kube.kubectl(
+            "apply",
+            "-f",
+            str(EXAMPLES),
+            "-f",
+            str(BACKTEST),
+            "-f",
+            "-",
+            stdin="\n---\n".join(map(json.dumps, documents)),
+        )
         yield kube
 
 

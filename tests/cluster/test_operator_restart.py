@@ -71,6 +71,7 @@ def examples(bench: support.Bench) -> None:
     """Declare everything."""
     bench.gateway.enable()
     bench.apply_examples()
+    bench.kube.kubectl("apply", "-f", str(support.BACKTEST))
 
 
 def edits(bench: support.Bench) -> None:
@@ -86,9 +87,9 @@ def seed(bench: support.Bench) -> None:
 
 
 def deletion(bench: support.Bench) -> None:
-    """Delete Strategy and Model."""
+    """Delete Strategy, Model and Backtest."""
     bench.kube.kubectl("delete", "strategy", "momentum", "--wait=false")
-    bench.kube.kubectl("delete", "model", "alpha")
+    bench.kube.kubectl("delete", "model/alpha", "backtest/momentum-2012")
 
 
 def left(bench: support.Bench) -> bool:
@@ -107,9 +108,7 @@ PHASES: tuple[tuple[Callable[[support.Bench], None], Callable[[support.Bench], b
 
 def picture(bench: support.Bench, uids: dict[str, str]) -> Json:
     """Everything that must be the same, with the uids of this run, seen so far, replaced by names."""
-    listed = json.loads(
-        bench.kube.kubectl("get", "environments,strategies,models,riskpolicies,cm,events", "-o", "json")
-    )["items"]
+    listed = json.loads(bench.kube.kubectl("get", ",".join((*support.KINDS, "cm", "events")), "-o", "json"))["items"]
     objects = [each for each in listed if each["apiVersion"] == "tradeplane.dev/v1alpha1"]
     uids |= {each["metadata"]["uid"]: each["metadata"]["name"] for each in objects}
     shown = {

@@ -1,4 +1,4 @@
-"""The training job as Ray runs it: a process, its environment, its exit code, the artifact store."""
+"""The jobs as Ray runs them: a process, its environment, its exit code, the artifact store."""
 
 import json
 import os
@@ -16,7 +16,7 @@ import pytest
 from support import engine_data, strategy_peers
 from tradeplane_engine.domain import times
 from tradeplane_engine.models import lightgbm
-from tradeplane_workers import artifacts, messages
+from tradeplane_workers import artifacts, messages, translate
 from tradeplane_workers.model import core
 
 MARKET = engine_data.market(160)
@@ -47,7 +47,7 @@ def peers(tmp_path: Path) -> Iterator[strategy_peers.Peers]:
         yield serving
 
 
-def job(peers: strategy_peers.Peers, folder: Path, config: dict[str, Any] | str) -> "subprocess.Popen[str]":
+def job(peers: strategy_peers.Peers, folder: Path, config: dict[str, Any] | str, *kind: str) -> "subprocess.Popen[str]":
     """Start a job."""
     env = {
         **os.environ,
@@ -55,7 +55,7 @@ def job(peers: strategy_peers.Peers, folder: Path, config: dict[str, Any] | str)
         "TRADEPLANE_MARKET_DATA_URL": peers.url,
         "TRADEPLANE_ARTIFACTS": folder.as_uri(),
     }
-    command = [sys.executable, "-m", "tradeplane_workers.jobs"]
+    command = [sys.executable, "-m", "tradeplane_workers.jobs", *kind]
     return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -125,3 +125,69 @@ def test_a_killed_job_leaves_no_half_result(peers: strategy_peers.Peers, tmp_pat
     assert earlier is None or store.get(earlier.digest)
     assert finished(job(peers, tmp_path, CONFIG))[0] == 0
     assert isinstance(store.run("training-u-1-1"), messages.TrainingResult)
+
+
+def backtest_config(store: artifacts.ArtifactStore) -> dict[str, Any]:
+    """Train a model into the store and return what a backtest of it is told."""
+    training = translate.training(messages.TrainingConfig.model_validate(CONFIG))
+    digest = store.put(lightgbm.train(training, MARKET).artifact)
+    return {
+        "submission_id": "backtest-u-1-1",
+        "name": "b",
+        "uid": "u",
+        "generation": 1,
+        "spec": {
+            "strategyRef": "s",
+            "from": times.text(MARKET[100].end)[:10],
+            "to": times.text(MARKET[150].end)[:10],
+        },
+        "strategy": {
+            "name": "s",
+            "uid": "u2",
+            "generation": 3,
+            "spec": {
+                "universe": {"symbols": list(engine_data.SYMBOLS)},
+                "signal": {"models": [{"name": "alpha"}]},
+                "riskPolicyRef": "p",
+            },
+        },
+        "model": {
+            "name": "alpha",
+            "uid": "u3",
+            "generation": 1,
+            "url": "",
+            "digest": digest,
+            "artifact": store.url(digest),
+            "features": {"set": "alpha158", "version": "v1"},
+            "deadline": "2s",
+        },
+        "policy": {"name": "p", "hash": "", "spec": {"order": {}, "position": {}, "portfolio": {}}},
+    }
+
+
+def test_a_backtest_runs_through_outages(peers: strategy_peers.Peers, tmp_path: Path) -> None:
+    """The second kind of job, on the same history: its document is in the store, and its outcome names the hash."""
+    store = artifacts.ArtifactStore(tmp_path.as_uri())
+    peers.trouble = {"history": [503, "cut"]}
+    code, lines = finished(job(peers, tmp_path, backtest_config(store), "backtest"))
+    assert code == 0, lines
+    result = store.backtest("backtest-u-1-1")
+    assert result is not None
+    told = json.loads(store.get(result.digest))
+    assert told["hash"] == result.hash
+    assert len(told["events"]["equity"]) == 51
+    assert told["events"]["fills"]
+    assert {line["process"] for line in lines} == {"jobs"}
+
+
+def test_a_backtest_that_cannot_run_says_so(peers: strategy_peers.Peers, tmp_path: Path) -> None:
+    """Exit code 1, and the outcome names the field; without a readable configuration exit code 2 and no outcome."""
+    config = backtest_config(artifacts.ArtifactStore(tmp_path.as_uri()))
+    spec = config["spec"] | {"from": "2019-01-01", "to": "2019-02-01"}
+    assert finished(job(peers, tmp_path, config | {"spec": spec}, "backtest"))[0] == 1
+    result = artifacts.ArtifactStore(tmp_path.as_uri()).backtest("backtest-u-1-1")
+    assert result is not None
+    assert "from and to" in result.error
+    code, lines = finished(job(peers, tmp_path, CONFIG, "backtest"))
+    assert code == 2
+    assert "TRADEPLANE_CONFIG" in lines[-1]["error"]

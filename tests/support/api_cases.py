@@ -47,8 +47,13 @@ def good(kind: str) -> Json:
                 "pools": [{"name": "all", "role": "execution", "address": "http://ray:8265"}],
             },
         }
-    file = {"Strategy": "strategy", "Model": "model", "RiskPolicy": "risk-policy"}[kind]
-    manifest: Json = yaml.safe_load((servers.CHECKOUT / "examples" / f"{file}.yaml").read_text())
+    file = {
+        "Strategy": "examples/strategy.yaml",
+        "Model": "examples/model.yaml",
+        "RiskPolicy": "examples/risk-policy.yaml",
+        "Backtest": "docs/how-to/backtest.yaml",
+    }[kind]
+    manifest: Json = yaml.safe_load((servers.CHECKOUT / file).read_text())
     return manifest
 
 
@@ -147,6 +152,9 @@ RULES = (
     Case("RiskPolicy", (("data.maxBarAge", "999ms"),), ("data.maxBarAge", "from 1s to 720h", "999ms")),
     Case("RiskPolicy", (("data.maxBarAge", "720h"),)),
     Case("RiskPolicy", (("data.maxBarAge", "721h"),), ("data.maxBarAge", "from 1s to 720h", "721h")),
+    Case("Backtest", (("from", "2013-02-28"),)),
+    Case("Backtest", (("from", "2013-03-01"),), ("from", "before to", "2013-03-01")),
+    Case("Backtest", (("data", {"digest": "sha256:" + "a" * 64}),)),
 )
 
 SHAPES = (
@@ -183,6 +191,12 @@ SHAPES = (
     Case("RiskPolicy", (("order", DELETE),), ("order",)),
     Case("RiskPolicy", (("data.maxBarAge", "1 h"),), ("maxBarAge",)),
     Case("RiskPolicy", (("onBreach", "flatten"),), ("onBreach",)),
+    Case("Backtest", (("strategyRef", DELETE),), ("strategyRef",)),
+    Case("Backtest", (("from", DELETE),), ("from",)),
+    Case("Backtest", (("to", "2013-02-30"),), ("to",)),
+    Case("Backtest", (("to", "1.3.2013"),), ("to",)),
+    Case("Backtest", (("seed", -1),), ("seed",)),
+    Case("Backtest", (("data", {"digest": "abc"}),), ("digest",)),
 )
 
 UNKNOWN = (
@@ -190,4 +204,5 @@ UNKNOWN = (
     Case("Strategy", (("portfolio.leverage", "2"),), ("leverage",)),
     Case("Model", (("serving.gpu", 1),), ("gpu",)),
     Case("RiskPolicy", (("order.maxNotionl", "1"),), ("maxNotionl",)),
+    Case("Backtest", (("cash", "1"),), ("cash",)),
 )

@@ -81,14 +81,24 @@ def run(data: list[series.Series], strategy: strategy.Strategy, *, fee_bps: Frac
 
 def oracle(data: list[series.Series], *, fee_bps: int = 1) -> tuple[int, int]:
     """Equity (1e-9 USD) and fills of the same rule, in plain integers."""
-    cash, fills, marks = CASH, 0, 0
-    for one in data:
-        closes, held = one.close.tolist(), False
-        for at in range(49, len(closes) - 1):
+    equity, fills, _ = whole_oracle([(one.open.tolist(), one.close.tolist()) for one in data], fee_bps=fee_bps)
+    return equity, fills
+
+
+def whole_oracle(data: list[tuple[list[int], list[int]]], *, fee_bps: int = 1) -> tuple[int, int, int]:
+    """Equity, fills and orders left open, from each symbol's opens and closes in 1e-4 USD."""
+    cash, fills, left_open, marks = CASH, 0, 0, 0
+    for opens, closes in data:
+        held = False
+        for at in range(49, len(closes)):
             wish = 50 * sum(closes[at - 19 : at + 1]) > 20 * sum(closes[at - 49 : at + 1])
-            if wish != held:
-                value = int(one.open[at + 1]) * 100 * 100_000
+            if wish == held:
+                continue
+            if at + 1 == len(closes):
+                left_open += 1
+            else:
+                value = opens[at + 1] * 100 * 100_000
                 cash += (-value if wish else value) - value * fee_bps // 10_000
                 fills, held = fills + 1, wish
-        marks += int(held) * closes[-1] * 100 * 100_000
-    return cash + marks, fills
+        marks += closes[-1] * 100 * 100_000 if held else 0
+    return cash + marks, fills, left_open

@@ -70,7 +70,7 @@ def test_printer_columns_point_at_fields_that_exist(kind: kinds.Kind) -> None:
         node = root
         for part in column.path.split("[?")[0].lstrip(".").split("."):
             name, _, index = part.partition("[")
-            node = node["properties"][name]
+            node = node["properties"][name] if "properties" in node else node["additionalProperties"]
             node = node["items"] if index else node
         if "[?" in column.path:
             wanted = column.path.split('"')[1]

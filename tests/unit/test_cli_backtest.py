@@ -9,6 +9,13 @@ from support import servers
 from tradeplane_cli import __main__ as command_line
 from tradeplane_cli.local import demo_data
 
+BACKTEST = """\
+apiVersion: tradeplane.dev/v1alpha1
+kind: Backtest
+metadata: {name: second}
+spec: {strategyRef: momentum, from: "2012-03-02", to: "2013-03-01"}
+"""
+
 
 def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     """Return the one line with which the command ends."""
@@ -48,6 +55,26 @@ def test_manifests_are_held_to_the_api_rules(
     text = path.read_text(encoding="utf-8")
     assert old in text
     path.write_text(text.replace(old, new), encoding="utf-8")
+    said = refusal(capsys, f"--filename={manifests}")
+    assert all(word in said for word in words), said
+
+
+@pytest.mark.parametrize(
+    "old, new, words",
+    [
+        ("strategyRef: momentum", "strategyRef: other", ("strategyRef", "a Strategy of", "other")),
+        ('"2013-03-01"', '"2012-03-01"', ("Backtest momentum-2012", "from", "before to (2012-03-01)", "2012-03-02")),
+        ("seed: 7", "sed: 7", ("Backtest momentum-2012", "sed", "not permitted")),
+        ("seed: 7", "seed: 7\n---\n" + BACKTEST, ("at most one Backtest", "momentum-2012", "second")),
+    ],
+)
+def test_a_backtest_among_the_manifests_is_held_to_them(
+    capsys: pytest.CaptureFixture[str], manifests: Path, old: str, new: str, words: tuple[str, ...]
+) -> None:
+    """It names a Strategy of the folder, keeps its own rules, and is the only one."""
+    text = (servers.CHECKOUT / "docs" / "how-to" / "backtest.yaml").read_text(encoding="utf-8")
+    assert old in text
+    (manifests / "backtest.yaml").write_text(text.replace(old, new), encoding="utf-8")
     said = refusal(capsys, f"--filename={manifests}")
     assert all(word in said for word in words), said
 

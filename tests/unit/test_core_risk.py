@@ -29,7 +29,7 @@ def scope(allowed: limits.Limits, *, cash: int = 1_000_000, state: int = risk.EN
 def ask(one: risk.Scope, *, side: int = 1, shares: int = 10, price: int = PRICE, age: int = 0) -> str:
     """The reason for a refusal of an order of symbol 0, or an empty text."""
     one.book.measure(0, array("q", (price, price)))
-    found = risk.first_violation(one, risk.Proposal(one, 0, side, shares * SHARE, price, 0, age))
+    found = risk.Proposal().weigh(one, 0, side, shares * SHARE, price, 0, age)
     return found.reason if found else ""
 
 

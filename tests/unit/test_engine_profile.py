@@ -1,4 +1,3 @@
-from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -8,7 +7,7 @@ from hypothesis import strategies as st
 from support import engine_data
 from tradeplane_engine import errors
 from tradeplane_engine.domain import numbers, orders
-from tradeplane_engine.venue import profile
+from tradeplane_engine.venue import fees, profile
 
 PRICES = st.integers(min_value=1, max_value=10**8).map(numbers.Price)
 
@@ -21,42 +20,24 @@ def test_a_fill_is_never_better_than_the_reference(reference: numbers.Price) -> 
     assert costs.fill_price(orders.Side.SELL, reference) <= reference
 
 
-def usd(charges: tuple[profile.Charge, ...]) -> dict[str, Fraction]:
-    """Exact fees in USD by kind."""
-    return {one.kind: Fraction(one.amount, 10**profile.CHARGE_DIGITS) for one in charges}
+def test_the_realistic_profile_charges_the_latest_rates_on_every_day() -> None:
+    """Replayed sessions of 2012 cost what they would cost now: 20.60 per million, 0.000195 and 0.000003 per share."""
+    charges = engine_data.REALISTIC.charges(
+        orders.Side.SELL, numbers.price("100"), engine_data.shares(1000), session="2012-03-05"
+    )
+    found = {one.kind: Fraction(one.amount, 10**fees.CHARGE_DIGITS) for one in charges}
+    assert found == {"SEC": Fraction("2.06"), "TAF": Fraction("0.195"), "CAT": Fraction("0.003")}
 
 
-def test_a_buy_pays_only_the_audit_trail_fee() -> None:
-    """SEC and TAF are charged on sales."""
-    charges = engine_data.REALISTIC.charges(orders.Side.BUY, numbers.price("100"), engine_data.shares(1000))
-    assert usd(charges) == {"CAT": Fraction("0.003")}
-
-
-def test_a_sale_pays_all_three() -> None:
-    """20.60 USD per million, 0.000195 per share, 0.000003 per share."""
-    charges = engine_data.REALISTIC.charges(orders.Side.SELL, numbers.price("100"), engine_data.shares(1000))
-    assert usd(charges) == {"SEC": Fraction("2.06"), "TAF": Fraction("0.195"), "CAT": Fraction("0.003")}
-
-
-def test_the_taf_has_a_cap() -> None:
-    """No sale pays more than 9.79 USD of it."""
-    charges = engine_data.REALISTIC.charges(orders.Side.SELL, numbers.price("1"), engine_data.shares(10**6))
-    assert usd(charges)["TAF"] == Fraction("9.79")
-
-
-def test_fees_of_a_day_are_summed_before_they_are_rounded_up() -> None:
-    """Three tenths of a cent are one cent, not three."""
-    charges = [profile.Charge("CAT", 10**21)] * 3
-    assert profile.day_fees(charges) == {"CAT": numbers.ONE_CENT}
+def test_the_dated_profile_charges_the_rates_of_the_day() -> None:
+    """In March 2012 a sale paid 18.00 USD per million to the SEC."""
+    charges = profile.named("dated").charges(
+        orders.Side.SELL, numbers.price("100"), engine_data.shares(1000), session="2012-03-05"
+    )
+    assert Fraction("1.80") == Fraction(charges[0].amount, 10**fees.CHARGE_DIGITS)
 
 
 def test_an_unknown_profile_is_refused_by_name() -> None:
     """The refusal names the known ones."""
     with pytest.raises(errors.ValueRefused, match="realistic"):
         profile.named("free-lunch")
-
-
-def test_a_rate_too_fine_to_be_exact_is_refused() -> None:
-    """A profile never rounds a fee silently."""
-    with pytest.raises(errors.ValueRefused, match="taf_per_share"):
-        replace(engine_data.REALISTIC, taf_per_share=Fraction(1, 3))

@@ -257,7 +257,9 @@ def test_a_serve_that_listens_elsewhere_is_refused() -> None:
 
 def swept(**changes: Any) -> tuple[decision.Action, ...]:
     """Sweep a namespace in which nothing is left."""
-    base = sweep.Observed(strategies=(), models=(), jobs={}, serve=None, serving_at=None, settings=objects.SETTINGS)
+    base = sweep.Observed(
+        strategies=(), models=(), backtests=(), jobs={}, serve=None, serving_at=None, settings=objects.SETTINGS
+    )
     return sweep.decide(replace(base, **changes), now=objects.NOW).actions
 
 

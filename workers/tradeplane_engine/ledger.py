@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from tradeplane_engine import errors
 from tradeplane_engine.domain import bars, numbers, orders
-from tradeplane_engine.venue import profile
+from tradeplane_engine.venue import fees, profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +106,12 @@ class Ledger:
     @property
     def fees_exact(self) -> Fraction:
         """Exact sum of every fill's fees, in units of Money."""
-        return profile.exact_fraction(self._exact)
+        return fees.exact_fraction(self._exact)
 
     def day_fees(self, session: str) -> dict[str, numbers.Money]:
         """Return one day's fees per kind, rounded up to the cent."""
         kinds = self._charges.get(session, {})
-        return profile.day_fees(profile.Charge(kind, amount) for kind, amount in kinds.items())
+        return fees.day_fees(fees.Charge(kind, amount) for kind, amount in kinds.items())
 
     def equity(self, prices: Mapping[str, bars.Bar]) -> numbers.Money | None:
         """Cash (fees as booked) plus positions at the last close; None while a held symbol has no price."""
@@ -126,7 +126,7 @@ class Ledger:
         if value is None:
             return None
         start = self.starting if capital is None else capital
-        exact = profile.less_charges(start - self._flow + value, self._exact)
+        exact = fees.less_charges(start - self._flow + value, self._exact)
         return numbers.Money(numbers.checked(exact, "equity"))
 
     def check_conservation(self) -> None:
@@ -150,10 +150,10 @@ class Ledger:
 
     def _charge(self, fill: orders.Fill) -> None:
         kinds = self._charges.setdefault(fill.session, {})
-        for charge in self._costs.charges(fill.side, fill.price, fill.quantity):
+        for charge in self._costs.charges(fill.side, fill.price, fill.quantity, session=fill.session):
             kinds[charge.kind] = kinds.get(charge.kind, 0) + charge.amount
             self._exact += charge.amount
-        before, after = self._booked.get(fill.session, 0), sum(map(profile.booked, kinds.values()))
+        before, after = self._booked.get(fill.session, 0), sum(map(fees.booked, kinds.values()))
         self._booked[fill.session] = after
         self._booked_total += after - before
 

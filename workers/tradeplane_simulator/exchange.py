@@ -10,12 +10,9 @@ import dataclasses
 from collections.abc import Iterable
 
 from tradeplane_engine.domain import bars, numbers, times
-from tradeplane_engine.venue import profile
+from tradeplane_engine.venue import fees, profile
 from tradeplane_simulator import account as accounts
 from tradeplane_simulator import book, desk, errors, rules, sessions
-
-# Alpaca's own sub types of the FEE activity.
-_FEE_SUB_TYPES = {"SEC": "REG", "TAF": "TAF", "CAT": "CAT"}
 
 
 def submit(before: desk.Desk, request: book.Request, market: desk.Market) -> desk.Step | errors.Refusal:
@@ -70,20 +67,10 @@ def close_session(before: desk.Desk, market: desk.Market) -> desk.Step:
         gone = dataclasses.replace(order, status=book.Status.EXPIRED, updated_at=market.at, expired_at=market.at)
         step = step.update("expired", gone, at=market.at)
     date = sessions.new_york_date(market.at).isoformat()
-    fees = accrued(before.account, market.profile)
-    for kind, fee in fees.items():
-        step = step.activity(
-            "FEE",
-            market.at,
-            {
-                "activity_sub_type": _FEE_SUB_TYPES.get(kind, kind),
-                "date": date,
-                "net_amount": numbers.money_text(numbers.Money(-fee)),
-                "description": f"{kind} fee for trades on {date}",
-                "status": "executed",
-            },
-        )
-    charged = accounts.charge(step.desk.account, fees.values())
+    booked = fees.entries(_charges(before.account, market.profile), date)
+    for entry in booked:
+        step = step.activity("FEE", market.at, entry.fields)
+    charged = accounts.charge(step.desk.account, [numbers.Money(-entry.amount) for entry in booked])
     return step.with_account(
         dataclasses.replace(
             charged,
@@ -96,11 +83,20 @@ def close_session(before: desk.Desk, market: desk.Market) -> desk.Step:
 
 def accrued(account: accounts.Account, venue: profile.VenueProfile) -> dict[str, numbers.Money]:
     """Fees by kind that the next close will book."""
-    return profile.day_fees(
+    return fees.day_fees(_charges(account, venue))
+
+
+def _charges(account: accounts.Account, venue: profile.VenueProfile) -> list[fees.Charge]:
+    return [
         charge
         for execution in account.unsettled
-        for charge in venue.charges(execution.side, execution.price, execution.quantity)
-    )
+        for charge in venue.charges(
+            execution.side,
+            execution.price,
+            execution.quantity,
+            session=sessions.new_york_date(execution.at).isoformat(),
+        )
+    ]
 
 
 def _release(step: desk.Step, order: book.Order, market: desk.Market) -> desk.Step:

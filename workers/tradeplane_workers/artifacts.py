@@ -1,8 +1,8 @@
-"""The artifact store: content-addressed files under an fsspec URL, and the results of training runs.
+"""The artifact store: content-addressed files under an fsspec URL, and the results of runs.
 
-``sha256/<64 hex digits>`` holds an artifact, ``runs/<submission id>.json`` a training run's
-:class:`~tradeplane_workers.messages.TrainingResult`. A digest is written ``sha256:<64 hex digits>``. Reading verifies
-the digest; writing is atomic: a reader sees a whole file or none.
+``sha256/<64 hex digits>`` holds an artifact, ``runs/<submission id>.json`` a run's
+:class:`~tradeplane_workers.messages.TrainingResult` or ``BacktestResult``. A digest is written
+``sha256:<64 hex digits>``. Reading verifies the digest; writing is atomic: a reader sees a whole file or none.
 """
 
 import hashlib
@@ -63,14 +63,19 @@ class ArtifactStore:
             raise errors.ModelRefused(f"artifact: must be in the store, got {digest}, which is not")
         return verified(content, digest)
 
-    def put_run(self, result: messages.TrainingResult) -> None:
-        """Store what became of a training run under its submission id."""
+    def put_run(self, result: messages.TrainingResult | messages.BacktestResult) -> None:
+        """Store what became of a run under its submission id."""
         self._write(self._path_of_run(result.submission_id), canonical(result))
 
     def run(self, submission_id: str) -> messages.TrainingResult | None:
         """Return the result of a training run, or nothing when it has none yet."""
         content = self._read(self._path_of_run(submission_id))
         return None if content is None else messages.TrainingResult.model_validate_json(content)
+
+    def backtest(self, submission_id: str) -> messages.BacktestResult | None:
+        """Return the result of a backtest's run, or nothing when it has none yet."""
+        content = self._read(self._path_of_run(submission_id))
+        return None if content is None else messages.BacktestResult.model_validate_json(content)
 
     def _path_of(self, digest: str) -> str:
         if not _DIGEST.fullmatch(digest):

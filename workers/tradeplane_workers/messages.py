@@ -84,6 +84,51 @@ class TrainingResult(Message):
     metrics: dict[str, float] = {}
 
 
+class StrategySource(Message):
+    """The Strategy that a backtest runs, its spec verbatim."""
+
+    name: str
+    uid: str
+    generation: int
+    spec: dict[str, Any]
+
+
+class BacktestConfig(Message):
+    """Everything a backtest job is told; the outcome goes to ``runs/<submission_id>.json`` of the artifact store.
+
+    trials : configurations that were tried to get here, as the Model's version counts them
+    """
+
+    submission_id: str
+    name: str
+    uid: str
+    generation: int
+    spec: dict[str, Any]
+    strategy: StrategySource
+    model: ModelReference
+    policy: PolicyReference
+    trials: int = 1
+
+
+class BacktestResult(Message):
+    """What a backtest's run leaves behind; ``error`` is empty on success.
+
+    refused : the same again would give the same error
+    artifact, digest : where the whole result is, and the sha256 of its bytes
+    hash, data : of its events, and of the bars and actions that were read
+    """
+
+    submission_id: str
+    artifact: str = ""
+    digest: str = ""
+    hash: str = ""
+    data: str = ""
+    error: str = ""
+    refused: bool = False
+    trials: int = 1
+    measures: dict[str, DecimalText] = {}
+
+
 # --- strategy -> gateway ---------------------------------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ choice that is silently ignored is worse than a refusal.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pydantic
@@ -164,6 +165,42 @@ def training(config: messages.TrainingConfig) -> lightgbm.Training:
         seed=seed,
         parameters=parameters,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Backtest:
+    """What a Backtest's spec asks for.
+
+    start, end : slices that end in [start, end] are traded
+    seed : of the resampling behind intervals of measures
+    data : digest of the bars and actions that must be read, None for any
+    """
+
+    strategy: str
+    start: times.Nanos
+    end: times.Nanos
+    seed: int
+    data: str | None
+
+
+def backtest_config(document: Mapping[str, Any]) -> messages.BacktestConfig:
+    """Validate a backtest job's configuration; raises ValueRefused naming the field."""
+    return _validated(messages.BacktestConfig, document)
+
+
+def backtest(document: Mapping[str, Any]) -> Backtest:
+    """Read a Backtest's spec; raises ValueRefused naming field, limit and value. Both days are traded."""
+    spec = Block(document)
+    strategy_name = spec.take("strategyRef", str)
+    start, last = _day(spec, "from"), _day(spec, "to")
+    seed = spec.take("seed", int, default=0)
+    data = spec.block("data")
+    digest = data.take("digest", str) if data.has("digest") else None
+    data.end()
+    spec.end()
+    if start >= last:
+        raise errors.ValueRefused("from", f"before to ({times.text(last)[:10]})", times.text(start)[:10])
+    return Backtest(strategy=strategy_name, start=start, end=times.Nanos(last + times.DAY), seed=seed, data=digest)
 
 
 def features(spec: Mapping[str, Any], path: str) -> registry.FeatureSet:

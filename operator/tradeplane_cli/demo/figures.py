@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from tradeplane_cli.demo import facts as f
 from tradeplane_engine.domain import numbers, orders, times
 from tradeplane_engine.models import ranking
+from tradeplane_engine.venue import fees as venue_fees
 from tradeplane_engine.venue import profile
 
 MIN_SCORES = 4
@@ -184,7 +185,7 @@ def _cost(fill: f.Fill) -> int:
 
 
 def _fees_by_day(fills: Iterable[f.Fill]) -> dict[str, int]:
-    charges: dict[str, list[profile.Charge]] = defaultdict(list)
+    charges: dict[str, list[venue_fees.Charge]] = defaultdict(list)
     for fill in fills:
-        charges[fill.day].extend(_VENUE.charges(orders.Side(fill.side), fill.price, fill.quantity))
-    return {day: sum(profile.day_fees(day_charges).values()) for day, day_charges in charges.items()}
+        charges[fill.day].extend(_VENUE.charges(orders.Side(fill.side), fill.price, fill.quantity, session=fill.day))
+    return {day: sum(venue_fees.day_fees(day_charges).values()) for day, day_charges in charges.items()}

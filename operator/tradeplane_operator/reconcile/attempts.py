@@ -1,26 +1,28 @@
-"""The life of a Strategy's Ray job: one acts, an old one is stopped before the next begins, a dead one is followed.
+"""The life of a Ray job, whatever it does.
 
-1. Every living job of this Strategy but the wanted attempt is stopped, and awaited.
+1. Every living job of the object but the wanted attempt is stopped, and awaited: one acts.
 2. An attempt is promised in the status before it is submitted, so that an operator killed in between submits the same.
-3. A dead attempt is recorded with the time of the next one; delays double up to a minute, and start anew after an
-   attempt that lived for a minute.
+3. A dead attempt is recorded with the time of the next one; delays double up to a limit.
+
+Strategies, trainings and backtests say by :class:`Wanted` what is particular to them.
 """
 
 import datetime as dt
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
-from tradeplane_api import strategy
+from tradeplane_api import status
 from tradeplane_operator import conditions, render
 from tradeplane_operator.ray import port
 
-_FIRST_DELAY_S = 1.0
-_LONGEST_DELAY_S = 60.0
-_HEALTHY_LIFE_S = 60.0
+AttemptT = TypeVar("AttemptT", bound=status.Attempt)
+
+_MOST_DOUBLINGS = 10
 
 Found = Mapping[str, Mapping[str, port.Job] | None]
-"""Jobs of one Strategy by address and submission id; None where Ray did not answer."""
+"""Jobs of one object by address and submission id; None where Ray did not answer."""
 
 
 class Phase(enum.Enum):
@@ -33,24 +35,32 @@ class Phase(enum.Enum):
     PENDING = "pending"
     RUNNING = "running"
     DEAD = "dead"
+    DONE = "done"
+
+
+class Wanted(Protocol[AttemptT]):
+    """What should run, and how one kind of job records it."""
+
+    @property
+    def address(self) -> str:
+        """Of the Ray that runs it."""
+
+    def covers(self, recorded: AttemptT) -> bool:
+        """Whether a recorded attempt is of what is wanted now."""
+
+    def promise(self, attempt: int, *, follows: AttemptT | None) -> AttemptT:
+        """Record of a new attempt, after a dead one or of something new."""
+
+    def bury(self, dead: AttemptT, job: port.Job | None, why: str) -> tuple[AttemptT, float]:
+        """Record of a dead attempt, and seconds until the next; the caller dates it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What should run."""
-
-    uid: str
-    generation: int
-    address: str
-    config_hash: str
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What to record, what to stop, whether to submit ``job``, and where that leaves us."""
+class Step(Generic[AttemptT]):
+    """What to record, what to stop, whether to submit ``recorded``, and where that leaves us."""
 
     phase: Phase
-    job: strategy.StrategyJob | None
+    recorded: AttemptT | None
     stop: tuple[tuple[str, str], ...] = ()
     submit: bool = False
     message: str = ""
@@ -71,7 +81,23 @@ def unanswered(found: Found) -> str | None:
     return next((address for address, jobs in sorted(found.items()) if jobs is None), None)
 
 
-def end(found: Found, recorded: strategy.StrategyJob | None) -> Step:
+def delay_s(failures: int, *, first_s: float, longest_s: float) -> float:
+    """Seconds after so many failures in a row, from 1."""
+    return min(first_s * 2.0 ** min(failures - 1, _MOST_DOUBLINGS), longest_s)
+
+
+def highest_attempt(uid: str, generation: int, found: Found, *, known: tuple[int, ...] = ()) -> int:
+    """Highest attempt of a generation in Ray or in ``known``, so that no number is used twice."""
+    seen = [
+        parsed[3]
+        for jobs in found.values()
+        for name in jobs or {}
+        if (parsed := render.parsed_id(name)) is not None and parsed[1:3] == (uid, generation)
+    ]
+    return max((*seen, *known), default=0)
+
+
+def end(found: Found, recorded: AttemptT | None) -> Step[AttemptT]:
     """Nothing should run."""
     alive = living(found)
     silent = unanswered(found)
@@ -82,70 +108,61 @@ def end(found: Found, recorded: strategy.StrategyJob | None) -> Step:
     return Step(Phase.STOPPED, None)
 
 
+def done(recorded: AttemptT) -> Step[AttemptT]:
+    """The attempt has left what it was for: that decides, whatever Ray remembers of the job."""
+    return Step(Phase.DONE, recorded.model_copy(update={"submitted": True}))
+
+
 def advance(
-    wanted: Wanted, recorded: strategy.StrategyJob | None, found: Found, *, highest: int, now: dt.datetime
-) -> Step:
+    wanted: Wanted[AttemptT],
+    recorded: AttemptT | None,
+    found: Found,
+    *,
+    highest: int,
+    now: dt.datetime,
+    said: str = "",
+) -> Step[AttemptT]:
     """Next step towards one living job of ``wanted``.
 
     highest : highest attempt of this generation that anybody has seen
+    said : why the recorded attempt failed, by its own word; empty when it left none
     """
     silent = unanswered(found)
     if silent is not None:
         return Step(Phase.UNKNOWN, recorded, message=f"Ray at {silent} does not answer")
-    current = recorded if recorded is not None and _is(wanted, recorded) else None
+    current = recorded if recorded is not None and wanted.covers(recorded) else None
     others = living(found, but=current.submission_id if current else None)
     if others:
         return Step(Phase.STOPPING, recorded, stop=others, message=", ".join(name for _, name in others))
     if current is None:
-        return _promise(wanted, attempt=highest + 1, failures=0)
+        return _submit(wanted.promise(highest + 1, follows=None))
     job = (found[wanted.address] or {}).get(current.submission_id)
-    if job is None and not current.submitted:
-        return Step(Phase.SUBMITTING, current, submit=True)
+    if job is None and not current.submitted and not said:
+        return _submit(current)
     if job is not None and job.alive:
         phase = Phase.RUNNING if job.status == "RUNNING" else Phase.PENDING
         return Step(phase, current.model_copy(update={"submitted": True}), message=job.submission_id)
-    return _follow(wanted, current, job, highest=highest, now=now)
+    return _follow(wanted, current, job, why=said or _why(job), highest=highest, now=now)
+
+
+def _submit(promised: AttemptT) -> Step[AttemptT]:
+    return Step(Phase.SUBMITTING, promised, submit=True, message=promised.submission_id)
 
 
 def _follow(
-    wanted: Wanted, dead: strategy.StrategyJob, job: port.Job | None, *, highest: int, now: dt.datetime
-) -> Step:
+    wanted: Wanted[AttemptT], dead: AttemptT, job: port.Job | None, *, why: str, highest: int, now: dt.datetime
+) -> Step[AttemptT]:
     """The attempt has died: first the delay, then the next attempt."""
     if dead.retry_at and conditions.moment(dead.retry_at) <= now:
-        return _promise(wanted, attempt=max(highest, dead.attempt) + 1, failures=dead.failures)
-    why = "Ray no longer knows it" if job is None else f"{job.status}: {job.message.strip()[-500:]}"
-    if dead.retry_at:
-        return Step(Phase.DEAD, dead, message=f"{dead.submission_id}: {why}; next attempt at {dead.retry_at}")
-    failures = 1 if job is not None and job.lifetime_s >= _HEALTHY_LIFE_S else dead.failures + 1
-    delay = min(_FIRST_DELAY_S * 2 ** min(failures - 1, 10), _LONGEST_DELAY_S)
-    retry_at = conditions.timestamp(now + dt.timedelta(seconds=delay))
-    recorded = dead.model_copy(update={"submitted": True, "failures": failures, "retry_at": retry_at})
-    return Step(Phase.DEAD, recorded, message=f"{dead.submission_id}: {why}; next attempt at {retry_at}")
+        return _submit(wanted.promise(max(highest, dead.attempt) + 1, follows=dead))
+    recorded = dead
+    if not dead.retry_at:
+        buried, wait_s = wanted.bury(dead, job, why)
+        retry_at = conditions.timestamp(now + dt.timedelta(seconds=wait_s))
+        recorded = buried.model_copy(update={"submitted": True, "retry_at": retry_at})
+    message = f"{dead.submission_id}: {why}; next attempt at {recorded.retry_at}"
+    return Step(Phase.DEAD, recorded, message=message)
 
 
-def _promise(wanted: Wanted, *, attempt: int, failures: int) -> Step:
-    job = strategy.StrategyJob(
-        submission_id=render.submission_id("strategy", wanted.uid, wanted.generation, attempt),
-        address=wanted.address,
-        generation=wanted.generation,
-        attempt=attempt,
-        config_hash=wanted.config_hash,
-        submitted=False,
-        failures=failures,
-    )
-    return Step(Phase.SUBMITTING, job, submit=True, message=job.submission_id)
-
-
-def _is(wanted: Wanted, job: strategy.StrategyJob) -> bool:
-    return (job.generation, job.address, job.config_hash) == (wanted.generation, wanted.address, wanted.config_hash)
-
-
-def highest_attempt(uid: str, generation: int, found: Found, *, known: tuple[int, ...]) -> int:
-    """Highest attempt of a generation in Ray or in ``known``, so that no number is used twice."""
-    seen = [
-        parsed[3]
-        for jobs in found.values()
-        for name in jobs or {}
-        if (parsed := render.parsed_id(name)) is not None and parsed[1:3] == (uid, generation)
-    ]
-    return max((*seen, *known), default=0)
+def _why(job: port.Job | None) -> str:
+    return "Ray no longer knows it" if job is None else f"{job.status}: {job.message.strip()[-500:]}"

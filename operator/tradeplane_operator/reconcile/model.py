@@ -10,7 +10,7 @@ import pydantic
 from tradeplane_api import model, names, status
 from tradeplane_operator import artifacts, conditions, render, settings
 from tradeplane_operator.ray import port
-from tradeplane_operator.reconcile import decision, references, serving, training
+from tradeplane_operator.reconcile import attempts, decision, references, serving, training
 
 Json = dict[str, Any]
 
@@ -135,21 +135,23 @@ def _train(observed: Observed, spec: model.ModelSpec, *, now: dt.datetime) -> _S
         if not isinstance(refused, conditions.Violation):
             raise AssertionError("nothing is violated")
         return _Sourcing(current.active, current.training, _refusing(refused), plan=_planned(observed, refused))
-    wanted = training.Wanted(
-        str(observed.manifest["metadata"]["uid"]), observed.generation, spec_hash, spec.features, observed.symbols
-    )
+    uid = str(observed.manifest["metadata"]["uid"])
+    wanted = training.Wanted(uid, observed.generation, address, spec_hash, observed.symbols)
     step = training.advance(wanted, current.training, observed.jobs, observed.result, now=now)
-    actions: list[decision.Action] = [decision.StopJob(address, name) for name in step.stop]
-    if step.submit and step.run is not None:
+    actions: list[decision.Action] = [decision.StopJob(*each) for each in step.stop]
+    if step.submit and step.recorded is not None:
         submission = render.training_submission(
-            render.training_config(observed.manifest, step.run),
+            render.training_config(observed.manifest, step.recorded),
             variables=observed.settings.training_variables,
             namespace=observed.settings.namespace,
         )
         actions.append(decision.SubmitJob(address, submission))
+    made = None
+    if step.phase is attempts.Phase.DONE and step.recorded is not None and observed.result is not None:
+        made = training.version(spec, step.recorded, observed.result)
     return _Sourcing(
-        step.version or current.active,
-        step.run,
+        made or current.active,
+        step.recorded,
         tuple(_of_training(current.active, step)),
         tuple(actions),
         _training_plan(observed, step),
@@ -157,24 +159,32 @@ def _train(observed: Observed, spec: model.ModelSpec, *, now: dt.datetime) -> _S
     )
 
 
-def _of_training(active: model.Version | None, step: training.Step) -> Iterable[conditions.Finding]:
+def _of_training(active: model.Version | None, step: attempts.Step[model.TrainingRun]) -> Iterable[conditions.Finding]:
     match step.phase:
-        case training.Phase.DONE:
+        case attempts.Phase.DONE:
             return
-        case training.Phase.UNKNOWN:
+        case attempts.Phase.UNKNOWN:
             yield conditions.is_unknown(_READY, names.Reason.RAY_UNREACHABLE, step.message)
             yield conditions.is_true(_DEGRADED, names.Reason.RAY_UNREACHABLE, step.message)
-        case training.Phase.FAILED:
+        case attempts.Phase.DEAD:
             yield conditions.is_false(_READY, names.Reason.TRAINING_FAILED, step.message)
             yield conditions.is_true(_DEGRADED, names.Reason.TRAINING_FAILED, step.message)
-            if step.run is not None and step.run.attempt >= training.STALLED_AFTER:
+            if step.recorded is not None and step.recorded.attempt >= training.STALLED_AFTER:
                 yield conditions.is_true(_STALLED, names.Reason.TRAINING_FAILED, step.message)
             else:
                 yield conditions.is_true(_PROGRESSING, names.Reason.TRAINING_FAILED, step.message)
         case _:
             previous = "" if active is None else f"; {active.digest} still answers"
-            yield conditions.is_false(_READY, names.Reason.TRAINING, f"{step.message}{previous}")
-            yield conditions.is_true(_PROGRESSING, names.Reason.TRAINING, step.message)
+            message = _progress(step)
+            yield conditions.is_false(_READY, names.Reason.TRAINING, f"{message}{previous}")
+            yield conditions.is_true(_PROGRESSING, names.Reason.TRAINING, message)
+
+
+def _progress(step: attempts.Step[model.TrainingRun]) -> str:
+    """Say what the run is doing; on which symbols once there is a job."""
+    if step.recorded is None or step.phase not in {attempts.Phase.PENDING, attempts.Phase.RUNNING}:
+        return step.message
+    return f"{step.message} on {', '.join(step.recorded.symbols)}"
 
 
 def _serve(
@@ -284,10 +294,10 @@ def _planned(observed: Observed, violation: conditions.Violation) -> status.Plan
     return status.Plan(generation=observed.generation, action=names.PlanAction.REFUSED.value, message=message)
 
 
-def _training_plan(observed: Observed, step: training.Step) -> status.Plan | None:
-    if step.phase is training.Phase.DONE:
+def _training_plan(observed: Observed, step: attempts.Step[model.TrainingRun]) -> status.Plan | None:
+    if step.phase is attempts.Phase.DONE:
         return None
-    message = f"{step.message}"[:1024]
+    message = _progress(step)[:1024]
     return status.Plan(generation=observed.generation, action=names.PlanAction.TRAIN.value, message=message)
 
 

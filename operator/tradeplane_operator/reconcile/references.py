@@ -1,4 +1,7 @@
-"""What a Strategy refers to: a pool, a RiskPolicy, a Model. Each is resolved or says what is in the way."""
+"""What a Strategy refers to: a pool, a RiskPolicy, a Model. Each is resolved or says what is in the way.
+
+A Backtest refers to a Strategy and through it to the same, but needs a Model's artifact, not its server.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -59,6 +62,53 @@ def resolve(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """What a Backtest trades, with all that its job is told about it."""
+
+    address: str
+    strategy: Json
+    policy: Json
+    model: Json
+    trials: int
+    trained_until: str | None
+
+
+def tested(
+    name: str,
+    *,
+    environment_manifest: Json | None,
+    strategy_manifest: Json | None,
+    policy_manifest: Json | None,
+    model_manifest: Json | None,
+) -> Tested | conditions.Violation:
+    """Look up the Strategy of a Backtest and what that names; the first violation in the order of the fields."""
+    spec = _strategy(name, strategy_manifest)
+    if isinstance(spec, conditions.Violation):
+        return spec
+    address = pool_address(environment_manifest, "research")
+    if isinstance(address, conditions.Violation):
+        return address
+    policy = _policy(spec, policy_manifest)
+    if isinstance(policy, conditions.Violation):
+        return policy
+    made = _version(spec, model_manifest)
+    if isinstance(made, conditions.Violation):
+        return made
+    if strategy_manifest is None or model_manifest is None:
+        raise AssertionError("a resolved reference is missing")
+    model_spec, version = made
+    training = model_spec.source.training
+    return Tested(
+        address=address,
+        strategy=strategy_manifest,
+        policy=policy,
+        model=render.model_reference(model_manifest, version, model_spec, url=""),
+        trials=max(version.trials, 1),
+        trained_until=None if training is None else training.end,
+    )
+
+
 def pool_address(environment_manifest: Json | None, role: str, name: str | None = None) -> str | conditions.Violation:
     """Address of a pool, or why there is none."""
     if environment_manifest is None:
@@ -82,6 +132,18 @@ def pool_address(environment_manifest: Json | None, role: str, name: str | None 
 
 def _address(spec: strategy.StrategySpec, environment_manifest: Json | None) -> str | conditions.Violation:
     return pool_address(environment_manifest, "execution", spec.pool)
+
+
+def _strategy(name: str, manifest: Json | None) -> strategy.StrategySpec | conditions.Violation:
+    if manifest is None or manifest["metadata"].get("deletionTimestamp"):
+        return conditions.Violation(
+            names.Reason.STRATEGY_NOT_FOUND, f"strategyRef: must name a Strategy of this namespace, got {name!r}"
+        )
+    try:
+        return strategy.StrategySpec.model_validate(manifest["spec"])
+    except pydantic.ValidationError as problem:
+        violation = conditions.violation_of(problem)
+        return conditions.Violation(names.Reason.STRATEGY_REFUSED, f"Strategy {name}: {violation.message}")
 
 
 def _policy(spec: strategy.StrategySpec, manifest: Json | None) -> Json | conditions.Violation:
@@ -120,6 +182,29 @@ def _model(spec: strategy.StrategySpec, manifest: Json | None, *, serve_url: str
         violation = conditions.violation_of(problem)
         return conditions.Violation(names.Reason.MODEL_NOT_READY, f"Model {name}: {violation.message}")
     return render.model_reference(manifest, current.active, model_spec, url=render.model_url(serve_url, name))
+
+
+def _version(
+    spec: strategy.StrategySpec, manifest: Json | None
+) -> tuple[model.ModelSpec, model.Version] | conditions.Violation:
+    """The version that the Model's spec asks for; not one from before a pending edit."""
+    name = spec.signal.models[0].name
+    if manifest is None or manifest["metadata"].get("deletionTimestamp"):
+        return conditions.Violation(
+            names.Reason.MODEL_NOT_FOUND, f"signal.models[0].name: must name a Model of this namespace, got {name!r}"
+        )
+    current = conditions.parsed_status(model.ModelStatus, manifest)
+    try:
+        model_spec = model.ModelSpec.model_validate(manifest["spec"])
+    except pydantic.ValidationError as problem:
+        violation = conditions.violation_of(problem)
+        return conditions.Violation(names.Reason.MODEL_NOT_READY, f"Model {name}: {violation.message}")
+    if current.active is None or current.active.spec_hash != render.training_hash(model_spec):
+        ready = next((each for each in current.conditions if each.type == names.Condition.READY), None)
+        return conditions.Violation(
+            names.Reason.MODEL_NOT_READY, f"Model {name} has no artifact of its spec yet: {_reason(ready)}"
+        )
+    return model_spec, current.active
 
 
 def _reason(ready: status.Condition | None) -> str:

@@ -9,7 +9,7 @@ import pydantic
 
 from tradeplane_api import names, status, strategy
 from tradeplane_operator import conditions, gateway, render, settings
-from tradeplane_operator.reconcile import attempts, decision, references, trading
+from tradeplane_operator.reconcile import acting, attempts, decision, references, trading
 
 Json = dict[str, Any]
 
@@ -97,18 +97,20 @@ def _run(observed: Observed, resolved: references.Resolved, *, now: dt.datetime)
         attempt=0,
         references=(resolved.model, resolved.policy),
     )
-    wanted = attempts.Wanted(observed.uid, observed.generation, resolved.address, render.config_hash(config))
+    wanted = acting.Wanted(observed.uid, observed.generation, resolved.address, render.config_hash(config))
     step = attempts.advance(wanted, recorded, observed.jobs, highest=_highest(observed), now=now)
     actions: list[decision.Action] = [decision.StopJob(*each) for each in step.stop]
-    if step.submit and step.job is not None:
+    if step.submit and step.recorded is not None:
         submission = render.strategy_submission(
-            {**config, "attempt": step.job.attempt},
+            {**config, "attempt": step.recorded.attempt},
             variables=observed.settings.strategy_variables,
             namespace=observed.settings.namespace,
         )
         actions.append(decision.SubmitJob(resolved.address, submission))
     findings = [*_bound(resolved), *_at_rest(), *_of_trading(observed), *_of_step(observed, step)]
-    written = _written(observed, findings, now=now, resolved=resolved, job=step.job, plan=_plan(observed, wanted, step))
+    written = _written(
+        observed, findings, now=now, resolved=resolved, job=step.recorded, plan=_plan(observed, wanted, step)
+    )
     return decision.Decision(written, tuple(actions), again_s=0 if step.submit else _again(written))
 
 
@@ -125,7 +127,7 @@ def _suspend(observed: Observed, resolved: references.Resolved, *, now: dt.datet
         findings.append(conditions.is_true(_PROGRESSING, names.Reason.STOPPING, step.message))
         plan = _planned(observed, names.PlanAction.STOP, f"suspend is true: {step.message}")
     findings.append(conditions.is_true(names.Condition.TRADING_HALTED, names.Reason.SUSPENDED, "suspend is true"))
-    written = _written(observed, findings, now=now, resolved=resolved, job=step.job, plan=plan, state="halted")
+    written = _written(observed, findings, now=now, resolved=resolved, job=step.recorded, plan=plan, state="halted")
     return decision.Decision(written, tuple(decision.StopJob(*each) for each in step.stop), again_s=_again(written))
 
 
@@ -181,7 +183,7 @@ def _leave(observed: Observed, *, now: dt.datetime) -> decision.Decision:
         conditions.is_true(names.Condition.TRADING_HALTED, names.Reason.DELETING, "the Strategy is being deleted"),
     ]
     plan = _planned(observed, names.PlanAction.STOP, "the Strategy is being deleted")
-    written = _written(observed, findings, now=now, job=step.job, plan=plan, state="halted")
+    written = _written(observed, findings, now=now, job=step.recorded, plan=plan, state="halted")
     return decision.Decision(written, stops, again_s=decision.SOON_S)
 
 
@@ -240,7 +242,7 @@ def _of_trading(observed: Observed) -> list[conditions.Finding]:
     return findings
 
 
-def _of_step(observed: Observed, step: attempts.Step) -> Iterable[conditions.Finding]:
+def _of_step(observed: Observed, step: attempts.Step[strategy.StrategyJob]) -> Iterable[conditions.Finding]:
     """Ready, Progressing and Degraded from where the job stands."""
     match step.phase:
         case attempts.Phase.UNKNOWN:
@@ -255,7 +257,7 @@ def _of_step(observed: Observed, step: attempts.Step) -> Iterable[conditions.Fin
             yield conditions.is_true(_DEGRADED, names.Reason.JOB_FAILED, step.message)
         case attempts.Phase.RUNNING if observed.state is None:
             yield conditions.is_unknown(_READY, names.Reason.GATEWAY_UNREACHABLE, "the gateway does not answer")
-        case attempts.Phase.RUNNING if _acts(observed, step.job):
+        case attempts.Phase.RUNNING if _acts(observed, step.recorded):
             yield conditions.is_true(_READY, names.Reason.RUNNING, step.message)
         case _:
             yield _starting(step.message)
@@ -270,7 +272,7 @@ def _acts(observed: Observed, job: strategy.StrategyJob | None) -> bool:
     return view.running and (view.generation, view.attempt) == (job.generation, job.attempt)
 
 
-def _plan(observed: Observed, wanted: attempts.Wanted, step: attempts.Step) -> status.Plan | None:
+def _plan(observed: Observed, wanted: acting.Wanted, step: attempts.Step[strategy.StrategyJob]) -> status.Plan | None:
     """What is about to happen, None when nothing is."""
     if step.phase in {attempts.Phase.RUNNING, attempts.Phase.PENDING, attempts.Phase.UNKNOWN}:
         return None

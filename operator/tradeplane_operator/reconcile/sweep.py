@@ -14,29 +14,31 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """All Strategies and Models, and what runs at each address that answered.
+    """All Strategies, Models and Backtests, and what runs at each address that answered.
 
     serving_at : address of the inference pool, None when there is none
     """
 
     strategies: tuple[Json, ...]
     models: tuple[Json, ...]
+    backtests: tuple[Json, ...]
     jobs: Mapping[str, Mapping[str, port.Job]]
     serve: port.Serve | None
     serving_at: str | None
     settings: settings.Settings
 
 
+def _staying(manifests: tuple[Json, ...]) -> set[str]:
+    """Uids; an object that is being deleted, held by somebody else's finalizer, is as good as gone."""
+    return {each["metadata"]["uid"] for each in manifests if not each["metadata"].get("deletionTimestamp")}
+
+
 def decide(observed: Observed, *, now: dt.datetime) -> decision.Decision:
     """Stop and remove what is not asked for, start Serve for the first Model; only our namespace's is ours."""
     owners = {
         "strategy": {manifest["metadata"]["uid"] for manifest in observed.strategies},
-        # A Model that is being deleted, held by somebody else's finalizer, is as good as gone.
-        "training": {
-            manifest["metadata"]["uid"]
-            for manifest in observed.models
-            if not manifest["metadata"].get("deletionTimestamp")
-        },
+        "training": _staying(observed.models),
+        "backtest": _staying(observed.backtests),
     }
     actions: list[decision.Action] = []
     for address, jobs in sorted(observed.jobs.items()):

@@ -3,7 +3,7 @@ cimport cython
 cdef extern from "exact.h":
     ctypedef long long int128 "tradeplane_int128"
 
-cdef long long _LARGEST
+cdef long long _MOST
 
 cdef long long fit(int128 value, str field) except? -1
 

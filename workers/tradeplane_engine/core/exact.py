@@ -6,12 +6,12 @@ lie within +-(2^63 - 1); anything beyond raises :class:`~tradeplane_engine.error
 
 from tradeplane_engine import errors
 
-_LARGEST = 9223372036854775807  # a C variable in compiled code: a literal of that size would be a Python object there
+_MOST = 9_223_372_036_854_775_807  # a C variable in compiled code, where a literal of this size would be an object
 
 
 def fit(value: int, field: str) -> int:
     """Return ``value`` if it fits 64 bits, else raise Overflow."""
-    if -_LARGEST <= value <= _LARGEST:
+    if -_MOST <= value <= _MOST:
         return value
     raise errors.Overflow(field, "within 64 bits of its unit", float(value))
 
@@ -20,6 +20,8 @@ def add(left: int, right: int, field: str) -> int:
     """Return ``left + right``."""
     total = left  # wider than its operands: see the .pxd
     total = total + right
+    if -_MOST <= total <= _MOST:  # not fit(), for speed
+        return total
     return fit(total, field)
 
 

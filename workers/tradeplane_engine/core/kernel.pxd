@@ -9,7 +9,7 @@ from tradeplane_engine.core.log cimport Log
 from tradeplane_engine.core.market cimport Market
 from tradeplane_engine.core.order cimport Order
 from tradeplane_engine.core.quiet cimport Quiet
-from tradeplane_engine.core.risk cimport Book, Policy, Scope
+from tradeplane_engine.core.risk cimport Book, Policy, Proposal, Scope
 from tradeplane_engine.core cimport risk
 from tradeplane_engine.core.table cimport Bar, Table
 
@@ -42,6 +42,7 @@ cdef class Kernel:
     cdef readonly bint started, watching
     cdef readonly Agenda agenda
     cdef Quiet _quiet
+    cdef Proposal proposal
     cdef const long long[::1] _close_rows, _open_rows, _close_at, _open_at
     cdef long long[::1] _equity_at, _equity, price, bar_end
 

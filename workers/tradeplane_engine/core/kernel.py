@@ -30,7 +30,7 @@ from tradeplane_engine.core.log import Log
 from tradeplane_engine.core.market import Market
 from tradeplane_engine.core.order import Order
 from tradeplane_engine.core.quiet import Quiet
-from tradeplane_engine.core.risk import Book, Policy, Scope
+from tradeplane_engine.core.risk import Book, Policy, Proposal, Scope
 from tradeplane_engine.core.table import Bar, Table
 
 _NO_MORE = 9223372036854775807
@@ -94,7 +94,7 @@ class Kernel:
     __slots__ = (
         *("_close_at", "_close_rows", "_equity", "_equity_at", "_open_at", "_open_rows", "_quiet"),
         *("account", "agenda", "bar_end", "costs", "decisions", "equity", "equity_at", "instants", "latency", "log"),
-        *("market", "now", "orders", "price", "slots", "started", "table", "watching"),
+        *("market", "now", "orders", "price", "proposal", "slots", "started", "table", "watching"),
     )
 
     def __init__(self, table: Table, costs: Costs, starting: int, policy: Policy, latency: int = 0) -> None:
@@ -104,6 +104,7 @@ class Kernel:
         self.market = Market(table, costs)
         self.log = Log()
         self.agenda = Agenda()
+        self.proposal = Proposal()
         self.watching = False
         self._quiet: Quiet | None = None
         self.account = Scope("account", policy, Book(Ledger(starting, self.table.unit)))
@@ -401,7 +402,7 @@ class Kernel:
     def _ask(self, scope: Scope, order: Order, quantity: int) -> risk.Violation | None:
         scope.book.measure(self.now, self.price)
         symbol = order.symbol
-        return risk.first_violation(
+        return self.proposal.weigh(
             scope, symbol, order.side, quantity, self.price[symbol], self.bar_end[symbol], self.now
         )
 

@@ -14,10 +14,12 @@ cdef class Ledger:
 
     @cython.locals(
         before=cython.longlong, cost=cython.longlong, after=cython.longlong, value=cython.longlong,
-        cost_after=cython.longlong, realised=cython.longlong
+        cost_after=cython.longlong, realised=cython.longlong, realised_total=cython.longlong,
+        cost_total=cython.longlong, cash=cython.longlong
     )
     cpdef long long fill(self, int symbol, long long signed, long long price, long long fee) except? -1
 
+    @cython.locals(cash=cython.longlong)
     cpdef object book(self, long long amount, str field)
 
     @cython.locals(before=cython.longlong, size=cython.longlong)

@@ -75,10 +75,13 @@ class Ledger:
         else:  # crossed zero: the whole old position is realised, the rest opens at this price
             cost_after = exact.notional(price, after, self.unit[symbol])
         realised = exact.add(exact.add(cost_after, -cost, "realised"), -value, "realised")
-        self.realised = exact.add(self.realised, realised, "realised")
-        self.cost_total = exact.add(self.cost_total, exact.add(cost_after, -cost, "cost"), "cost")
-        self.cash = exact.add(exact.add(self.cash, -value, "cash"), -fee, "cash")
-        self.fees = exact.add(self.fees, fee, "fees")
+        realised_total = exact.add(self.realised, realised, "realised")
+        cost_total = exact.add(self.cost_total, exact.add(cost_after, -cost, "cost"), "cost")
+        cash = exact.add(exact.add(self.cash, -value, "cash"), -fee, "cash")
+        self.fees = exact.add(self.fees, fee, "fees")  # the last that can be refused: nothing is booked half
+        self.realised = realised_total
+        self.cost_total = cost_total
+        self.cash = cash
         self.quantity[symbol] = after
         self.cost[symbol] = cost_after
         self.fills += 1
@@ -87,11 +90,12 @@ class Ledger:
 
     def book(self, amount: int, field: str) -> None:
         """Book money that no fill moved: a dividend, interest, an adjustment; a fee is negative under ``fees``."""
-        self.cash = exact.add(self.cash, amount, "cash")
+        cash = exact.add(self.cash, amount, "cash")
         if field == "fees":
             self.fees = exact.add(self.fees, -amount, "fees")
         else:
             self.other = exact.add(self.other, amount, field)
+        self.cash = cash
         self.check()
 
     def split(self, symbol: int, new: int, old: int, price: int) -> None:

@@ -2,8 +2,9 @@ cimport cython
 
 from tradeplane_engine.core cimport exact
 from tradeplane_engine.core.exact cimport int128
-from tradeplane_engine.core.bounds cimport Bounds
 from tradeplane_engine.core.ledger cimport Ledger
+
+cdef long long NEVER
 
 cdef class Book:
     cdef readonly Ledger ledger
@@ -36,6 +37,12 @@ cdef class Book:
 
     cpdef long long exposure(self, int symbol) except? -1
 
+    @cython.locals(total=cython.double, other=cython.int, place=cython.int, one=cython.double)
+    cdef double squares(self, int symbol, long long exposure) except? -1
+
+    @cython.locals(other=cython.int, place=cython.int)
+    cpdef object exact_squares(self, int symbol, object exposure)
+
     @cython.locals(equity=cython.longlong)
     cpdef object observe(self)
 
@@ -45,50 +52,43 @@ cdef class Book:
 cdef class Policy:
     cdef readonly str name
     cdef readonly object limits
-    cdef readonly Bounds bounds
-    cdef readonly bint watches
-
-cdef class Proposal:
-    cdef readonly Book book
-    cdef readonly Bounds bounds
-    cdef readonly int symbol, side
-    cdef readonly long long quantity, price, unit, now, bar_end
-    cdef readonly long long highest, lowest, highest_after, lowest_after, worst_before, worst_after, value
-    cdef readonly bint reduces
-
-    cpdef object about(
-        self, int symbol, int side, long long quantity, long long price, long long bar_end, long long now
-    )
-    cpdef long long exposure_after(self) except? -1
-
-    @cython.locals(more=cython.longlong)
-    cpdef long long gross_after(self) except? -1
+    cdef readonly bint watches, allow_short
+    cdef long long max_quantity, max_notional, max_open_orders, max_position_notional, max_positions, max_losses
+    cdef double rough_concentration
+    cdef long long max_bar_age, weight, weight_whole, gross, gross_whole, net, net_whole, concentration
+    cdef long long concentration_whole, daily_loss, daily_loss_whole, drawdown, drawdown_whole
 
 cdef class Scope:
     cdef readonly str name
     cdef readonly Policy policy
     cdef readonly Book book
-    cdef readonly Proposal proposal
 
-@cython.locals(p=Proposal)
-cpdef object first_violation(
-    Scope scope, int symbol, int side, long long quantity, long long price, long long bar_end, long long now
-)
+cdef class Proposal:
+    cdef Book book
+    cdef Policy policy
+    cdef int symbol, side
+    cdef long long quantity, price, now, bar_end, highest, lowest, highest_after, lowest_after, worst_after
+    cdef long long value, exposure_after, equity
+    cdef bint reduces
 
+    @cython.locals(book=Book, unit=cython.longlong)
+    cpdef object weigh(
+        self, Scope scope, int symbol, int side, long long quantity, long long price, long long bar_end, long long now
+    )
+
+cpdef object first_violation(Proposal p)
+cpdef object adds_too_much(Proposal p)
+
+@cython.locals(state=cython.int)
 cpdef object state_forbids(Proposal p)
+
 cpdef object price_is_missing(Proposal p)
-cpdef object quantity_is_not_positive(Proposal p)
 cpdef object quantity_exceeds_limit(Proposal p)
 cpdef object notional_exceeds_limit(Proposal p)
 cpdef object open_orders_exceed_limit(Proposal p)
 cpdef object short_is_not_allowed(Proposal p)
 cpdef object weight_exceeds_limit(Proposal p)
 cpdef object position_exceeds_limit(Proposal p)
-cpdef object positions_exceed_limit(Proposal p)
-
-@cython.locals(rough_gross=cython.double, rough_equity=cython.double, one=object, squares=object, equity=object, symbol=cython.int, place=cython.int)
-cpdef object concentration_exceeds_limit(Proposal p)
-
 cpdef object daily_loss_exceeds_limit(Proposal p)
 cpdef object drawdown_exceeds_limit(Proposal p)
 cpdef object losses_exceed_limit(Proposal p)
@@ -96,17 +96,26 @@ cpdef object losses_exceed_limit(Proposal p)
 @cython.locals(age=cython.longlong)
 cpdef object bar_is_stale(Proposal p)
 
-@cython.locals(after=cython.longlong)
+@cython.locals(gross=cython.longlong)
 cpdef object gross_exceeds_limit(Proposal p)
 
 @cython.locals(net=cython.longlong)
 cpdef object net_exceeds_limit(Proposal p)
 
-@cython.locals(equity=cython.longlong)
-cdef object _share(str reason, str family, long long exposure, long long part, long long whole, Proposal p)
+@cython.locals(count=cython.longlong)
+cpdef object positions_exceed_limit(Proposal p)
+
+@cython.locals(equity=cython.double)
+cpdef object concentration_exceeds_limit(Proposal p)
+
+cdef object _concentration(Proposal p, object equity, object exposure)
+
+@cython.locals(book=Book, policy=Policy, equity=cython.longlong)
+cpdef object loss_violation(Scope scope)
+
+cdef object _losses(Book book, Policy policy)
 
 @cython.locals(lost=cython.longlong)
-cdef object _lost(str reason, Book book, long long start, long long part, long long whole)
+cdef object _lost(str reason, long long start, long long equity, long long part, long long whole)
 
-@cython.locals(book=Book, bounds=Bounds)
-cpdef object loss_violation(Scope scope)
+cdef bint _within(long long amount, long long part, long long whole, long long of) except -1

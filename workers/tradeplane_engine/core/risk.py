@@ -1,7 +1,7 @@
 """Risk: what may leave. A chain of small checks on projected positions, and the books that they judge.
 
 Each check is a statement that may be violated; it returns a violation with a stable reason, or nothing, and relies on
-no other check having run. A limit that is not set is one that nothing exceeds; the first violation wins.
+no other check having run. The first violation wins.
 
 Positions are judged in their worst case: every working order at full size, buys and sells each counted, exposures
 rounded up to the next 1e-9 USD. An order that can only bring a position nearer to zero passes the limits on size of
@@ -12,12 +12,12 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 from tradeplane_engine.core import exact
-from tradeplane_engine.core.bounds import Bounds
 from tradeplane_engine.core.ledger import Ledger
 from tradeplane_engine.core.limits import Breach, Limits
+
+NEVER = 9223372036854775807  # a limit that nothing reaches
 
 ENABLED, REDUCE_ONLY, FLATTEN, HALTED = 0, 1, 2, 3
 STATES = ("enabled", "reduce-only", "flatten", "halted")
@@ -168,6 +168,26 @@ class Book:
         """Worst-case exposure of a symbol at the last measure, money."""
         return self._exposure[symbol]
 
+    def squares(self, symbol: int, exposure: int) -> float:
+        """Sum of the squared exposures with one symbol at another exposure, as a float of money squared."""
+        total = float(exposure) * float(exposure)
+        for place in range(self.active):
+            other = self._active[place]
+            if other != symbol:
+                one = float(self._exposure[other])
+                total += one * one
+        return total
+
+    def exact_squares(self, symbol: int, exposure: int) -> int:
+        """The same sum as an unbounded integer."""
+        total = exposure * exposure
+        for place in range(self.active):
+            other = self._active[place]
+            if other != symbol:
+                one = self.exposure(other)
+                total = total + one * one
+        return total
+
     def observe(self) -> None:
         """Note a new peak of equity."""
         equity = self.ledger.equity()
@@ -185,33 +205,85 @@ class Book:
             self.losses = 0
 
 
-class Proposal:
-    """One order against one scope: what is, and what it would lead to in the worst case.
+class Policy:
+    """A policy's limits as plain integers; a limit that is left out is one that nothing reaches.
 
-    A scope has one and uses it for order after order. ``price`` is the symbol's last close, 0 where none is known;
-    ``value`` the order's at that price.
+    ``watches`` says whether marks alone may open a halt.
     """
 
     __slots__ = (
-        *("bar_end", "book", "bounds", "highest", "highest_after", "lowest", "lowest_after", "now", "price"),
-        *("quantity", "reduces", "side", "symbol", "unit", "value", "worst_after", "worst_before"),
+        *("allow_short", "concentration", "concentration_whole", "daily_loss", "daily_loss_whole", "drawdown"),
+        *("drawdown_whole", "gross", "gross_whole", "limits", "max_bar_age", "max_losses", "max_notional"),
+        *("max_open_orders", "max_position_notional", "max_positions", "max_quantity", "name", "net", "net_whole"),
+        *("rough_concentration", "watches", "weight", "weight_whole"),
     )
 
-    def __init__(self, book: Book, bounds: Bounds) -> None:
-        self.book = book
-        self.bounds = bounds
+    def __init__(self, name: str, limits: Limits) -> None:
+        self.name = name
+        self.limits = limits
+        self.max_quantity = _most(limits.max_quantity)
+        self.max_notional = _most(limits.max_notional)
+        self.max_open_orders = _most(limits.max_open_orders)
+        self.max_position_notional = _most(limits.max_position_notional)
+        self.max_positions = _most(limits.max_positions)
+        self.max_losses = _most(limits.max_consecutive_losses)
+        self.max_bar_age = _most(limits.max_bar_age)
+        self.allow_short = limits.allow_short
+        self.weight, self.weight_whole = _fraction(limits.max_weight)
+        self.gross, self.gross_whole = _fraction(limits.max_gross)
+        self.net, self.net_whole = _fraction(limits.max_net)
+        self.concentration, self.concentration_whole = _fraction(limits.max_concentration)
+        self.rough_concentration = self.concentration / self.concentration_whole * (1 - 1e-9)
+        self.daily_loss, self.daily_loss_whole = _fraction(limits.max_daily_loss)
+        self.drawdown, self.drawdown_whole = _fraction(limits.max_drawdown)
+        self.watches = self.on_breach("loss") not in {Breach.REJECT, Breach.CLIP}
 
-    def about(self, symbol: int, side: int, quantity: int, price: int, bar_end: int, now: int) -> None:
-        """Work out what an order would lead to."""
+    def on_breach(self, family: str) -> Breach:
+        """What a breach of a family leads to."""
+        found: Breach = self.limits.on_breach.get(family, Breach.REJECT)
+        return found
+
+
+class Scope:
+    """A policy and the book that it judges: ``strategy`` or ``account``."""
+
+    __slots__ = ("book", "name", "policy")
+
+    def __init__(self, name: str, policy: Policy, book: Book) -> None:
+        self.name = name
+        self.policy = policy
+        self.book = book
+
+
+class Proposal:
+    """One order against one scope: what is, and what it would lead to in the worst case.
+
+    ``price`` is the symbol's last close, 0 where none is known; ``value`` the order's at that price.
+    """
+
+    __slots__ = (
+        *("bar_end", "book", "equity", "exposure_after", "highest", "highest_after", "lowest", "lowest_after", "now"),
+        *("policy", "price", "quantity", "reduces", "side", "symbol", "value", "worst_after"),
+    )
+
+    book: Book
+    policy: Policy
+
+    def weigh(
+        self, scope: Scope, symbol: int, side: int, quantity: int, price: int, bar_end: int, now: int
+    ) -> "Violation | None":
+        """Ask the chain about an order of ``quantity`` (1e-9 shares) on one side (1 buy, -1 sell)."""
+        book = scope.book
+        self.book = book
+        self.policy = scope.policy
         self.symbol = symbol
         self.side = side
         self.quantity = quantity
         self.price = price
         self.bar_end = bar_end
         self.now = now
-        self.unit = self.book.ledger.unit[symbol]
-        self.highest = self.book.highest(symbol)
-        self.lowest = self.book.lowest(symbol)
+        self.highest = book.highest(symbol)
+        self.lowest = book.lowest(symbol)
         if side > 0:
             self.highest_after = exact.add(self.highest, quantity, "position")
             self.lowest_after = self.lowest
@@ -220,18 +292,41 @@ class Proposal:
             self.highest_after = self.highest
             self.lowest_after = exact.add(self.lowest, -quantity, "position")
             self.reduces = self.lowest_after >= 0
-        self.worst_before = max(abs(self.highest), abs(self.lowest))
         self.worst_after = max(abs(self.highest_after), abs(self.lowest_after))
-        self.value = exact.ceil_ratio(quantity, price, self.unit, "notional")
+        unit = book.ledger.unit[symbol]
+        self.value = exact.ceil_ratio(quantity, price, unit, "notional")
+        self.exposure_after = exact.ceil_ratio(self.worst_after, price, unit, "exposure")
+        self.equity = book.ledger.equity()
+        return first_violation(self)
 
-    def exposure_after(self) -> int:
-        """Worst-case exposure of the symbol with the order, money."""
-        return exact.ceil_ratio(self.worst_after, self.price, self.unit, "exposure")
 
-    def gross_after(self) -> int:
-        """Worst-case exposure of all symbols with the order, money."""
-        more = exact.add(self.exposure_after(), -self.book.exposure(self.symbol), "gross")
-        return exact.add(self.book.gross, more, "gross")
+def first_violation(p: Proposal) -> Violation | None:
+    """The chain: the first check that is violated wins."""
+    return (
+        state_forbids(p)
+        or price_is_missing(p)
+        or bar_is_stale(p)
+        or quantity_exceeds_limit(p)
+        or notional_exceeds_limit(p)
+        or open_orders_exceed_limit(p)
+        or short_is_not_allowed(p)
+        or (None if p.reduces else adds_too_much(p))
+    )
+
+
+def adds_too_much(p: Proposal) -> Violation | None:
+    """The part of the chain that an order which only reduces a position always passes."""
+    return (
+        weight_exceeds_limit(p)
+        or position_exceeds_limit(p)
+        or gross_exceeds_limit(p)
+        or net_exceeds_limit(p)
+        or positions_exceed_limit(p)
+        or concentration_exceeds_limit(p)
+        or daily_loss_exceeds_limit(p)
+        or drawdown_exceeds_limit(p)
+        or losses_exceed_limit(p)
+    )
 
 
 def state_forbids(p: Proposal) -> Violation | None:
@@ -252,105 +347,99 @@ def price_is_missing(p: Proposal) -> Violation | None:
 def bar_is_stale(p: Proposal) -> Violation | None:
     """The symbol's last bar is young enough, and not from after the decision."""
     age = p.now - p.bar_end
-    if 0 <= age <= p.bounds.max_bar_age:
+    if 0 <= age <= p.policy.max_bar_age:
         return None
-    return Violation("stale-bar", "data", f"{p.bounds.max_bar_age} ns", f"{age} ns")
-
-
-def quantity_is_not_positive(p: Proposal) -> Violation | None:
-    """The order is for something."""
-    if p.quantity > 0:
-        return None
-    return Violation("order-quantity", "order", "more than 0", shares_text(p.quantity))
+    return Violation("stale-bar", "data", f"{p.policy.max_bar_age} ns", f"{age} ns")
 
 
 def quantity_exceeds_limit(p: Proposal) -> Violation | None:
-    """The order is for at most ``order.maxQuantity`` shares."""
-    if p.quantity <= p.bounds.max_quantity:
+    """The order is for something, and for at most ``order.maxQuantity`` shares."""
+    if 0 < p.quantity <= p.policy.max_quantity:
         return None
-    return Violation("order-quantity", "order", shares_text(p.bounds.max_quantity), shares_text(p.quantity))
+    limit = shares_text(p.policy.max_quantity) if p.quantity > 0 else "more than 0"
+    return Violation("order-quantity", "order", limit, shares_text(p.quantity))
 
 
 def notional_exceeds_limit(p: Proposal) -> Violation | None:
     """The order's value at the last close is at most ``order.maxNotional``."""
-    if p.value <= p.bounds.max_notional:
+    if p.value <= p.policy.max_notional:
         return None
-    return Violation("order-notional", "order", money_text(p.bounds.max_notional), money_text(p.value))
+    return Violation("order-notional", "order", money_text(p.policy.max_notional), money_text(p.value))
 
 
 def open_orders_exceed_limit(p: Proposal) -> Violation | None:
     """At most ``order.maxOpenOrders`` are open with this one."""
-    if p.book.open_orders < p.bounds.max_open_orders:
+    if p.book.open_orders < p.policy.max_open_orders:
         return None
-    return Violation("open-orders", "order", str(p.bounds.max_open_orders), str(p.book.open_orders + 1))
+    return Violation("open-orders", "order", str(p.policy.max_open_orders), str(p.book.open_orders + 1))
 
 
 def short_is_not_allowed(p: Proposal) -> Violation | None:
-    """Unless shorts are allowed, no sell may end below zero shares, whichever working orders fill."""
-    if p.side > 0 or p.lowest_after >= 0 or p.bounds.allow_short:
+    """No sell may end below zero shares, whichever working orders fill."""
+    if p.side > 0 or p.lowest_after >= 0 or p.policy.allow_short:
         return None
     return Violation("short-not-allowed", "position", "0", shares_text(p.lowest_after))
 
 
 def weight_exceeds_limit(p: Proposal) -> Violation | None:
     """The worst-case position is worth at most ``position.maxWeight`` of equity."""
-    return None if p.reduces else _share("position-weight", "position", p.exposure_after(), p.bounds.weight, p.bounds.weight_whole, p)
+    if _within(p.exposure_after, p.policy.weight, p.policy.weight_whole, p.equity):
+        return None
+    return _share("position-weight", "position", p.exposure_after, p.policy.weight, p.policy.weight_whole, p.equity)
 
 
 def position_exceeds_limit(p: Proposal) -> Violation | None:
     """The worst-case position is worth at most ``position.maxNotional``."""
-    if p.reduces or p.exposure_after() <= p.bounds.max_position_notional:
+    if p.exposure_after <= p.policy.max_position_notional:
         return None
-    limit = money_text(p.bounds.max_position_notional)
-    return Violation("position-notional", "position", limit, money_text(p.exposure_after()))
+    limit = money_text(p.policy.max_position_notional)
+    return Violation("position-notional", "position", limit, money_text(p.exposure_after))
 
 
 def gross_exceeds_limit(p: Proposal) -> Violation | None:
     """The worst-case positions together are worth at most ``portfolio.maxGross`` of equity."""
-    if p.reduces or p.bounds.gross_whole == 0:
+    gross = exact.add(p.book.gross, exact.add(p.exposure_after, -p.book.exposure(p.symbol), "gross"), "gross")
+    if _within(gross, p.policy.gross, p.policy.gross_whole, p.equity):
         return None
-    after = p.gross_after()
-    return _share("portfolio-gross", "portfolio", after, p.bounds.gross, p.bounds.gross_whole, p)
+    return _share("portfolio-gross", "portfolio", gross, p.policy.gross, p.policy.gross_whole, p.equity)
 
 
 def net_exceeds_limit(p: Proposal) -> Violation | None:
     """Longs less shorts, if this side's working orders all fill, are worth at most ``portfolio.maxNet`` of equity."""
-    if p.reduces or p.bounds.net_whole == 0:
-        return None
     if p.side > 0:
         net = exact.add(p.book.highest_total, p.value, "net")
     else:
         net = exact.add(p.book.lowest_total, -p.value, "net")
-    return _share("portfolio-net", "portfolio", abs(net), p.bounds.net, p.bounds.net_whole, p)
+    if _within(abs(net), p.policy.net, p.policy.net_whole, p.equity):
+        return None
+    return _share("portfolio-net", "portfolio", abs(net), p.policy.net, p.policy.net_whole, p.equity)
 
 
 def positions_exceed_limit(p: Proposal) -> Violation | None:
     """At most ``portfolio.maxPositions`` symbols have a position or a working order."""
     count = p.book.positions + (p.book.exposure(p.symbol) == 0)
-    if p.reduces or count <= p.bounds.max_positions:
+    if count <= p.policy.max_positions:
         return None
-    return Violation("portfolio-positions", "portfolio", str(p.bounds.max_positions), str(count))
+    return Violation("portfolio-positions", "portfolio", str(p.policy.max_positions), str(count))
 
 
 def concentration_exceeds_limit(p: Proposal) -> Violation | None:
-    """The squared worst-case weights add up to at most ``portfolio.maxConcentration``."""
-    if p.reduces or p.bounds.concentration is None:
+    """The squared worst-case weights add up to at most ``portfolio.maxConcentration``.
+
+    A float decides where it is far from the limit; close to it, and beyond, integers do.
+    """
+    if p.policy.concentration == NEVER:
         return None
-    # The squares add up to no more than the square of the sum: far below the limit a float decides.
-    rough_gross: float = p.gross_after()
-    rough_equity: float = p.book.ledger.equity()
-    if rough_equity > 0 and rough_gross * rough_gross <= p.bounds.rough_concentration * rough_equity * rough_equity:
+    equity = float(p.equity)
+    if equity > 0 and p.book.squares(p.symbol, p.exposure_after) < p.policy.rough_concentration * equity * equity:
         return None
-    one = p.exposure_after()  # squares leave 64 bits: an ordinary integer, see the .pxd
-    squares = one * one
-    for place in range(p.book.active):
-        symbol = p.book._active[place]  # noqa: SLF001 - a hot column
-        if symbol != p.symbol:
-            one = p.book.exposure(symbol)
-            squares = squares + one * one
-    equity = p.book.ledger.equity()
-    limit = p.bounds.concentration
-    if equity > 0 and squares * limit.denominator <= limit.numerator * equity * equity:
+    return _concentration(p, p.equity, p.exposure_after)
+
+
+def _concentration(p: Proposal, equity: int, exposure: int) -> Violation | None:
+    squares = p.book.exact_squares(p.symbol, exposure)
+    limit = Fraction(p.policy.concentration, p.policy.concentration_whole)
+    if equity > 0 and squares <= limit * equity * equity:
         return None
     value = ratio_text(Fraction(squares, equity * equity)) if equity > 0 else f"equity {money_text(equity)}"
     return Violation("portfolio-concentration", "portfolio", ratio_text(limit), value)
@@ -358,111 +447,60 @@ def concentration_exceeds_limit(p: Proposal) -> Violation | None:
 
 def daily_loss_exceeds_limit(p: Proposal) -> Violation | None:
     """Equity is at most ``loss.maxDailyLoss`` below the session's opening equity."""
-    return None if p.reduces else _lost("daily-loss", p.book, p.book.session_equity, p.bounds.daily_loss, p.bounds.daily_loss_whole)
+    return _lost("daily-loss", p.book.session_equity, p.equity, p.policy.daily_loss, p.policy.daily_loss_whole)
 
 
 def drawdown_exceeds_limit(p: Proposal) -> Violation | None:
     """Equity is at most ``loss.maxDrawdown`` below its peak."""
-    return None if p.reduces else _lost("drawdown", p.book, p.book.peak, p.bounds.drawdown, p.bounds.drawdown_whole)
+    return _lost("drawdown", p.book.peak, p.equity, p.policy.drawdown, p.policy.drawdown_whole)
 
 
 def losses_exceed_limit(p: Proposal) -> Violation | None:
     """Fewer than ``loss.maxConsecutiveLosses`` closed trades in a row have lost."""
-    if p.reduces or p.book.losses < p.bounds.max_consecutive_losses:
-        return None
-    return Violation("consecutive-losses", "loss", str(p.bounds.max_consecutive_losses), str(p.book.losses))
-
-
-class Policy:
-    """A policy's limits, as given and as numbers; ``watches``: whether marks alone may open a halt."""
-
-    __slots__ = ("bounds", "limits", "name", "watches")
-
-    def __init__(self, name: str, limits: Limits) -> None:
-        self.name = name
-        self.limits = limits
-        self.bounds = Bounds(limits)
-        self.watches = self.on_breach("loss") not in {Breach.REJECT, Breach.CLIP}
-
-    def on_breach(self, family: str) -> Breach:
-        """What a breach of a family leads to."""
-        found: Breach = self.limits.on_breach.get(family, Breach.REJECT)
-        return found
-
-
-class Scope:
-    """A policy and the book that it judges: ``strategy`` or ``account``."""
-
-    __slots__ = ("book", "name", "policy", "proposal")
-
-    def __init__(self, name: str, policy: Policy, book: Book) -> None:
-        self.name = name
-        self.policy = policy
-        self.book = book
-        self.proposal = Proposal(book, policy.bounds)
-
-
-def first_violation(
-    scope: Scope, symbol: int, side: int, quantity: int, price: int, bar_end: int, now: int
-) -> Violation | None:
-    """Return what the first failing check says about an order in a measured scope, or None."""
-    p = scope.proposal
-    p.about(symbol, side, quantity, price, bar_end, now)
-    return (
-        state_forbids(p)
-        or price_is_missing(p)
-        or quantity_is_not_positive(p)
-        or bar_is_stale(p)
-        or quantity_exceeds_limit(p)
-        or notional_exceeds_limit(p)
-        or open_orders_exceed_limit(p)
-        or weight_exceeds_limit(p)
-        or position_exceeds_limit(p)
-        or gross_exceeds_limit(p)
-        or net_exceeds_limit(p)
-        or positions_exceed_limit(p)
-        or concentration_exceeds_limit(p)
-        or daily_loss_exceeds_limit(p)
-        or drawdown_exceeds_limit(p)
-        or losses_exceed_limit(p)
-        or short_is_not_allowed(p)
-    )
+    return _losses(p.book, p.policy)
 
 
 def loss_violation(scope: Scope) -> Violation | None:
     """Return the loss limit that the scope's equity exceeds now, or None."""
-    book, bounds = scope.book, scope.policy.bounds
-    found = _lost("daily-loss", book, book.session_equity, bounds.daily_loss, bounds.daily_loss_whole)
-    if found is not None:
-        return found
-    found = _lost("drawdown", book, book.peak, bounds.drawdown, bounds.drawdown_whole)
-    if found is not None:
-        return found
-    if book.losses >= bounds.max_consecutive_losses:
-        return Violation("consecutive-losses", "loss", str(bounds.max_consecutive_losses), str(book.losses))
-    return None
+    book, policy = scope.book, scope.policy
+    equity = book.ledger.equity()
+    return (
+        _lost("daily-loss", book.session_equity, equity, policy.daily_loss, policy.daily_loss_whole)
+        or _lost("drawdown", book.peak, equity, policy.drawdown, policy.drawdown_whole)
+        or _losses(book, policy)
+    )
 
 
-def _share(reason: str, family: str, exposure: int, part: int, whole: int, p: Proposal) -> Violation | None:
-    """Return a violation unless exposure is at most ``part / whole`` of equity; nothing is asked where whole is 0."""
-    if whole == 0:
+def _losses(book: Book, policy: Policy) -> Violation | None:
+    if book.losses < policy.max_losses:
         return None
-    equity = p.book.ledger.equity()
-    if equity > 0 and exact.compare_products(exposure, whole, equity, part) <= 0:
+    return Violation("consecutive-losses", "loss", str(policy.max_losses), str(book.losses))
+
+
+def _lost(reason: str, start: int, equity: int, part: int, whole: int) -> Violation | None:
+    lost = exact.add(start, -equity, "loss")
+    if lost <= 0 or _within(lost, part, whole, start):
         return None
+    value = ratio_text(Fraction(lost, start)) if start > 0 else f"equity {money_text(start)}"
+    return Violation(reason, "loss", ratio_text(Fraction(part, whole)), value)
+
+
+def _within(amount: int, part: int, whole: int, of: int) -> bool:
+    """Say whether an amount is at most a fraction of another; no fraction of nothing is anything."""
+    return part == NEVER or (of > 0 and exact.compare_products(amount, whole, part, of) <= 0)
+
+
+def _share(reason: str, family: str, exposure: int, part: int, whole: int, equity: int) -> Violation:
     value = ratio_text(Fraction(exposure, equity)) if equity > 0 else f"equity {money_text(equity)}"
     return Violation(reason, family, ratio_text(Fraction(part, whole)), value)
 
 
-def _lost(reason: str, book: Book, start: int, part: int, whole: int) -> Violation | None:
-    """Return a violation unless equity is at most ``part / whole`` of a start below it; 0 as in ``_share``."""
-    if whole == 0:
-        return None
-    lost = exact.add(start, -book.ledger.equity(), "loss")
-    if start > 0 and exact.compare_products(lost, whole, start, part) <= 0:
-        return None
-    value = ratio_text(Fraction(lost, start)) if start > 0 else f"equity {money_text(start)}"
-    return Violation(reason, "loss", ratio_text(Fraction(part, whole)), value)
+def _most(limit: int | None) -> int:
+    return NEVER if limit is None else limit
+
+
+def _fraction(limit: Fraction | None) -> tuple[int, int]:
+    return (NEVER, 1) if limit is None else (limit.numerator, limit.denominator)
 
 
 def ratio_text(ratio: Fraction) -> str:

@@ -10,7 +10,7 @@ from tradeplane_engine import errors
 IntArray = npt.NDArray[np.int64]
 
 _PRICES = ("open", "high", "low", "close")
-_DIGITS_MAX = 9
+DIGITS_MAX = 9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,8 +38,8 @@ class Series:
 
     def __post_init__(self) -> None:
         """Refuse columns of different lengths, prices that are none, and time that runs backwards."""
-        if not 0 <= self.digits <= _DIGITS_MAX:
-            raise errors.ValueRefused(f"{self.symbol}.digits", f"from 0 to {_DIGITS_MAX}", self.digits)
+        if not 0 <= self.digits <= DIGITS_MAX:
+            raise errors.ValueRefused(f"{self.symbol}.digits", f"from 0 to {DIGITS_MAX}", self.digits)
         for name in ("start", "end", "available_at", *_PRICES, "volume"):
             column = getattr(self, name)
             if column.dtype != np.int64 or column.shape != self.start.shape or column.ndim != 1:

@@ -91,6 +91,11 @@ def money_text(value: Money) -> str:
     return _text(value, MONEY_DIGITS)
 
 
+def scaled_text(value: int, digits: int) -> str:
+    """Return the shortest decimal text of a number in units of 10^-digits."""
+    return _text(value, digits)
+
+
 def _scaled(text: str | Decimal, digits: int, field: str) -> int:
     if isinstance(text, float):
         raise errors.ValueRefused(field, "a decimal text, not a float", text)

@@ -1,0 +1,118 @@
+from array import array
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tradeplane_engine import errors
+from tradeplane_engine.core.ledger import Ledger
+
+USD = 10**9
+SHARE = 10**9
+UNIT = 10**4
+CASH = 1_000_000 * USD
+
+fills = st.lists(
+    st.tuples(
+        st.integers(0, 1),
+        st.integers(-(10**12), 10**12).filter(bool),
+        st.integers(1, 10**8),
+        st.integers(0, 10**9),
+    ),
+    max_size=30,
+)
+
+
+def ledger() -> Ledger:
+    """A ledger of two symbols."""
+    return Ledger(CASH, array("q", (UNIT, UNIT)))
+
+
+@given(fills)
+def test_cash_and_positions_are_the_sums_of_the_fills(entries: list[tuple[int, int, int, int]]) -> None:
+    """Every fill moves its rounded value and its fee, and nothing else does."""
+    one, cash, held = ledger(), CASH, [0, 0]
+    for symbol, signed, price, fee in entries:
+        one.fill(symbol, signed, price, fee)
+        cash -= round(Fraction(price * signed, UNIT)) + fee
+        held[symbol] += signed
+        assert (one.cash, list(one.quantities)) == (cash, held)
+        one.check()
+
+
+@given(fills, st.integers(1, 10**8))
+def test_equity_is_what_selling_everything_at_the_marks_would_leave(
+    entries: list[tuple[int, int, int, int]], price: int
+) -> None:
+    """Cash, realised and unrealised P&L tell one story: after closing at the marks nothing is left open."""
+    one = ledger()
+    for symbol, signed, at, fee in entries:
+        one.fill(symbol, signed, at, fee)
+    for symbol in (0, 1):
+        one.mark(symbol, price)
+    before = one.equity()
+    for symbol, quantity in enumerate(list(one.quantities)):
+        if quantity:
+            one.fill(symbol, -quantity, price, 0)
+            one.mark(symbol, price)
+    assert (one.equity(), one.cash) == (before, before)
+    assert list(one.costs) == [0, 0]
+    assert one.cash == CASH + one.realised - one.fees
+
+
+def test_a_partial_close_realises_its_share_of_the_cost() -> None:
+    """Sell 4 of 10 that cost 100 each, at 110."""
+    one = ledger()
+    assert one.fill(0, 10 * SHARE, 100 * UNIT, USD) == 0
+    assert one.fill(0, -4 * SHARE, 110 * UNIT, USD) == 40 * USD
+    assert (one.costs[0], one.fees) == (600 * USD, 2 * USD)
+
+
+def test_crossing_zero_realises_all_and_opens_the_rest() -> None:
+    """Sell 15 of 10: ten are realised, five are short at the new price."""
+    one = ledger()
+    one.fill(0, 10 * SHARE, 10 * UNIT, 0)
+    assert one.fill(0, -15 * SHARE, 12 * UNIT, 0) == 20 * USD
+    assert (one.quantities[0], one.costs[0]) == (-5 * SHARE, -60 * USD)
+
+
+@given(st.integers(1, 10**12), st.integers(1, 9), st.integers(1, 9), st.sampled_from((1, -1)))
+def test_a_split_changes_no_cash_and_no_cost(quantity: int, new: int, old: int, sign: int) -> None:
+    """Shares are cut toward zero below 1e-9; only a position cut to nothing is realised."""
+    one = ledger()
+    one.fill(0, sign * quantity, 50 * UNIT, 0)
+    cash, cost = one.cash, one.costs[0]
+    one.split(0, new, old, 50 * UNIT)
+    after = quantity * new // old
+    assert one.quantities[0] == sign * after
+    assert one.cash == cash
+    assert (one.costs[0], one.realised) == ((cost, 0) if after else (0, -cost))
+
+
+def test_a_dividend_is_an_entry_of_its_own() -> None:
+    """It is neither realised P&L nor a negative fee."""
+    one = ledger()
+    one.book(3 * USD, "dividend")
+    one.book(-2 * USD, "fees")
+    assert (one.cash - CASH, one.other, one.fees, one.realised) == (USD, 3 * USD, 2 * USD, 0)
+
+
+def test_an_overflow_is_refused_by_name_and_books_nothing_half() -> None:
+    """A value beyond 64 bits of 1e-9 USD raises before the position changes."""
+    one = ledger()
+    with pytest.raises(errors.Overflow, match="notional"):
+        one.fill(0, 9 * 10**18, 10**9, 0)
+    assert (one.cash, one.quantities[0], one.fills) == (CASH, 0, 0)
+    one.check()
+
+
+def test_an_overflow_of_the_cash_books_nothing_half() -> None:
+    """The value fits, the cash after it does not."""
+    one = ledger()
+    one.fill(0, SHARE, UNIT, 9 * 10**18)
+    before = (one.cash, one.realised, one.cost_total, one.fees, one.quantities[0])
+    with pytest.raises(errors.Overflow, match="cash"):
+        one.fill(0, SHARE, UNIT, 9 * 10**18)
+    assert (one.cash, one.realised, one.cost_total, one.fees, one.quantities[0]) == before
+    one.check()

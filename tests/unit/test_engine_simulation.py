@@ -1,0 +1,298 @@
+import dataclasses
+import subprocess
+import sys
+from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pydantic
+import pytest
+
+from support import bar_files, engine_runs
+from tradeplane_engine import errors, simulation, strategy
+from tradeplane_engine.core import context, costs, kernel, limits, risk, table
+from tradeplane_engine.data import columns, readers
+
+FEE = costs.Costs(commission_bps=Fraction(1))
+
+
+class Cross(strategy.Strategy):
+    """Long while the fast average is above the slow one, short or flat else."""
+
+    class Parameters(strategy.Strategy.Parameters):
+        """Windows and size."""
+
+        fast: int = pydantic.Field(default=20, gt=0)
+        slow: int = 50
+        shares: Decimal = Decimal(100)
+        short: bool = False
+
+    parameters: Parameters
+
+    def on_start(self, ctx: context.Context) -> None:
+        """Declare both averages."""
+        self.fast = ctx.indicator("sma", self.parameters.fast)
+        self.slow = ctx.indicator("sma", self.parameters.slow)
+
+    def on_bar(self, ctx: context.Context, bar: table.Bar) -> None:
+        """Say what is wanted."""
+        shares = self.parameters.shares
+        ctx.target(bar.symbol, shares=shares if self.fast > self.slow else -shares if self.parameters.short else 0)
+
+
+class Both(Cross):
+    """Checks the sub-ledgers whenever it may look."""
+
+    run: kernel.Kernel
+    looks = 0
+
+    def on_order_update(self, ctx: context.Context, update: kernel.Update) -> None:  # noqa: ARG002 - a hook
+        """Look between two fills."""
+        simulation.check(self.run)
+        self.looks += 1
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three files of unequal length."""
+    path = tmp_path_factory.mktemp("bars")
+    for number, name in enumerate(("BBB", "AAA", "CCC")):
+        bar_files.write(path, name, bar_files.walk(500 + 100 * number, seed=number, gaps=number == 1))
+    return path
+
+
+def test_a_backtest_is_the_run_of_the_oracle(folder: Path) -> None:
+    """Equity and fills are those of plain integers."""
+    found = simulation.Backtest(folder, Cross, cash=10_000_000, costs=FEE).run()
+    equity, fills = engine_runs.oracle(list(readers.load(folder).series))
+    assert (found.final_equity.scaleb(9), len(found.fills), found.name) == (equity, fills, "Cross")
+
+
+def test_a_result_does_not_depend_on_how_the_bars_came(folder: Path) -> None:
+    """Order of symbols, form of the source and division into pieces leave the hash as it is."""
+    frames = {path.stem: pl.read_parquet(path) for path in sorted(folder.iterdir())}
+    long = pl.concat([frame.with_columns(symbol=pl.lit(name)) for name, frame in frames.items()])
+    pieces = {name: [frame[:77], frame[77:300], frame[300:]] for name, frame in frames.items()}
+    forms = [
+        folder,
+        frames,
+        dict(reversed(frames.items())),
+        long.sample(fraction=1, shuffle=True, seed=1).sort("ts"),
+        pieces,
+    ]
+    found = [simulation.Backtest(form, Cross, costs=FEE).run() for form in forms]
+    assert len({one.hash for one in found}) == 1
+    assert len(found[0].fills) > 30
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"cash": 100_001},
+        {"costs": costs.Costs(commission_bps=Fraction(2))},
+        {"costs": costs.Costs(commission_bps=Fraction(1), half_spread_bps=Fraction(1, 3))},
+        {"latency": "1ms"},
+        {"limits": limits.Limits(max_open_orders=10**6)},
+        {"parameters": {"fast": 19}},
+        {"digits": 3},
+        {"strategy": [simulation.Allocation(Cross, capital=100_000, name="other")]},
+        {"strategy": [simulation.Allocation(Cross, capital=100_000, limits=limits.Limits(max_positions=9))]},
+    ],
+)
+def test_every_setting_is_part_of_the_hash(folder: Path, changed: dict[str, Any]) -> None:
+    """Two runs that could have differed never share an identity."""
+    plain = simulation.Backtest(folder, Cross, costs=FEE)
+    assert plain.run().hash != dataclasses.replace(plain, **changed).run().hash
+
+
+def test_settings_are_part_of_the_hash_where_nothing_is_traded() -> None:
+    """Two runs without an event differ where their settings do."""
+    one = columns.imported(columns.Raw("X", bar_files.walk(20, seed=1)), columns.Settings()).series
+    plain = simulation.Backtest(one, Cross)
+    changed = [
+        {"latency": 1},
+        {"parameters": {"short": True}},
+        {"limits": limits.Limits(allow_short=True)},
+        {"costs": FEE},
+    ]
+    runs = [plain, *(dataclasses.replace(plain, **change) for change in changed)]
+    assert len({run.run().hash for run in runs}) == len(runs)
+
+
+def test_the_order_of_allocations_changes_nothing(folder: Path) -> None:
+    """Turns are taken by name."""
+    both = [
+        simulation.Allocation(Cross, capital=1_000, name="b", parameters={"shares": 1}),
+        simulation.Allocation(Cross, capital=2_000, name="a", parameters={"shares": 2, "fast": 9}),
+    ]
+    assert len({simulation.Backtest(folder, given).run().hash for given in (both, both[::-1])}) == 1
+
+
+def test_defaults_that_are_said_change_nothing(folder: Path) -> None:
+    """A parameter given at its default, capital as text, one allocation instead of none: the same run."""
+    plain = simulation.Backtest(folder, Cross, costs=FEE).run()
+    said = simulation.Backtest(folder, Cross, cash="100000.00", parameters={"slow": 50}, costs=FEE, latency="1ms")
+    alone = simulation.Backtest(folder, [simulation.Allocation(Cross, capital=Decimal("1E5"))], costs=FEE)
+    assert plain.hash == dataclasses.replace(said, latency=0).run().hash == alone.run().hash
+
+
+def test_sub_ledgers_add_up_to_the_account_at_every_step(folder: Path) -> None:
+    """After each order update, and at each instant, the strategies' parts are the account, in shares and in cash."""
+    data = readers.load(folder)
+    policy = risk.Policy("loose", engine_runs.LOOSE)
+    run = kernel.Kernel(table.Table(data.series), FEE, 300_000 * 10**9, policy)
+    own = [
+        Both(shares="7.123456789", short=True),
+        Both(fast=5, slow=9, shares="3.3", short=True),
+        Both(fast=30, slow=10),
+    ]
+    for number, one in enumerate(own):
+        one.run = run
+        run.add(f"s{number}", one, 100_000 * 10**9, policy)
+    run.run()
+    assert all(one.looks > 100 for one in own)
+    broken = run.slots[0].context.ledger
+    broken.book(1, "other")
+    with pytest.raises(errors.LedgerBroken, match="cash of the account"):
+        simulation.check(run)
+
+
+def test_strategies_equity_adds_up_at_every_instant(folder: Path) -> None:
+    """The curves of the sub-ledgers sum to the account's, to the last 1e-9 USD of whole shares."""
+    both = [
+        simulation.Allocation(Cross, capital=1_000_000, name="long"),
+        simulation.Allocation(
+            Cross,
+            capital=500_000,
+            name="both",
+            parameters={"fast": 7, "slow": 31, "short": True},
+            limits=limits.Limits(allow_short=True),
+        ),
+    ]
+    found = simulation.Backtest(folder, both, costs=FEE, limits=limits.Limits(allow_short=True)).run()
+    parts = found.frame("strategies", numbers="decimal")
+    total = parts.group_by("at", maintain_order=True).agg(pl.col("equity").sum())["equity"]
+    whole = found.frame("equity", numbers="decimal")["equity"]
+    assert total.to_list() == whole.to_list()
+    assert whole[-1] == found.final_equity
+    assert set(parts["strategy"]) == {"both", "long"}
+    assert sorted(found.run.strategies) == ["both", "long"]
+
+
+def test_a_flat_accounts_profit_is_that_of_its_trades(folder: Path) -> None:
+    """What round trips earned, open positions and fees explain the profit to the last digit."""
+    found = simulation.Backtest(folder, Cross, costs=FEE).run()
+    trades = found.frame("trades", numbers="decimal")
+    open_ = found.frame("positions", numbers="decimal")
+    paid = found.fees - sum(trades["fees"])
+    assert sum(trades["pnl"]) + sum(open_["unrealised"]) - paid == found.profit
+    assert len(trades) > 15
+
+
+def test_frames_hold_the_same_numbers_in_three_forms(folder: Path) -> None:
+    """Float, text and decimal of a column are one value."""
+    found = simulation.Backtest(folder, Cross, costs=FEE).run()
+    floats, texts, exact = (found.frame("fills", numbers=form) for form in ("float", "text", "decimal"))
+    for column in ("quantity", "price", "fee"):
+        assert [Decimal(text) for text in texts[column]] == exact[column].to_list()
+        assert [float(text) for text in texts[column]] == floats[column].to_list()
+    assert not any("E" in text or text.endswith(("0000", ".")) for text in texts["fee"])
+    assert floats["at"].dtype == pl.Datetime("ns", "UTC")
+    assert floats.to_pandas()["price"].tolist() == floats["price"].to_list()
+
+
+def test_without_polars_frames_are_arrays(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing but numpy is needed to read a result."""
+    found = simulation.Backtest(readers.load(folder).series, Cross, costs=FEE).run()
+    expected = {name: found.frame(name) for name in ("orders", "fills", "trades", "positions", "equity", "strategies")}
+    monkeypatch.setitem(sys.modules, "polars", None)
+    for name, frame in expected.items():
+        arrays = found.frame(name)
+        assert isinstance(arrays, dict)
+        assert {key: len(one) for key, one in arrays.items()} == dict.fromkeys(frame.columns, len(frame))
+    assert found.fills.to_pandas()["fee"].tolist() == expected["fills"]["fee"].to_list()
+
+
+def test_refused_orders_say_why(folder: Path) -> None:
+    """Scope and reason of each order that a limit kept in."""
+    found = simulation.Backtest(folder, Cross, limits=limits.Limits(max_quantity=99 * 10**9)).run()
+    assert (len(found.orders), len(found.fills)) == (0, 0)
+    assert set(found.refused["reason"]) == {"order-quantity"}
+    assert set(found.refused["scope"]) == {"account"}
+    assert found.final_equity == 100_000
+
+
+def test_a_result_shows_itself_and_writes_a_report(folder: Path, tmp_path: Path) -> None:
+    """A notebook shows a table, a file holds the report, measures are there by name."""
+    found = simulation.Backtest(folder, Cross, costs=FEE, name="<b>").run()
+    assert "&lt;b&gt;" in found._repr_html_()
+    assert f"{found.final_equity:,.2f} USD" in found._repr_html_()
+    assert found.hash[:12] in repr(found)
+    assert found.hash in found.report(tmp_path / "report.html").read_text()
+    assert found.measures(["fees"])["fees"] == pytest.approx(float(found.fees), abs=1e-9)
+
+
+def _named(name: str) -> simulation.Allocation:
+    return simulation.Allocation(Cross, capital=10, name=name)
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda d: simulation.Backtest(d, Cross, cash=1.5), "cash: must be an int"),  # type: ignore[arg-type]
+        (lambda d: simulation.Backtest(d, Cross, cash=0), "cash: must be more than 0"),
+        (lambda d: simulation.Backtest(d, Cross, parameters={"fast": 0}), r"Cross\.parameters\.fast"),
+        (lambda d: simulation.Backtest(d, Cross, parameters={"windw": 3}), r"Cross\.parameters\.windw"),
+        (lambda d: simulation.Backtest(d, Cross()), "strategy"),  # type: ignore[arg-type]
+        (lambda d: simulation.Backtest(d, int), "a subclass of strategy"),  # type: ignore[arg-type]
+        (lambda d: simulation.Backtest(d, []), "strategy"),
+        (lambda d: simulation.Backtest(d, [_named("a"), _named("a")]), "different for each"),
+        (lambda d: simulation.Backtest(d, [_named("a"), _named("b")], cash=30), "sum of capitals, 20"),
+        (lambda d: simulation.Backtest(d, [_named("a")], parameters={"fast": 3}), "in the allocations"),
+        (lambda d: simulation.Backtest(d, Cross, latency=-1), "latency"),
+        (lambda d: simulation.Backtest(d, Cross, timeframe="a day"), "timeframe"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(
+    folder: Path, make: Callable[[Path], simulation.Backtest], message: str
+) -> None:
+    """Errors name the setting, its limit and the value."""
+    with pytest.raises(errors.ValueRefused, match=message):
+        make(folder).run()
+
+
+def test_one_backtest_can_be_run_twice(folder: Path) -> None:
+    """Nothing of a run stays behind in its settings."""
+    once = simulation.Backtest(folder, Cross, costs=FEE)
+    assert once.run().hash == once.run().hash
+
+
+def test_a_frame_without_a_symbol_gets_one(folder: Path) -> None:
+    """The argument symbol names a bare frame."""
+    frame = pl.read_parquet(folder / "AAA.parquet")
+    found = simulation.Backtest(frame, Cross, symbol="AAA", costs=FEE).run()
+    assert set(found.fills["symbol"]) == {"AAA"}
+    assert found.hash == simulation.Backtest({"AAA": frame}, Cross, costs=FEE).run().hash
+
+
+def test_latency_moves_fills_to_a_later_open() -> None:
+    """With any latency the open of the decision's instant is missed."""
+    one = columns.imported(columns.Raw("X", bar_files.walk(300, seed=4)), columns.Settings()).series
+    at_once, late = (simulation.Backtest(one, Cross, latency=latency).run().fills for latency in (0, "1s"))
+    assert [(b - a).total_seconds() for a, b in zip(at_once["at"], late["at"], strict=False)] == [60.0] * len(late)
+
+
+def test_the_engine_imports_nothing_heavy() -> None:
+    """Importing the package loads no numpy; importing backtests loads neither frames nor plots."""
+    code = """
+import sys
+import tradeplane_engine
+assert "numpy" not in sys.modules
+from tradeplane_engine import simulation
+heavy = {"pandas", "polars", "pyarrow", "scipy", "lightgbm", "matplotlib"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,252 @@
+"""Columns of floats, as files and frames hold them, turned into a :class:`~tradeplane_engine.data.series.Series`.
+
+1. times become ns UTC: a time without an offset is UTC, an integer is in ns;
+2. the first row whose time is not after the one before, or whose open or close is no price, refuses the whole symbol;
+3. prices become integers by ``numpy.rint(x * 10**digits)``, and what that moved is counted;
+4. a high or a low that contradicts its bar is counted and kept; one that is no price at all (absent, not finite, not
+   above zero) is counted too, and the bar's own open and close stand in for it.
+
+Nothing else is mended, and nothing is left out.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tradeplane_engine import errors
+from tradeplane_engine.data import quality, series
+from tradeplane_engine.domain import times
+
+FloatArray = npt.NDArray[np.float64]
+
+NAMES = ("ts", "open", "high", "low", "close", "volume")
+_VOLUME_MAX = 10**15
+_INT64_BOUND = 2.0**63
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How numbers become integers, and when a bar was known.
+
+    digits : decimals that a price keeps, for all symbols or by symbol
+    timeframe : length of a bar, ns; None takes the smallest difference of a symbol's starts
+    delay : from a bar's end to the instant from which it is known, ns
+    """
+
+    digits: int | Mapping[str, int] = 4
+    timeframe: int | None = None
+    delay: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse a span that is none."""
+        if self.timeframe is not None and self.timeframe <= 0:
+            raise errors.ValueRefused("timeframe", "more than 0 ns", self.timeframe)
+        if self.delay < 0:
+            raise errors.ValueRefused("delay", "0 or more ns", self.delay)
+
+    def digits_of(self, symbol: str) -> int:
+        """Return the decimals of one symbol's prices; 4 where a mapping does not name it."""
+        found = self.digits if isinstance(self.digits, int) else self.digits.get(symbol, 4)
+        if not 0 <= found <= series.DIGITS_MAX:
+            raise errors.ValueRefused(f"digits of {symbol}", f"from 0 to {series.DIGITS_MAX}", found)
+        return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Raw:
+    """One symbol's columns as they were found.
+
+    columns : ``ts`` (starts of the bars: datetime64 of any unit, or int64 ns; both UTC), ``open``, ``high``, ``low``,
+        ``close`` (USD) and ``volume`` (shares), each of shape (n,); further ones are ignored
+    source : what errors name, such as a file; the symbol unless given
+    rows : shape (n,), the rows' numbers in the source where they are not 0 to n - 1
+    """
+
+    symbol: str
+    columns: Mapping[str, npt.NDArray[Any]]
+    source: str = ""
+    rows: npt.NDArray[np.int64] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse columns that are missing or of different shapes."""
+        for name in NAMES:
+            if name not in self.columns:
+                raise self.unreadable(f"there is no column {name}")
+            if self.columns[name].shape != self.columns["ts"].shape or self.columns[name].ndim != 1:
+                raise self.unreadable(f"column {name} has shape {self.columns[name].shape}")
+
+    def __len__(self) -> int:
+        return len(self.columns["ts"])
+
+    def unreadable(self, message: str) -> errors.DataRefused:
+        """Return the error that refuses the whole source."""
+        return errors.DataRefused("unreadable", f"{self.source or self.symbol}: {message}")
+
+    def refusal(self, reason: str, row: int, name: str, limit: str) -> errors.DataRefused:
+        """Return the error that names a row and its value."""
+        number = row if self.rows is None else int(self.rows[row])
+        where = f"{self.source or self.symbol}, row {number} (the first is 0)"
+        return errors.DataRefused(reason, f"{where}: {name} must be {limit}, got {self.columns[name][row]}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Imported:
+    """A symbol's bars and what reading them had to count.
+
+    rounded_prices : prices that had more digits than the symbol's integers
+    high_low_errors : bars whose high is below open, close or low, or whose low is above one of them, as integers
+    volume_errors : volumes that are no number of shares, taken as 0
+    """
+
+    series: series.Series
+    rounded_prices: int = 0
+    high_low_errors: int = 0
+    volume_errors: int = 0
+
+
+def imported(raw: Raw, settings: Settings) -> Imported:
+    """Return the series of one symbol; raises DataRefused naming source and row, ValueRefused for a setting."""
+    digits = settings.digits_of(raw.symbol)
+    start = nanos(raw)
+    units, moved = {}, 0
+    good = {}
+    for name in ("open", "high", "low", "close"):
+        units[name], good[name], count = _units(raw, name, digits)
+        moved += count
+    _refuse(raw, start, good)
+    wrong = _bracket(units, good)
+    volume, bad_volumes = _volume(raw)
+    end = start + (settings.timeframe or timeframe_of(start))
+    made = series.Series(
+        symbol=raw.symbol,
+        start=start,
+        end=end,
+        available_at=end + settings.delay if settings.delay else end,
+        volume=volume,
+        digits=digits,
+        **units,
+    )
+    return Imported(made, moved, wrong, bad_volumes)
+
+
+def joined(raws: Sequence[Raw], settings: Settings) -> Imported:
+    """Return the series of one symbol whose columns are in several sources, oldest first; raises as `imported`."""
+    if len(raws) == 1:
+        return imported(raws[0], settings)
+    starts = [nanos(raw) for raw in raws]
+    start = np.concatenate(starts)
+    before: int | None = None
+    for raw, own in zip(raws, starts, strict=True):
+        if len(own):
+            if before is not None and own[0] <= before:
+                limit = f"after the source before ({times.text(times.Nanos(before))})"
+                raise raw.refusal(quality.Refusal.OUT_OF_ORDER, 0, "ts", limit)
+            before = int(own[-1])
+    span = settings.timeframe or max(timeframe_of(start), 1)  # a difference below 1 is refused where its row is known
+    parts = [imported(raw, replace(settings, timeframe=span)) for raw in raws]
+    names = ("start", "end", "available_at", "open", "high", "low", "close", "volume")
+    whole = {name: np.concatenate([getattr(one.series, name) for one in parts]) for name in names}
+    return Imported(
+        series.Series(symbol=raws[0].symbol, digits=parts[0].series.digits, **whole),
+        sum(one.rounded_prices for one in parts),
+        sum(one.high_low_errors for one in parts),
+        sum(one.volume_errors for one in parts),
+    )
+
+
+def timeframe_of(start: series.IntArray) -> int:
+    """Return the smallest difference of two starts, ns; a day where there are not two."""
+    if len(start) < 2:  # noqa: PLR2004 - a difference needs two
+        return times.DAY
+    return int(np.diff(start).min())
+
+
+def nanos(raw: Raw) -> series.IntArray:
+    """Return the starts as int64 ns; raises DataRefused where one is absent or beyond the years 1678 to 2262."""
+    values = raw.columns["ts"]
+    if values.dtype.kind == "M":
+        absent = np.isnat(values)
+        converted = values.astype("datetime64[ns]")
+        if values.dtype != converted.dtype:
+            absent |= converted.astype(values.dtype) != values  # wrapped around
+        if absent.any():
+            raise raw.refusal(quality.Refusal.BAD_TIME, int(np.argmax(absent)), "ts", "a time from 1678 to 2262")
+        return np.ascontiguousarray(converted).view(np.int64)
+    if values.dtype.kind not in "iu":
+        raise raw.unreadable(f"ts must hold times or integers (ns), got {values.dtype}")
+    return values.astype(np.int64, copy=False)
+
+
+def _units(raw: Raw, name: str, digits: int) -> tuple[series.IntArray, npt.NDArray[np.bool_] | None, int]:
+    """Return integers, which of them are prices (None: all), and how many were moved by becoming integers."""
+    values = raw.columns[name]
+    if values.dtype.kind not in "fiu":
+        raise raw.unreadable(f"{name} must hold numbers, got {values.dtype}")
+    given = values if values.dtype == np.float32 else values.astype(np.float64, copy=False)
+    scale = float(10**digits)
+    scaled = np.multiply(given, scale, dtype=np.float64)
+    np.rint(scaled, out=scaled)
+    smallest, largest = (scaled.min(), scaled.max()) if len(scaled) else (1.0, 1.0)
+    good = None
+    if not (smallest >= 1.0 and largest < _INT64_BOUND):  # a NaN makes both NaN
+        good = (scaled >= 1.0) & (scaled < _INT64_BOUND)
+        scaled[~good] = 1.0
+    units = scaled.astype(np.int64)
+    # A float that is the nearest to a decimal of that many digits comes back exactly: division is correctly rounded.
+    np.divide(scaled, scale, out=scaled)
+    differs = scaled.astype(given.dtype, copy=False) != given
+    if good is not None:
+        differs &= good
+    return units, good, int(np.count_nonzero(differs))
+
+
+def _refuse(raw: Raw, start: series.IntArray, good: Mapping[str, npt.NDArray[np.bool_] | None]) -> None:
+    """Refuse the first row that must not be traded."""
+    found: list[tuple[int, str]] = []
+    for name in ("open", "close"):
+        mask = good[name]
+        if mask is not None:
+            found.append((_first(~mask), name))
+    found.append((_first(start[1:] <= start[:-1]) + 1, "ts"))
+    row, name = min(found)
+    if row >= len(raw):
+        return
+    if name == "ts":
+        same = start[row] == start[row - 1]
+        reason = quality.Refusal.DUPLICATE if same else quality.Refusal.OUT_OF_ORDER
+        raise raw.refusal(reason, row, name, f"after that of the row before ({raw.columns['ts'][row - 1]})")
+    value = raw.columns[name][row]
+    reason = quality.Refusal.NOT_POSITIVE if np.isfinite(value) and value <= 0 else quality.Refusal.BAD_NUMBER
+    raise raw.refusal(reason, row, name, "a finite and positive price that its unit can hold")
+
+
+def _first(mask: npt.NDArray[np.bool_]) -> int:
+    """Return the first true place, or one past the end."""
+    return int(np.argmax(mask)) if mask.any() else len(mask)
+
+
+def _bracket(units: dict[str, series.IntArray], good: Mapping[str, npt.NDArray[np.bool_] | None]) -> int:
+    """Count the bars whose high or low is wrong; let open and close stand in for what is no price."""
+    top = np.maximum(units["open"], units["close"])
+    bottom = np.minimum(units["open"], units["close"])
+    wrong = (units["high"] < top) | (units["low"] > bottom)  # a high below the low is one of both
+    for name, stand_in in (("high", top), ("low", bottom)):
+        mask = good[name]
+        if mask is not None:
+            wrong |= ~mask
+            units[name] = np.where(mask, units[name], stand_in)
+    return int(np.count_nonzero(wrong))
+
+
+def _volume(raw: Raw) -> tuple[series.IntArray, int]:
+    """Return whole shares, and how many values were none."""
+    values = raw.columns["volume"]
+    if values.dtype.kind not in "fiu":
+        raise raw.unreadable(f"volume must hold numbers, got {values.dtype}")
+    bad = ~((values >= 0) & (values <= _VOLUME_MAX))  # a NaN too
+    count = int(np.count_nonzero(bad))
+    kept = np.where(bad, 0, values) if count else values
+    return np.rint(kept).astype(np.int64), count

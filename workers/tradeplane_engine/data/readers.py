@@ -1,0 +1,172 @@
+"""Bars from where users have them: arrays, pandas and polars frames, CSV and Parquet files.
+
+:func:`load` takes any of these:
+
+==========================================  ===========================================================
+source                                      symbols
+==========================================  ===========================================================
+``Series``, ``Imported``                    their own
+mapping of symbol to any one-symbol source  the keys
+pandas or polars frame, Arrow table         the argument ``symbol``, else its column ``symbol``
+file ``*.parquet``, ``*.csv``               as a frame, else the file's stem
+folder                                      as above, for each such file directly in it
+list                                        as above; a symbol's sources must follow each other in time
+==========================================  ===========================================================
+
+Columns are found whatever their case: open, high, low, close, volume, and the start of the bar under ``ts``,
+``timestamp``, ``time``, ``datetime``, ``date`` or ``start``. Times without an offset are UTC. Files are read by polars,
+which is imported only then; pandas is never imported, a frame of it brings its own methods.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from tradeplane_engine import errors
+from tradeplane_engine.data import columns, frames, series
+
+_SUFFIXES = (".parquet", ".csv")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Loaded:
+    """Bars of a run, by symbol in the order of names, and what reading them counted in all."""
+
+    symbols: Mapping[str, columns.Imported]
+
+    @property
+    def series(self) -> tuple[series.Series, ...]:
+        """The bars, in the order of symbols' names."""
+        return tuple(one.series for one in self.symbols.values())
+
+    @property
+    def rounded_prices(self) -> int:
+        """Prices that had more digits than their symbol's integers."""
+        return sum(one.rounded_prices for one in self.symbols.values())
+
+    @property
+    def high_low_errors(self) -> int:
+        """Bars whose high or low contradicts the bar."""
+        return sum(one.high_low_errors for one in self.symbols.values())
+
+    @property
+    def volume_errors(self) -> int:
+        """Volumes that were no number of shares."""
+        return sum(one.volume_errors for one in self.symbols.values())
+
+
+def load(source: Any, settings: columns.Settings | None = None, *, symbol: str | None = None) -> Loaded:
+    """Return the bars of any source of the module's table; raises DataRefused, ValueRefused.
+
+    Parameters
+    ----------
+    source : where the bars are
+    settings : digits, timeframe and publication delay
+    symbol : name of all the source's bars; a column ``symbol`` is ignored then
+    """
+    found: dict[str, columns.Imported] = {}
+    raws: list[columns.Raw] = []
+    for one in _walk(source, symbol):
+        if isinstance(one, columns.Raw):
+            raws.append(one)
+        elif one.series.symbol in found:
+            raise errors.ValueRefused("symbol", "in one series only", one.series.symbol)
+        else:
+            found[one.series.symbol] = one
+    for name, read in convert(raws, settings or columns.Settings()).items():
+        if name in found:
+            raise errors.ValueRefused("symbol", "in one source only", name)
+        found[name] = read
+    if not found:
+        raise errors.DataRefused("unreadable", "there are no bars")
+    return Loaded(MappingProxyType(dict(sorted(found.items()))))
+
+
+def convert(raws: Iterable[columns.Raw], settings: columns.Settings) -> dict[str, columns.Imported]:
+    """Turn columns into series. Several sources of one symbol are its bars in that order, such as a file per year.
+
+    The timeframe of a symbol is one for all of its sources; one of fewer than two bars has that of the finest other.
+    """
+    parts: dict[str, list[columns.Raw]] = {}
+    for raw in raws:
+        parts.setdefault(raw.symbol, []).append(raw)
+    found: dict[str, columns.Imported] = {}
+    spans: list[int] = []
+    short = [name for name, own in parts.items() if sum(map(len, own)) < 2]  # noqa: PLR2004 - a difference needs two
+    for name, own in parts.items():
+        if name not in short:
+            found[name] = one = columns.joined(own, settings)
+            spans.append(int(one.series.end[0] - one.series.start[0]))
+    shared = replace(settings, timeframe=settings.timeframe or min(spans, default=None))
+    found.update((name, columns.joined(parts[name], shared)) for name in short)
+    return found
+
+
+def raws(source: Any, *, symbol: str | None = None) -> Iterator[columns.Raw]:
+    """Return the columns of a frame, a file or a folder as they are, one symbol after the other, sorted by file."""
+    for one in _walk(source, symbol):
+        if not isinstance(one, columns.Raw):
+            raise errors.ValueRefused("data", "a frame, a file or a folder", type(one).__name__)
+        yield one
+
+
+def _walk(source: Any, symbol: str | None) -> Iterator[columns.Raw | columns.Imported]:
+    if isinstance(source, columns.Imported | columns.Raw):
+        yield source
+    elif isinstance(source, series.Series):
+        yield columns.Imported(source)
+    elif isinstance(source, str | Path):
+        yield from _path(Path(source), symbol)
+    elif frames.is_frame(source):
+        yield from _frame(source, symbol, symbol or "")
+    elif isinstance(source, Mapping):
+        yield from _mapping(source, symbol)
+    elif isinstance(source, Iterable):
+        for one in source:
+            yield from _walk(one, symbol)
+    else:
+        raise errors.ValueRefused("data", "series, arrays, a frame, a file or a folder", type(source).__name__)
+
+
+def _mapping(source: Mapping[Any, Any], symbol: str | None) -> Iterator[columns.Raw | columns.Imported]:
+    """Read columns by their names, or sources by their symbols."""
+    if any(str(key).lower() == "close" for key in source):
+        if symbol is None:
+            raise errors.ValueRefused("data", "a mapping of symbols to columns (or give symbol=)", sorted(source))
+        yield columns.Raw(symbol, frames.renamed(source, symbol), symbol)
+        return
+    for key, one in source.items():
+        for found in _walk(one, str(key)):
+            name = found.symbol if isinstance(found, columns.Raw) else found.series.symbol
+            if name != str(key):
+                raise errors.ValueRefused(f"data[{key!r}]", "bars of that one symbol", name)
+            yield found
+
+
+def _path(path: Path, symbol: str | None) -> Iterator[columns.Raw]:
+    if path.is_dir():
+        files = sorted(one for one in path.iterdir() if one.suffix.lower() in _SUFFIXES)
+        if not files:
+            raise errors.DataRefused("unreadable", f"{path}: holds no {' or '.join(_SUFFIXES)}")
+        for one in files:
+            yield from _path(one, None)
+        return
+    if not path.is_file():
+        raise errors.DataRefused("unreadable", f"{path}: there is no such file")
+    if path.suffix.lower() not in _SUFFIXES:
+        raise errors.DataRefused("unreadable", f"{path}: must end in {' or '.join(_SUFFIXES)}")
+    yield from _frame(frames.read(path), symbol, path.name, stem=path.stem)
+
+
+def _frame(frame: Any, symbol: str | None, source: str, *, stem: str = "") -> Iterator[columns.Raw]:
+    found = frames.arrays(frame, source or type(frame).__name__)
+    names = found.pop("symbol", None)
+    if symbol or names is None:
+        if not (symbol or stem):
+            raise errors.ValueRefused("data", "with a column symbol, or the argument symbol", sorted(found))
+        yield columns.Raw(symbol or stem, found, source or symbol or stem)
+        return
+    for name, rows in frames.groups(names):
+        yield columns.Raw(name, {key: column[rows] for key, column in found.items()}, source or name, rows)

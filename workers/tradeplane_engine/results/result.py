@@ -1,0 +1,209 @@
+"""What a user gets back from a backtest.
+
+Frames are polars where it is installed, else a dict of numpy arrays; both have ``to_pandas()``. A trade is a round trip
+from flat to flat (:mod:`.round_trips`); a position's cost is the average cost of the ledger.
+"""
+
+import functools
+import html
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tradeplane_engine import errors
+from tradeplane_engine.core import kernel
+from tradeplane_engine.data import readers
+from tradeplane_engine.domain import times
+from tradeplane_engine.measures import inputs, registry
+from tradeplane_engine.results import frames, tables
+
+FRAMES = ("orders", "refused", "fills", "trades", "positions", "equity", "strategies")
+_NANO = 10**9
+_SATURDAY, _SUNDAY = 5, 6
+
+
+class Result:
+    """A finished run; what costs time is computed when it is first asked for.
+
+    Attributes
+    ----------
+    name : of the run
+    hash : sha256 over settings and event log, the run's identity
+    settings : the canonical settings that are part of the hash
+    data : the bars, and what reading them counted
+    """
+
+    def __init__(self, name: str, run: kernel.Kernel, data: readers.Loaded, settings: Mapping[str, Any]) -> None:
+        self.name = name
+        self.data = data
+        self.settings = dict(settings)
+        self.hash: str = run.log.digest(self.settings)
+        self._tables = tables.Tables(run, data.series)
+        self._ledger = run.account.book.ledger
+
+    @property
+    def orders(self) -> Any:
+        """Orders in the order of their acceptance."""
+        return self.frame("orders")
+
+    @property
+    def refused(self) -> Any:
+        """Orders that a risk chain did not let out."""
+        return self.frame("refused")
+
+    @property
+    def fills(self) -> Any:
+        """Executions in their order."""
+        return self.frame("fills")
+
+    @property
+    def trades(self) -> Any:
+        """Round trips that ended, in the order of their ends; ``mae`` and ``mfe`` are before fees."""
+        return self.frame("trades")
+
+    @property
+    def positions(self) -> Any:
+        """What each strategy holds at the end, at average cost and at the last close."""
+        return self.frame("positions")
+
+    @property
+    def equity(self) -> Any:
+        """Equity of the account at each instant at which bars became known."""
+        return self.frame("equity")
+
+    @property
+    def strategies(self) -> Any:
+        """Equity of each strategy's sub-ledger at the same instants."""
+        return self.frame("strategies")
+
+    def frame(self, name: str, *, numbers: frames.Numbers = "float") -> Any:
+        """Return one of :data:`FRAMES`; raises ValueRefused.
+
+        Parameters
+        ----------
+        name : which
+        numbers : money, prices and quantities as ``float``, or exactly as ``text`` or ``decimal``
+        """
+        if name not in FRAMES:
+            raise errors.ValueRefused("frame", f"one of {FRAMES}", name)
+        if numbers not in frames.NUMBERS:
+            raise errors.ValueRefused("numbers", f"one of {frames.NUMBERS}", numbers)
+        return frames.frame(frames.arrays(getattr(self._tables, name)(), numbers))
+
+    @property
+    def log(self) -> npt.NDArray[np.int64]:
+        """Rows of the event log, shape (n, 8); :mod:`tradeplane_engine.core.log` says what they mean."""
+        return self._tables.log
+
+    @property
+    def final_equity(self) -> Decimal:
+        """Equity of the account at the last closes, exact, USD."""
+        return _usd(self._ledger.equity())
+
+    @property
+    def cash(self) -> Decimal:
+        """Cash of the account at the end, exact, USD."""
+        return _usd(self._ledger.cash)
+
+    @property
+    def fees(self) -> Decimal:
+        """All fees, exact, USD."""
+        return _usd(self._ledger.fees)
+
+    @property
+    def profit(self) -> Decimal:
+        """Final equity less the starting cash, exact, USD."""
+        return _usd(self._ledger.equity() - self._ledger.starting)
+
+    def measures(self, names: Iterable[str] | None = None) -> dict[str, float | None]:
+        """Return the named measures, or all of them; what is undefined is None."""
+        return registry.compute(self.run, names)
+
+    @functools.cached_property
+    def run(self) -> inputs.Run:
+        """The run as measures and report see it: equity at the end of each UTC day.
+
+        A year has 252 days, or 365 where there are bars on weekends.
+        """
+        names = self._tables.names
+        path = self._curve()
+        days = np.unique(path.at // times.DAY)
+        ends = (days + 1) * times.DAY - 1
+        weekday = (days + 3) % 7  # 1970-01-01 was a Thursday
+        always = bool(np.isin(weekday, (_SATURDAY, _SUNDAY)).any())
+        several = len(names) > 1
+        return inputs.Run(
+            curve=path.sampled(ends),
+            trades=_trades(self._tables),
+            fills=_fills(self._tables),
+            periods_per_year=inputs.DAYS_OF_ALWAYS if always else inputs.DAYS_OF_SESSIONS,
+            path=path,
+            strategies={name: self._curve(name).sampled(ends) for name in names} if several else {},
+        )
+
+    def report(self, path: str | Path) -> Path:
+        """Write the report as one HTML file that needs no network, and return its path."""
+        from tradeplane_engine.report import content, page  # noqa: PLC0415 - most runs are never printed
+
+        target = Path(path)
+        rows, symbols = self._tables.run.table.rows, len(self._tables.symbols)
+        facts = {"Result": self.hash, "Bars": f"{rows:,}", "Symbols": f"{symbols:,}"}
+        found = content.build(self.run, content.Options(title=self.name, facts=facts))
+        target.write_text(page.write(found), encoding="utf-8")
+        return target
+
+    def _curve(self, strategy: str | None = None) -> inputs.Curve:
+        found = self._tables.worth(strategy)
+        starting = self._ledger.starting
+        if strategy is not None:
+            starting = self._tables.run.slots[self._tables.names.index(strategy)].context.ledger.starting
+        equity = found.equity / _NANO
+        gross, net = (
+            np.divide(one / _NANO, equity, out=np.zeros(len(equity)), where=equity > 0)
+            for one in (found.gross, found.net)
+        )
+        return inputs.Curve(self._tables.instants().copy(), equity, starting / _NANO, gross=gross, net=net)
+
+    def __repr__(self) -> str:
+        equity = frames.plain(self.final_equity)
+        return f"Result({self.name}, equity={equity}, fills={self._ledger.fills}, hash={self.hash[:12]})"
+
+    def _repr_html_(self) -> str:
+        found = self._tables
+        counts = (len(found.run.orders), len(found.executions), len(found.trips))
+        rows = {
+            "Equity": f"{self.final_equity:,.2f} USD",
+            "Profit": f"{self.profit:,.2f} USD",
+            "Fees": f"{self.fees:,.2f} USD",
+            "Orders, fills, trades": ", ".join(f"{one:,}" for one in counts),
+            "Bars, symbols": f"{found.run.table.rows:,}, {len(found.symbols):,}",
+            "Result": self.hash[:16],
+        }
+        if self.data.high_low_errors or self.data.rounded_prices:
+            rows["Bars with a wrong high or low"] = f"{self.data.high_low_errors:,}"
+            rows["Prices rounded"] = f"{self.data.rounded_prices:,}"
+        cells = "".join(f"<tr><th>{key}</th><td>{value}</td></tr>" for key, value in rows.items())
+        return f"<table><caption>{html.escape(self.name)}</caption>{cells}</table>"
+
+
+def _usd(amount: int) -> Decimal:
+    return Decimal(amount).scaleb(-9)
+
+
+def _trades(found: tables.Tables) -> inputs.Trades:
+    columns = frames.arrays(found.trades(), "float")
+    columns |= {key: columns[key].view(np.int64) for key in ("entry_at", "exit_at")}
+    return inputs.Trades(**columns)
+
+
+def _fills(found: tables.Tables) -> inputs.Fills:
+    columns = frames.arrays(found.fills(), "float")
+    del columns["order"]
+    nothing = np.zeros(len(found.executions))  # the market model does not say yet what part of a price was spread
+    sides = np.array([1 if one.signed > 0 else -1 for one in found.executions], np.int64)
+    columns |= {"at": columns["at"].view(np.int64), "side": sides}
+    return inputs.Fills(**columns, spread=nothing, slippage=nothing)

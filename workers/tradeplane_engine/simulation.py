@@ -1,0 +1,224 @@
+"""Backtests from Python: data and a strategy class in, a result out.
+
+```python
+found = simulation.Backtest("bars/", Cross, cash=100_000, parameters={"fast": 20}).run()
+found.trades, found.equity, found.measures(["sharpe"])
+```
+
+The run is the same kernel that the bench, the sweeps and the manifests use. The same data, code and settings give the
+same hash in every process, whatever the order of the symbols and however the rows were divided into files.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import pydantic
+
+from tradeplane_engine import errors, strategy
+from tradeplane_engine.core import costs as venue_costs
+from tradeplane_engine.core import kernel, risk, table
+from tradeplane_engine.core import limits as risk_limits
+from tradeplane_engine.data import columns, readers
+from tradeplane_engine.domain import numbers, times
+from tradeplane_engine.results import result
+
+Usd = int | str | Decimal
+Span = int | str
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """A strategy with capital of its own: one of several on an account.
+
+    Parameters
+    ----------
+    strategy : its class
+    capital : USD
+    name : of the strategy in the run; turns are taken in the order of names
+    parameters : of its ``Parameters`` model
+    limits : of its own policy
+    """
+
+    strategy: type[strategy.Strategy]
+    _: KW_ONLY
+    capital: Usd
+    name: str = ""
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    limits: risk_limits.Limits = field(default_factory=risk_limits.Limits)
+
+    def __post_init__(self) -> None:
+        """Refuse what is no strategy's class: an object would carry one run into the next."""
+        if not (isinstance(self.strategy, type) and issubclass(self.strategy, strategy.Strategy)):
+            raise errors.ValueRefused("strategy", "a subclass of strategy.Strategy", self.strategy)
+
+    @property
+    def called(self) -> str:
+        """The name that was given, else that of the class."""
+        return self.name or self.strategy.name or self.strategy.__name__
+
+
+@dataclass(frozen=True, slots=True)
+class Backtest:
+    """One run on one account.
+
+    Parameters
+    ----------
+    data : any source of :mod:`tradeplane_engine.data.readers`
+    strategy : a strategy's class, or allocations of several, whose capital must add up to ``cash``
+    cash : of the account, USD; with allocations their sum unless given
+    parameters : of the one strategy
+    limits : of the account's policy; without it there is no limit, but shorts are refused
+    costs : of the venue; none unless given
+    latency : from a decision until the venue has its orders, ns or text such as ``"500ms"``
+    name : of the run
+    symbol : of a frame without a column ``symbol``
+    digits : decimals that a price keeps, for all symbols or by symbol
+    timeframe : length of a bar, ns or text such as ``"1d"``; the smallest difference of a symbol's starts unless given
+    delay : from a bar's end to its publication, ns or text
+    """
+
+    data: Any
+    strategy: type[strategy.Strategy] | Sequence[Allocation]
+    _: KW_ONLY
+    cash: Usd | None = None
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    limits: risk_limits.Limits = field(default_factory=risk_limits.Limits)
+    costs: venue_costs.Costs = field(default_factory=venue_costs.Costs)
+    latency: Span = 0
+    name: str = ""
+    symbol: str | None = None
+    digits: int | Mapping[str, int] = 4
+    timeframe: Span | None = None
+    delay: Span = 0
+
+    def run(self) -> result.Result:
+        """Run from the first bar to the last; raises EngineError."""
+        return self.prepare().run()
+
+    def prepare(self) -> "Prepared":
+        """Read the data and make the strategies, without running; raises EngineError."""
+        allocations, cash = self._allocations()
+        made = [_strategy(one) for one in allocations]
+        timeframe = None if self.timeframe is None else _span(self.timeframe, "timeframe")
+        reading = columns.Settings(self.digits, timeframe, _span(self.delay, "delay"))
+        loaded = readers.load(self.data, reading, symbol=self.symbol)
+        latency = _span(self.latency, "latency")
+        policy = risk.Policy("account", self.limits)
+        run = kernel.Kernel(table.Table(loaded.series), self.costs, cash, policy, latency)
+        trading = {}
+        for one, own in zip(allocations, made, strict=True):
+            capital = _money(one.capital, "capital")
+            run.add(one.called, own, capital, risk.Policy(one.called, one.limits))
+            parameters = own.parameters.model_dump(mode="json")
+            trading[one.called] = {"capital": str(capital), "limits": _limits(one.limits), "parameters": parameters}
+        settings = {
+            "cash": str(cash),
+            "costs": _costs(self.costs),
+            "latency": latency,
+            "limits": _limits(self.limits),
+            "symbols": {one.symbol: one.digits for one in loaded.series},
+            "strategies": trading,
+        }
+        return Prepared(self.name or ", ".join(trading), run, loaded, settings)
+
+    def _allocations(self) -> tuple[list[Allocation], int]:
+        """Return who trades, by name, and the account's cash in money; raises ValueRefused."""
+        if isinstance(self.strategy, type):
+            cash = 100_000 if self.cash is None else self.cash
+            one = Allocation(self.strategy, capital=cash, parameters=self.parameters)
+            return [one], _money(cash, "cash")
+        given = list(self.strategy) if isinstance(self.strategy, Sequence) else []
+        if not given or not all(isinstance(one, Allocation) for one in given):
+            raise errors.ValueRefused("strategy", "a class, or allocations of several", self.strategy)
+        if self.parameters:
+            raise errors.ValueRefused("parameters", "in the allocations, where there are some", dict(self.parameters))
+        names = [one.called for one in given]
+        if len(set(names)) < len(names):
+            raise errors.ValueRefused("name", "different for each allocation", sorted(names))
+        total = sum(_money(one.capital, "capital") for one in given)
+        cash_given = total if self.cash is None else _money(self.cash, "cash")
+        if cash_given != total:
+            raise errors.ValueRefused(
+                "cash", f"the sum of capitals, {numbers.money_text(numbers.Money(total))}", self.cash
+            )
+        return sorted(given, key=lambda one: one.called), total
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A run that has everything but its events; it can be run once."""
+
+    name: str
+    kernel: kernel.Kernel
+    data: readers.Loaded
+    settings: Mapping[str, Any]
+
+    def run(self) -> result.Result:
+        """Run from the first bar to the last; raises EngineError."""
+        self.kernel.run()
+        check(self.kernel)
+        return result.Result(self.name, self.kernel, self.data, self.settings)
+
+
+def check(run: kernel.Kernel) -> None:
+    """Raise LedgerBroken unless the strategies' sub-ledgers add up to the account's."""
+    account = run.account.book.ledger
+    parts = [slot.context.ledger for slot in run.slots]
+    for name in ("starting", "cash", "fees", "other", "fills"):
+        whole, total = getattr(account, name), sum(getattr(part, name) for part in parts)
+        if whole != total:
+            raise errors.LedgerBroken(f"{name} of the account is {whole}, of its strategies {total}")
+    for symbol, held in enumerate(account.quantities):
+        total = sum(part.quantities[symbol] for part in parts)
+        if held != total:
+            raise errors.LedgerBroken(f"{run.table.symbols[symbol]}: account {held}, strategies {total} (1e-9 shares)")
+
+
+def _strategy(one: Allocation) -> strategy.Strategy:
+    try:
+        return one.strategy(**one.parameters)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join((one.called, "parameters", *map(str, first["loc"])))
+        raise errors.ValueRefused(where, str(first["msg"]), first["input"]) from error
+
+
+def _money(value: Usd, name: str) -> int:
+    if isinstance(value, float):
+        raise errors.ValueRefused(name, "an int, a Decimal or decimal text", value)
+    found = numbers.money(str(value), field=name)
+    if found <= 0:
+        raise errors.ValueRefused(name, "more than 0 USD", str(value))
+    return found
+
+
+def _span(value: Span, name: str) -> int:
+    if isinstance(value, str):
+        return times.duration(value, field=name)
+    if value < 0:
+        raise errors.ValueRefused(name, "0 or more ns", value)
+    return value
+
+
+def _limits(limits: risk_limits.Limits) -> dict[str, Any]:
+    """Return the limits that are set, as text that has one form only."""
+    found: dict[str, Any] = {}
+    for one in dataclasses.fields(limits):
+        value = getattr(limits, one.name)
+        if isinstance(value, Mapping):
+            found[one.name] = {str(key): str(limit) for key, limit in value.items()}
+        elif value is not None:
+            found[one.name] = str(value)
+    return found
+
+
+def _costs(costs: venue_costs.Costs) -> dict[str, str]:
+    return {
+        "half_spread": str(Fraction(costs.spread, costs.spread_whole)),
+        "commission": str(Fraction(costs.commission, costs.commission_whole)),
+        "schedule": repr(costs.schedule),
+    }

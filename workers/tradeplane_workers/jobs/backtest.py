@@ -1,0 +1,105 @@
+"""One backtest: configuration in, result document and outcome out.
+
+1. translate the spec; 2. read the history that the period needs; 3. fetch the Model's artifact; 4. run the engine; 5.
+store the document by its digest; 6. store the outcome under the submission id. What was wrong, if anything, is in the
+outcome's ``error``; ``refused`` says that the same again would give the same.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import structlog
+
+from tradeplane_engine import errors
+from tradeplane_engine.domain import bars, times
+from tradeplane_engine.models import lightgbm
+from tradeplane_workers import artifacts, backtest_result, backtest_run, history_client, messages, translate
+
+log = structlog.get_logger(__name__)
+
+
+class History(Protocol):
+    """Where past bars come from."""
+
+    def slices(
+        self, symbols: Sequence[str], *, timeframe: str, start: times.Nanos, end: times.Nanos | None
+    ) -> tuple[bars.BarSlice, ...]:
+        """Return the slices that end in [start, end], oldest first."""
+        ...
+
+
+def run(config: messages.BacktestConfig, history: History, store: artifacts.ArtifactStore) -> messages.BacktestResult:
+    """Run the backtest, or say why not; the outcome is in the store when this returns."""
+    done = _done(config.submission_id, store)
+    if done is not None:
+        log.info("backtest was done before", submission_id=config.submission_id, hash=done.hash)
+        return done
+    try:
+        result = _run(config, history, store)
+    except (history_client.HistoryUnavailableError, errors.ModelRefused) as error:
+        # A provider or a store that does not answer now may answer the next attempt.
+        result = _failed(config, error, refused=False)
+    except (errors.EngineError, history_client.HistoryRefusedError) as error:
+        result = _failed(config, error, refused=True)
+    store.put_run(result)
+    return result
+
+
+def _failed(config: messages.BacktestConfig, error: Exception, *, refused: bool) -> messages.BacktestResult:
+    log.warning("backtest failed", submission_id=config.submission_id, error=str(error), refused=refused)
+    return messages.BacktestResult(submission_id=config.submission_id, error=str(error), refused=refused)
+
+
+def _done(submission_id: str, store: artifacts.ArtifactStore) -> messages.BacktestResult | None:
+    """Return an earlier success whose document is still whole; failures are tried again."""
+    earlier = store.backtest(submission_id)
+    if earlier is None or earlier.error:
+        return None
+    try:
+        store.get(earlier.digest)
+    except errors.ModelRefused as error:
+        log.warning("document of an earlier run is gone", submission_id=submission_id, error=str(error))
+        return None
+    return earlier
+
+
+def _run(config: messages.BacktestConfig, history: History, store: artifacts.ArtifactStore) -> messages.BacktestResult:
+    wanted = translate.backtest(config.spec)
+    if wanted.strategy != config.strategy.name:
+        raise errors.ValueRefused("strategyRef", f"the resolved Strategy {config.strategy.name}", wanted.strategy)
+    traded = backtest_run.strategy(config.strategy.name, config.strategy.spec, model=config.model, policy=config.policy)
+    slices = history.slices(
+        traded.symbols,
+        timeframe=traded.timeframe,
+        start=backtest_run.first_needed(traded, wanted.start),
+        end=wanted.end,
+    )
+    data = backtest_run.read(slices, traded, start=wanted.start, end=wanted.end)
+    log.info("history read", submission_id=config.submission_id, slices=len(slices), data=data.digest)
+    if wanted.data not in {None, data.digest}:
+        raise errors.ValueRefused("data.digest", f"that of the bars that were read, {data.digest}", wanted.data)
+    model = lightgbm.load(artifacts.fetch(config.model.artifact, config.model.digest), expected=config.model.digest)
+    account = backtest_run.account()
+    result = backtest_run.run(traded, data, model, on=account, start=wanted.start, end=wanted.end)
+    asked = backtest_result.Asked(
+        traded=traded,
+        strategy=config.strategy.spec,
+        policy=config.policy.spec,
+        account=account,
+        start=wanted.start,
+        end=wanted.end,
+        seed=wanted.seed,
+        trials=config.trials,
+    )
+    told = backtest_result.tell(asked, data, result)
+    digest = store.put(told.content)
+    log.info("result stored", submission_id=config.submission_id, digest=digest, hash=told.hash)
+    return messages.BacktestResult(
+        submission_id=config.submission_id,
+        artifact=store.url(digest),
+        digest=digest,
+        hash=told.hash,
+        data=data.digest,
+        trials=config.trials,
+        measures=told.measures,
+    )
