@@ -4,10 +4,10 @@ A configuration that the kernel can express runs as passes over columns; any oth
 result says which and why. Results are kept by content, so that the same code, data and parameters never run twice.
 """
 
-from tradeplane_engine.sweep.evaluator import Outcome, evaluate, log_of
+from tradeplane_engine.sweep.evaluator import Evaluator, Outcome, evaluate, log_of
 from tradeplane_engine.sweep.results import Results
 from tradeplane_engine.sweep.runner import Progress, Sweep
 from tradeplane_engine.sweep.settings import Settings
 from tradeplane_engine.sweep.space import grid, sample
 
-__all__ = ["Outcome", "Progress", "Results", "Settings", "Sweep", "evaluate", "grid", "log_of", "sample"]
+__all__ = ["Evaluator", "Outcome", "Progress", "Results", "Settings", "Sweep", "evaluate", "grid", "log_of", "sample"]
