@@ -30,7 +30,19 @@ class Ledger:
     """
 
     __slots__ = (
-        *("cash", "cost", "cost_total", "costs", "fees", "fills", "marked", "other", "quantities", "quantity", "realised"),
+        *(
+            "cash",
+            "cost",
+            "cost_total",
+            "costs",
+            "fees",
+            "fills",
+            "marked",
+            "other",
+            "quantities",
+            "quantity",
+            "realised",
+        ),
         *("starting", "unit", "worth", "worth_total"),
     )
 

@@ -271,7 +271,9 @@ def _numbered(rule: Rule) -> list[tuple[expressions.Condition, int]]:
 
 def _crosses(rule: Rule) -> bool:
     return any(
-        isinstance(node, expressions.Crossed) for condition, _ in rule.branches() for node in expressions.every(condition)
+        isinstance(node, expressions.Crossed)
+        for condition, _ in rule.branches()
+        for node in expressions.every(condition)
     )
 
 

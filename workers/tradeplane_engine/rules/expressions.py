@@ -81,7 +81,9 @@ class Condition:
         return Not(self)
 
     def __bool__(self) -> bool:
-        raise errors.ValueRefused("condition", "combined by &, | and ~, not by and, or, not or a chain like a < b < c", str(self))
+        raise errors.ValueRefused(
+            "condition", "combined by &, | and ~, not by and, or, not or a chain like a < b < c", str(self)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,5 +284,7 @@ def _whole(value: object, field: str) -> int:
 
 def _condition(value: object, field: str) -> Condition:
     if not isinstance(value, Condition):
-        raise errors.ValueRefused(f"rule {field}", "a condition (compared numbers need brackets: (a > b) & (c > d))", value)
+        raise errors.ValueRefused(
+            f"rule {field}", "a condition (compared numbers need brackets: (a > b) & (c > d))", value
+        )
     return value

@@ -129,7 +129,9 @@ def _plain(name: str, value: Any) -> None:
         for one in value:
             _plain(name, one)
     elif not isinstance(value, _PLAIN):
-        raise errors.ValueRefused(f"{name} of the function", "a number or a text, or give a version", type(value).__name__)
+        raise errors.ValueRefused(
+            f"{name} of the function", "a number or a text, or give a version", type(value).__name__
+        )
 
 
 def _names(code: types.CodeType) -> list[str]:

@@ -100,7 +100,8 @@ def _read(file: Path) -> dict[str, Outcome]:
         except orjson.JSONDecodeError:
             continue  # torn by a kill: that configuration runs again
         curve = np.frombuffer(base64.b64decode(content.pop("curve")), dtype="<i8").astype(np.int64)
-        found[content.pop("key")] = Outcome(curve=curve, **content)
+        key = content.pop("key")
+        found[key] = Outcome(curve=curve, **content)
     return found
 
 

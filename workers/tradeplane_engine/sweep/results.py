@@ -87,9 +87,7 @@ class Results:
         """
         shown = self.equity * _USD if values is None else values
         steps = {name: {value: at for at, value in enumerate(_steps(given))} for name, given in self.parameters.items()}
-        places = [
-            tuple(steps[name][given[at]] for name, given in self.parameters.items()) for at in range(len(self))
-        ]
+        places = [tuple(steps[name][given[at]] for name, given in self.parameters.items()) for at in range(len(self))]
         known = {place: at for at, place in enumerate(places)}
         mean, least = np.empty(len(self)), np.empty(len(self))
         for at, place in enumerate(places):
@@ -125,7 +123,5 @@ def _steps(values: Sequence[Any]) -> list[Any]:
 
 
 def _around(place: tuple[int, ...]) -> list[tuple[int, ...]]:
-    moved = [
-        (*place[:at], place[at] + step, *place[at + 1 :]) for at in range(len(place)) for step in (-1, 1)
-    ]
+    moved = [(*place[:at], place[at] + step, *place[at + 1 :]) for at in range(len(place)) for step in (-1, 1)]
     return [place, *moved]

@@ -73,7 +73,9 @@ class Sweep:
         self.settings = settings
         self.ends = np.zeros(0, dtype=np.int64) if ends is None else np.ascontiguousarray(ends, dtype=np.int64)
         if len(self.ends) > 1 and bool((self.ends[1:] <= self.ends[:-1]).any()):
-            raise errors.ValueRefused("ends", "ascending instants", int(self.ends[1:][self.ends[1:] <= self.ends[:-1]][0]))
+            raise errors.ValueRefused(
+                "ends", "ascending instants", int(self.ends[1:][self.ends[1:] <= self.ends[:-1]][0])
+            )
         self.cache = cache
         self.configurations = [self._made(family, one) for one in self.parameters]
 
