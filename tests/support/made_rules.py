@@ -59,7 +59,7 @@ def condition(rng: random.Random, depth: int) -> rules.Condition:
 
 def rule(seed: int, *, shorts: bool = True) -> rules.Rule:
     """A random rule of one to three branches."""
-    rng = random.Random(seed)
+    rng = random.Random(seed)  # noqa: S311 - seeded on purpose
     low = -200 if shorts else 0
     found: int | rules.Rule = rng.choice((0, rng.randint(low, 200)))
     for _ in range(rng.randint(1, 3)):

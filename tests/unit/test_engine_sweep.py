@@ -132,7 +132,7 @@ def test_a_limit_that_binds_is_named_and_run_by_the_event_engine(name: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("change", "reason"),
+    "change,reason",
     [
         ({"limits": dataclasses.replace(engine_runs.LOOSE, allow_short=False)}, "allow_short"),
         ({"latency": 1}, "latency of 1 ns"),
@@ -245,7 +245,8 @@ sets = sweep.grid(fast=tuple(range(2, 12)), slow=tuple(range(13, 21)))
 def killed(progress):
     if progress.done >= 64:
         os._exit(9)
-sweep.Sweep([engine_runs.walk("S", 150, seed=1)], cross, sets, SETTINGS, cache=pathlib.Path(sys.argv[1])).run(progress=killed)
+data = [engine_runs.walk("S", 150, seed=1)]
+sweep.Sweep(data, cross, sets, SETTINGS, cache=pathlib.Path(sys.argv[1])).run(progress=killed)
 """
     path = os.pathsep.join([*sys.path, str(Path(__file__).parent)])
     done = subprocess.run(
@@ -306,7 +307,7 @@ def test_grids_and_samples() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    "arguments,message",
     [
         ({"cash": 0}, "cash"),
         ({"cash": 1, "latency": -1}, "latency"),

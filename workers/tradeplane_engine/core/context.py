@@ -150,7 +150,7 @@ class Context:
         for field, column, rows in (("shares", shares, self.table.rows), ("first", first, len(self.table.symbols))):
             if column.dtype != np.int64 or column.shape != (rows,) or not column.flags.c_contiguous:
                 raise errors.ValueRefused(f"follow.{field}", f"int64 of shape ({rows},)", (column.dtype, column.shape))
-        if len(shares) and not (-_MOST < int(shares.min()) and int(shares.max()) < _MOST):
+        if len(shares) and not (int(shares.min()) > -_MOST and int(shares.max()) < _MOST):
             raise errors.ValueRefused("follow.shares", f"within {_MOST} shares", (shares.min(), shares.max()))
         self.kernel.follow(self, shares, first)
 

@@ -51,9 +51,15 @@ cdef class Kernel:
 
     @cython.locals(
         rows=cython.Py_ssize_t, closed=cython.Py_ssize_t, opened=cython.Py_ssize_t, first=cython.Py_ssize_t,
-        now=cython.longlong, quiet=Quiet
+        now=cython.longlong
     )
     cdef object _loop(self)
+
+    @cython.locals(rings=cython.bint)
+    cdef object _act(self, Py_ssize_t first, Py_ssize_t closed)
+
+    @cython.locals(quiet=Quiet)
+    cdef Py_ssize_t _pass(self, Py_ssize_t closed, Py_ssize_t opened) except -1
 
     cpdef object run(self)
 
@@ -92,8 +98,11 @@ cdef class Kernel:
     )
     cdef object _close(self, Py_ssize_t first, Py_ssize_t last)
 
-    @cython.locals(table=Table, context=Context, slot=Slot, index=cython.Py_ssize_t, row=cython.Py_ssize_t, shown=list)
+    @cython.locals(context=Context, slot=Slot)
     cdef object _turn(self, Py_ssize_t first, Py_ssize_t last)
+
+    @cython.locals(table=Table, context=Context, index=cython.Py_ssize_t, row=cython.Py_ssize_t, shown=list)
+    cdef object _show(self, Slot slot, Py_ssize_t first, Py_ssize_t last)
 
     @cython.locals(
         table=Table, context=Context, book=Book, ledger=Ledger, index=cython.Py_ssize_t, row=cython.Py_ssize_t,

@@ -186,12 +186,9 @@ class Kernel:
         closed = 0
         opened = 0
         while closed < rows:
-            quiet = self._quiet
-            if quiet is not None and self.account.book.open_orders == 0:
-                closed = quiet.advance(closed, opened, self.instants, self.agenda.next_at)
-                opened = quiet.opened
-                self.instants = quiet.instants
-                self.now = max(self.now, quiet.now)
+            if self._quiet is not None and self.account.book.open_orders == 0:
+                closed = self._pass(closed, opened)
+                opened = self._quiet.opened
                 if closed == rows:
                     break
             now = close_at[closed]
@@ -206,13 +203,25 @@ class Kernel:
                 closed += 1
             if closed > first:
                 self._close(first, closed)
-            if self.agenda.next_at == now:
-                self._ring()
-                self._turn(first, closed)
-            elif closed > first:
-                self._turn(first, closed)
+            self._act(first, closed)
             if opened < rows and open_at[opened] == now:
                 opened = self._open(opened)
+
+    def _act(self, first: int, closed: int) -> None:
+        """Let timers ring and strategies take their turn, where there is something to see."""
+        rings = self.agenda.next_at == self.now
+        if rings:
+            self._ring()
+        if rings or closed > first:
+            self._turn(first, closed)
+
+    def _pass(self, closed: int, opened: int) -> int:
+        """Take in quiet instants; return the next close's place."""
+        quiet: Any = self._quiet
+        closed = quiet.advance(closed, opened, self.instants, self.agenda.next_at)
+        self.instants = quiet.instants
+        self.now = max(self.now, quiet.now)
+        return closed
 
     def _start(self) -> None:
         for slot in self.slots:
@@ -325,32 +334,37 @@ class Kernel:
 
     def _turn(self, first: int, last: int) -> None:
         """Let every strategy see the bars that became available, then judge what it wants."""
-        table = self.table
         for slot in self.slots:
             context = slot.context
             context.now = self.now
             if slot.follows:
                 self._follow(slot, first, last)
-                continue
-            shown: list[Bar] = []
-            try:
-                for index in range(first, last):
-                    row = self._close_rows[index]
-                    if row < slot._first_row[table.symbol_of[row]]:  # noqa: SLF001 - the slot's hot column
-                        continue
-                    context.row = row
-                    if slot.on_bar is not None:
-                        slot.on_bar(context, Bar(table, row))
-                    if slot.on_bars is not None:
-                        shown.append(Bar(table, row))
-                if shown:
-                    slot.on_bars(context, shown)
-            except errors.EngineError:
-                raise
-            except Exception as error:
-                raise errors.StrategyFailed(slot.name, str(Bar(table, context.row)), error) from error
+            else:
+                self._show(slot, first, last)
             if context.targets or context.wanted:
                 self._decide(slot)
+
+    def _show(self, slot: Slot, first: int, last: int) -> None:
+        """Show a strategy its bars."""
+        table = self.table
+        context = slot.context
+        shown: list[Bar] = []
+        try:
+            for index in range(first, last):
+                row = self._close_rows[index]
+                if row < slot._first_row[table.symbol_of[row]]:  # noqa: SLF001 - the slot's hot column
+                    continue
+                context.row = row
+                if slot.on_bar is not None:
+                    slot.on_bar(context, Bar(table, row))
+                if slot.on_bars is not None:
+                    shown.append(Bar(table, row))
+            if shown:
+                slot.on_bars(context, shown)
+        except errors.EngineError:
+            raise
+        except Exception as error:
+            raise errors.StrategyFailed(slot.name, str(Bar(table, context.row)), error) from error
 
     def _follow(self, slot: Slot, first: int, last: int) -> None:
         """Take the turn of a strategy whose targets are a column: what ``ctx.target`` does in ``on_bar``, per row."""
@@ -366,8 +380,6 @@ class Kernel:
                 target = slot._wish[row] * 1_000_000_000  # noqa: SLF001
                 if target != ledger.quantity[symbol] + book._buying[symbol] - book._selling[symbol]:  # noqa: SLF001
                     context.targets[symbol] = target
-        if context.targets:
-            self._decide(slot)
 
     def _decide(self, slot: Slot) -> None:
         """Turn what a strategy wants into orders: one decision."""

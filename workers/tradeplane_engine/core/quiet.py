@@ -93,11 +93,9 @@ class Quiet:
                 if account.quantity[symbol]:
                     account.mark(symbol, price)
             equity = exact.add(own.cash, own.worth_total, "equity")
-            if equity > book.peak:
-                book.peak = equity
+            book.peak = max(book.peak, equity)
             equity = exact.add(account.cash, account.worth_total, "equity")
-            if equity > whole.peak:
-                whole.peak = equity
+            whole.peak = max(whole.peak, equity)
             self.equity_at[instants] = now
             self.equity[instants] = equity
             instants += 1

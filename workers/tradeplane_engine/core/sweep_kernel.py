@@ -16,7 +16,7 @@ class Fills:
 
     Parameters
     ----------
-    rows, shares, flows, fees : per fill: row of the table, signed whole shares, change of cash with the fee, and the fee
+    rows, shares, flows, fees : per fill: row of the table, signed whole shares, change of cash with the fee, the fee
     held, waiting : per symbol: position at the end, and the signed shares of an order that no row is left for
     """
 

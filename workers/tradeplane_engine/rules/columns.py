@@ -1,8 +1,8 @@
 """Rules over whole columns: many rules at once, block by block, in integers.
 
 1. The nodes of all rules become one program in which a node that several rules share is computed once.
-2. Every number's range is worked out from the ranges of the columns: a rule whose numbers could leave 64 bits is refused
-   before anything is computed, so that nothing ever wraps.
+2. Every number's range is worked out from the ranges of the columns: a rule whose numbers could leave 64 bits is
+   refused before anything is computed, so that nothing ever wraps.
 3. Running totals of a column are kept once for all windows. They may wrap; the difference of two is still exact.
 4. A block of rows is small enough that its numbers stay in the processor's cache.
 """
@@ -13,17 +13,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tradeplane_engine import errors
 from tradeplane_engine.core import evaluation
 from tradeplane_engine.core.table import Table
-from tradeplane_engine.rules import expressions
+from tradeplane_engine.rules import expressions, ranges
 from tradeplane_engine.rules.rule import Rule
 
 IntArray = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.uint8]
 
 BLOCK = 4096
-_LARGEST = 2**63 - 1
 _SIGNS: dict[str, np.ufunc] = {
     "<": np.less,
     "<=": np.less_equal,
@@ -31,6 +29,14 @@ _SIGNS: dict[str, np.ufunc] = {
     ">=": np.greater_equal,
     "==": np.equal,
 }
+_FUNCTIONS: dict[type, np.ufunc] = {
+    expressions.Plus: np.add,
+    expressions.Minus: np.subtract,
+    expressions.Both: np.logical_and,
+    expressions.Either: np.logical_or,
+    expressions.Not: np.logical_not,
+}
+_Step = Callable[[int, int], None]  # first row of a block, and its rows
 
 
 class Inputs:
@@ -74,24 +80,11 @@ class Inputs:
         return found
 
 
-def ranges(rule: Rule, inputs: Inputs) -> dict[expressions.Number, tuple[int, int]]:
-    """Bounds of every number of a rule; raises Overflow naming the first that could leave 64 bits."""
-    found: dict[expressions.Number, tuple[int, int]] = {}
-    for condition, _ in rule.branches():
-        for node in expressions.every(condition):
-            if isinstance(node, expressions.Number):
-                low, high = _range(node, inputs, found)
-                if low < -_LARGEST or high > _LARGEST:
-                    raise errors.Overflow(f"rule: {node}", "within 64 bits at every bar", (low, high))
-                found[node] = (low, high)
-    return found
-
-
 def codes(rules: Sequence[Rule], inputs: Inputs) -> list[Codes]:
     """Return per rule the index into ``rule.choices()`` at every row; rows before the first defined one are 0."""
     table = inputs.table
     for rule in rules:
-        ranges(rule, inputs)
+        ranges.checked(rule, inputs.extremes)
     program = _Program(rules, inputs)
     found = [np.empty(table.rows, dtype=np.uint8) for _ in rules]
     for start in range(0, table.rows, BLOCK):
@@ -106,7 +99,7 @@ def codes(rules: Sequence[Rule], inputs: Inputs) -> list[Codes]:
 def wish(rule: Rule, table: Table) -> tuple[IntArray, IntArray]:
     """Return the target in whole shares per row, and the first row per symbol at which the rule is defined.
 
-    Rows before that have the rule's ``rest``, which nobody asks for. Raises Overflow as ``ranges`` does.
+    Rows before that have the rule's ``rest``, which nobody asks for. Raises Overflow for what could leave 64 bits.
     """
     inputs = Inputs(table)
     choices = np.array(rule.choices(), dtype=np.int64)
@@ -167,7 +160,7 @@ class _Program:
             return not self._at(node.right, row)
         return bool(self.values[self.place[node]][row])
 
-    def _steps(self, order: list[expressions.Node]) -> list[Callable[[int, int], None]]:
+    def _steps(self, order: list[expressions.Node]) -> list[_Step]:
         size = BLOCK + self.before
         last_use = {below: at for at, node in enumerate(order) for below in expressions.children(node)}
         free: list[npt.NDArray[Any]] = []
@@ -180,64 +173,63 @@ class _Program:
             else:
                 buffer = np.empty(size, dtype=np.bool_)
             steps.append(self._step(node, at, buffer))
-            for below in expressions.children(node):  # conditions stay: a rule may end in one
-                if last_use[below] == at and below in kept:
-                    free.append(kept.pop(below))
+            # Conditions stay: a rule may end in one.
+            done = [below for below in dict.fromkeys(expressions.children(node)) if last_use[below] == at]
+            free.extend(kept.pop(below) for below in done if below in kept)
         return steps
 
-    def _step(self, node: expressions.Node, at: int, buffer: npt.NDArray[Any]) -> Callable[[int, int], None]:
-        values, place, inputs = self.values, self.place, self.inputs
+    def _step(self, node: expressions.Node, at: int, buffer: npt.NDArray[Any]) -> _Step:
+        places = [self.place[below] for below in expressions.children(node)]
+        if isinstance(node, expressions.Constant | expressions.Column | expressions.Window):
+            return self._leaf(node, at, buffer)
+        if isinstance(node, expressions.Crossed):
+            return _crossing(self.values, at, places, _SIGNS[node.sign], buffer)
+        if isinstance(node, expressions.Times):
+            return _applied(self.values, at, places, np.multiply, buffer, np.int64(node.factor))
+        if isinstance(node, expressions.Compare):
+            return _applied(self.values, at, places, _SIGNS[node.sign], buffer)
+        return _applied(self.values, at, places, _FUNCTIONS[type(node)], buffer)
+
+    def _leaf(
+        self,
+        node: expressions.Constant | expressions.Column | expressions.Window,
+        at: int,
+        buffer: npt.NDArray[Any],
+    ) -> _Step:
         if isinstance(node, expressions.Constant):
             constant = np.int64(node.value)
-            return lambda _begin, _rows: values.__setitem__(at, constant)
-        if isinstance(node, expressions.Column):
-            column = inputs.table.columns[node.field]
-            return lambda begin, rows: values.__setitem__(at, column[begin : begin + rows])
+            return lambda _begin, _rows: self.values.__setitem__(at, constant)
+        if isinstance(node, expressions.Window) and node.name == "sum":
+            return _total(self.values, at, self.inputs.totals(node.field), node.window, buffer)
+        column = self.inputs.table.columns[node.field]
         if isinstance(node, expressions.Window):
-            if node.name != "sum":
-                indicator = inputs.indicator(node)
-                return lambda begin, rows: values.__setitem__(at, indicator[begin : begin + rows])
-            totals, window = inputs.totals(node.field), node.window
-
-            def total(begin: int, rows: int) -> None:
-                out = values[at] = buffer[:rows]
-                short = min(max(window - 1 - begin, 0), rows)  # rows without a full window before them in the table
-                out[:short] = 0
-                newest = totals[begin + short + 1 : begin + rows + 1]
-                np.subtract(newest, totals[begin + short + 1 - window : begin + rows + 1 - window], out=out[short:])
-
-            return total
-        if isinstance(node, expressions.Times):
-            below, factor = place[node.right], np.int64(node.factor)
-
-            def times(begin: int, rows: int) -> None:
-                del begin
-                values[at] = np.multiply(values[below], factor, out=buffer[:rows])
-
-            return times
-        if isinstance(node, expressions.Not):
-            opposite = place[node.right]
-
-            def invert(begin: int, rows: int) -> None:
-                del begin
-                values[at] = np.logical_not(values[opposite], out=buffer[:rows])
-
-            return invert
-        if isinstance(node, expressions.Crossed):
-            return _crossing(values, (at, place[node.left], place[node.right]), _SIGNS[node.sign], buffer)
-        left, right, function = place[node.left], place[node.right], _function(node)  # type: ignore[attr-defined]
-
-        def combine(begin: int, rows: int) -> None:
-            del begin
-            values[at] = function(values[left], values[right], out=buffer[:rows])
-
-        return combine
+            column = self.inputs.indicator(node)
+        return lambda begin, rows: self.values.__setitem__(at, column[begin : begin + rows])
 
 
-def _crossing(
-    values: list[Any], places: tuple[int, int, int], sign: np.ufunc, buffer: npt.NDArray[Any]
-) -> Callable[[int, int], None]:
-    at, left, right = places
+def _total(values: list[Any], at: int, totals: IntArray, window: int, buffer: IntArray) -> _Step:
+    def total(begin: int, rows: int) -> None:
+        out = values[at] = buffer[:rows]
+        short = min(max(window - 1 - begin, 0), rows)  # rows without a full window before them in the table
+        out[:short] = 0
+        newest = totals[begin + short + 1 : begin + rows + 1]
+        np.subtract(newest, totals[begin + short + 1 - window : begin + rows + 1 - window], out=out[short:])
+
+    return total
+
+
+def _applied(
+    values: list[Any], at: int, places: list[int], function: np.ufunc, buffer: npt.NDArray[Any], *more: np.int64
+) -> _Step:
+    def apply(begin: int, rows: int) -> None:
+        del begin
+        values[at] = function(*[values[place] for place in places], *more, out=buffer[:rows])
+
+    return apply
+
+
+def _crossing(values: list[Any], at: int, places: list[int], sign: np.ufunc, buffer: npt.NDArray[Any]) -> _Step:
+    left, right = places
     scratch = np.empty_like(buffer)
 
     def cross(begin: int, rows: int) -> None:
@@ -248,20 +240,6 @@ def _crossing(
         np.logical_and(now[1:], np.logical_not(now[:-1]), out=out[1:])
 
     return cross
-
-
-def _function(node: expressions.Node) -> np.ufunc:
-    if isinstance(node, expressions.Plus):
-        return np.add
-    if isinstance(node, expressions.Minus):
-        return np.subtract
-    if isinstance(node, expressions.Both):
-        return np.logical_and
-    if isinstance(node, expressions.Either):
-        return np.logical_or
-    if isinstance(node, expressions.Compare):
-        return _SIGNS[node.sign]
-    raise errors.ValueRefused("rule", "of the nodes that columns can evaluate", type(node).__name__)
 
 
 def _numbered(rule: Rule) -> list[tuple[expressions.Condition, int]]:
@@ -275,27 +253,3 @@ def _crosses(rule: Rule) -> bool:
         for condition, _ in rule.branches()
         for node in expressions.every(condition)
     )
-
-
-def _range(
-    node: expressions.Number, inputs: Inputs, known: dict[expressions.Number, tuple[int, int]]
-) -> tuple[int, int]:
-    if isinstance(node, expressions.Constant):
-        return node.value, node.value
-    if isinstance(node, expressions.Column):
-        return inputs.extremes(node.field)
-    if isinstance(node, expressions.Window):
-        low, high = inputs.extremes(node.field)
-        if node.name == "sum":
-            return node.window * min(low, 0), node.window * max(high, 0)
-        return (low - high, high - low) if node.name == "change" else (low, high)
-    if isinstance(node, expressions.Times):
-        ends = [node.factor * end for end in known[node.right]]
-        return min(ends), max(ends)
-    if isinstance(node, expressions.Plus):
-        (a, b), (c, d) = known[node.left], known[node.right]
-        return a + c, b + d
-    if isinstance(node, expressions.Minus):
-        (a, b), (c, d) = known[node.left], known[node.right]
-        return a - d, b - c
-    raise errors.ValueRefused("rule", "of the nodes that columns can evaluate", type(node).__name__)

@@ -49,7 +49,7 @@ class Function:
     function : called once per symbol with its :class:`Bars` and the parameters by name; returns the target in whole
         shares per row, int64 of shape (n,)
     parameters : integers, floats and texts
-    version : names the code in place of its own digest; needed where that cannot be told from the code (see ``identity``)
+    version : names the code in place of its own digest; needed where that cannot be told (see ``identity``)
     """
 
     function: Callable[..., IntArray]

@@ -51,7 +51,7 @@ class Rule:
         return rule
 
     def choices(self) -> list[int]:
-        """Every target that the rule can have: ``rest`` first, then those of the branches from the last to the first."""
+        """Every target that the rule can have: ``rest`` first, then those of the branches, the last one first."""
         return [self.rest(), *[shares for _, shares in reversed(self.branches())]]
 
     def windows(self) -> list[expressions.Window]:

@@ -1,11 +1,12 @@
 """A rule as a strategy: bar by bar like any other, or as a column that the loop follows."""
 
+import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tradeplane_engine import errors, strategy
+from tradeplane_engine import strategy
 from tradeplane_engine.rules import columns, expressions
 from tradeplane_engine.rules.function import Function
 from tradeplane_engine.rules.rule import Rule
@@ -14,12 +15,19 @@ if TYPE_CHECKING:
     from tradeplane_engine.core.context import Context
     from tradeplane_engine.core.table import Bar
 
-_SIGNS: dict[str, Callable[[int, int], bool]] = {
-    "<": lambda left, right: left < right,
-    "<=": lambda left, right: left <= right,
-    ">": lambda left, right: left > right,
-    ">=": lambda left, right: left >= right,
-    "==": lambda left, right: left == right,
+_SIGNS: dict[str, Callable[..., bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+}
+_FUNCTIONS: dict[type, Callable[..., Any]] = {
+    expressions.Plus: operator.add,
+    expressions.Minus: operator.sub,
+    expressions.Both: operator.and_,
+    expressions.Either: operator.or_,
+    expressions.Not: operator.not_,
 }
 
 
@@ -58,34 +66,22 @@ class RuleStrategy(strategy.Strategy):
         return known[node]
 
     def _evaluate(self, node: expressions.Node, bar: "Bar", known: dict[expressions.Node, Any]) -> Any:
+        if isinstance(node, expressions.Constant):
+            return node.value
+        if isinstance(node, expressions.Column):
+            return getattr(bar, node.field)
+        if isinstance(node, expressions.Window):
+            return self._indicators[node].numerator
         below = [self._value(one, bar, known) for one in expressions.children(node)]
-        match node:
-            case expressions.Constant():
-                return node.value
-            case expressions.Column():
-                return getattr(bar, node.field)
-            case expressions.Window():
-                return self._indicators[node].numerator
-            case expressions.Plus():
-                return below[0] + below[1]
-            case expressions.Minus():
-                return below[0] - below[1]
-            case expressions.Times():
-                return node.factor * below[0]
-            case expressions.Compare():
-                return _SIGNS[node.sign](below[0], below[1])
-            case expressions.Crossed():
-                holds = _SIGNS[node.sign](below[0], below[1])
-                before = self._held_before.get((node, bar.symbol), True)
-                self._held_before[node, bar.symbol] = holds
-                return holds and not before
-            case expressions.Both():
-                return below[0] and below[1]
-            case expressions.Either():
-                return below[0] or below[1]
-            case expressions.Not():
-                return not below[0]
-        raise errors.ValueRefused("rule", "of the nodes that a bar can evaluate", type(node).__name__)
+        if isinstance(node, expressions.Times):
+            return node.factor * below[0]
+        if isinstance(node, expressions.Crossed):
+            holds = _SIGNS[node.sign](*below)
+            before = self._held_before.get((node, bar.symbol), True)
+            self._held_before[node, bar.symbol] = holds
+            return holds and not before
+        function = _SIGNS[node.sign] if isinstance(node, expressions.Compare) else _FUNCTIONS[type(node)]
+        return function(*below)
 
 
 class ColumnStrategy(strategy.Strategy):

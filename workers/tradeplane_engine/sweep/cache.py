@@ -1,8 +1,8 @@
 """Results kept by content: one line per configuration, appended at once, in a file per data set.
 
-A key is the digest of the rule's canonical text (or the function's code), the data, the settings and the instants of the
-curve. A line is written by one call, so a killed sweep leaves whole lines and at most one torn one at the end, which is
-not read. Nothing is ever changed or removed.
+A key is the digest of the rule's canonical text (or the function's code), the data, the settings and the instants of
+the curve. A line is written by one call, so a killed sweep leaves whole lines and at most one torn one at the end,
+which is not read. Nothing is ever changed or removed.
 """
 
 import base64

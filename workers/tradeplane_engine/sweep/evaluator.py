@@ -49,7 +49,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trades:
-    """Fills of one configuration by symbol and row, as :func:`~tradeplane_engine.core.sweep_kernel.trade` gives them."""
+    """Fills of one configuration by symbol and row, as the kernel gives them."""
 
     rows: IntArray
     shares: IntArray
@@ -174,7 +174,7 @@ class Evaluator:
         )
 
     def _flows(self, trades: Trades) -> tuple[int, int, int]:
-        """Sums over the symbols of the lowest and the highest change of cash so far, and bound of all sizes together."""
+        """Sums over the symbols of the lowest and highest change of cash so far, and a bound of all sizes together."""
         flows = trades.flows
         if not len(flows):
             return 0, 0, 0

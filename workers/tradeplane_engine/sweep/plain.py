@@ -87,7 +87,8 @@ def refuses_table(table: Table, settings: Settings) -> str | None:
     early[table.starts[1:-1][table.starts[1:-1] < table.rows] - 1] = False  # the next symbol's first row
     if early.any():
         row = int(np.argmax(early))
-        return f"a bar of {table.symbols[int(np.searchsorted(table.starts, row, 'right')) - 1]} that opens before the last is known"
+        symbol = table.symbols[int(np.searchsorted(table.starts, row, "right")) - 1]
+        return f"a bar of {symbol} that opens before the last is known"
     return None
 
 

@@ -58,7 +58,7 @@ class Sweep:
     errors.ValueRefused for parameter sets of different names, and for what the family or a rule refuses.
     """
 
-    def __init__(  # noqa: PLR0913 - each is a part of what a sweep is
+    def __init__(
         self,
         data: Sequence[Series],
         family: Callable[..., Rule | Function],

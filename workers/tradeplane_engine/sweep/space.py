@@ -11,13 +11,13 @@ Parameters = dict[str, Any]
 
 
 def grid(**values: Sequence[Any]) -> list[Parameters]:
-    """Every combination of values, the last parameter changing fastest; raises ValueRefused for an empty or double one."""
+    """Every combination of values, the last parameter changing fastest; raises ValueRefused for none or a double."""
     _checked(values)
     return [dict(zip(values, combination, strict=True)) for combination in itertools.product(*values.values())]
 
 
 def sample(count: int, *, seed: int, **values: Sequence[Any]) -> list[Parameters]:
-    """Seeded choice of ``count`` different combinations, in the order drawn; raises ValueRefused for more than there are."""
+    """Seeded choice of ``count`` different combinations, in the order drawn; raises ValueRefused beyond all of them."""
     _checked(values)
     size = 1
     for choices in values.values():
@@ -29,8 +29,8 @@ def sample(count: int, *, seed: int, **values: Sequence[Any]) -> list[Parameters
 
 
 def _numbered(number: int, values: Mapping[str, Sequence[Any]]) -> Parameters:
-    found = {}
-    for name in reversed(values):
+    found: Parameters = {}
+    for name in reversed(list(values)):
         number, at = divmod(number, len(values[name]))
         found[name] = values[name][at]
     return {name: found[name] for name in values}
