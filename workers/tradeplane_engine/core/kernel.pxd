@@ -13,6 +13,8 @@ from tradeplane_engine.core.risk cimport Book, Policy, Proposal, Scope
 from tradeplane_engine.core cimport risk
 from tradeplane_engine.core.table cimport Bar, Table
 
+cdef int _ORDER, _FILL, _NEW, _TERMINAL
+
 cdef class Update:
     cdef readonly str event, reason
     cdef readonly Order order
@@ -36,7 +38,7 @@ cdef class Kernel:
     cdef readonly Log log
     cdef readonly Scope account
     cdef readonly list slots, orders
-    cdef readonly object equity_at, equity
+    cdef readonly object equity
     cdef readonly Py_ssize_t instants
     cdef readonly long long latency, decisions, now
     cdef readonly bint started, watching
@@ -44,7 +46,7 @@ cdef class Kernel:
     cdef Quiet _quiet
     cdef Proposal proposal
     cdef const long long[::1] _close_rows, _open_rows, _close_at, _open_at
-    cdef long long[::1] _equity_at, _equity, price, bar_end
+    cdef long long[::1] _equity, price, bar_end
 
     @cython.locals(slot=Slot)
     cpdef object follow(self, Context context, object shares, object first)

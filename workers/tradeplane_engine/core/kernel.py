@@ -33,7 +33,8 @@ from tradeplane_engine.core.quiet import Quiet
 from tradeplane_engine.core.risk import Book, Policy, Proposal, Scope
 from tradeplane_engine.core.table import Bar, Table
 
-_NO_MORE = 9223372036854775807
+# C variables in compiled code, where an attribute of another module is looked up by its name.
+_ORDER, _FILL, _NEW, _TERMINAL = log.ORDER, log.FILL, orders.NEW, orders.TERMINAL
 
 
 class Update:
@@ -92,8 +93,8 @@ class Kernel:
     """
 
     __slots__ = (
-        *("_close_at", "_close_rows", "_equity", "_equity_at", "_open_at", "_open_rows", "_quiet"),
-        *("account", "agenda", "bar_end", "costs", "decisions", "equity", "equity_at", "instants", "latency", "log"),
+        *("_close_at", "_close_rows", "_equity", "_open_at", "_open_rows", "_quiet"),
+        *("account", "agenda", "bar_end", "costs", "decisions", "equity", "instants", "latency", "log"),
         *("market", "now", "orders", "price", "proposal", "slots", "started", "table", "watching"),
     )
 
@@ -114,9 +115,7 @@ class Kernel:
         self.now = 0
         self.instants = 0
         self.started = False
-        self.equity_at = np.empty(table.rows, dtype=np.int64)
         self.equity = np.empty(table.rows, dtype=np.int64)
-        self._equity_at = self.equity_at.data
         self._equity = self.equity.data
         closes, opens = _in_order(table)
         self._close_rows = closes.data
@@ -144,6 +143,12 @@ class Kernel:
         np.maximum(slot.first_row, first, out=slot.first_row)
         found = {name: Indicator(context, wanted, column) for name, column in values.items()}
         return found["value"] if len(found) == 1 else SimpleNamespace(**found)
+
+    @property
+    def equity_at(self) -> Any:
+        """Instants of ``equity``, int64 ns: those at which bars became available."""
+        known = np.asarray(self._close_at)
+        return known[np.append(True, known[1:] != known[: len(known) - 1])[: len(known)]]
 
     def follow(self, context: Context, shares: Any, first: Any) -> None:
         """Take a strategy's target per row of the table, which the loop reads in place of ``on_bar``."""
@@ -232,7 +237,7 @@ class Kernel:
         if len(self.slots) == 1 and slot.follows and not self.watching:
             self._quiet = Quiet(self.table, slot.context, self.account.book, self.price, self.bar_end)
             self._quiet.read(self._close_rows, self._close_at, self._open_at, slot._wish, slot._first_row)  # noqa: SLF001
-            self._quiet.write(self._equity_at, self._equity)
+            self._quiet.write(self._equity)
 
     def _stop(self) -> None:
         for slot in self.slots:
@@ -325,7 +330,6 @@ class Kernel:
         self.account.book.observe()
         for slot in self.slots:
             slot.context.book.observe()
-        self._equity_at[self.instants] = self.now
         self._equity[self.instants] = account.equity()
         self.instants += 1
         if self.watching:
@@ -429,7 +433,7 @@ class Kernel:
         slot.scope.book.adopt(symbol, order.side, order.quantity, price)
         self.account.book.adopt(symbol, order.side, order.quantity, price)
         self.log.write(
-            log.ORDER,
+            _ORDER,
             self.now,
             order.strategy,
             symbol,
@@ -439,7 +443,7 @@ class Kernel:
             order.kind * 10 + order.time_in_force,
         )
         self.market.add(order)
-        order.move(orders.NEW)
+        order.move(_NEW)
         if slot.on_order_update is not None:
             slot.on_order_update(slot.context, Update("new", order, self.now))
 
@@ -463,7 +467,7 @@ class Kernel:
 
     def _execute(self, executions: list[tuple[Order, int, int]], at: int) -> None:
         for order, quantity, price in executions:
-            if order.status < orders.TERMINAL:  # an update of the execution before may have cancelled it
+            if order.status < _TERMINAL:  # an update of the execution before may have cancelled it
                 self._fill(order, quantity, price, at)
 
     def _fill(self, order: Order, quantity: int, price: int, at: int) -> None:
@@ -487,7 +491,7 @@ class Kernel:
                     book.released()
         except errors.Overflow as error:
             raise errors.Overflow(f"order {order.id}: {error.field}", error.limit, error.value) from error
-        self.log.write(log.FILL, at, order.strategy, symbol, order.id, signed, price, fee)
+        self.log.write(_FILL, at, order.strategy, symbol, order.id, signed, price, fee)
         if complete:
             self.market.remove(order)
         if slot.on_order_update is not None:
@@ -519,16 +523,24 @@ def _hook(strategy: Any, name: str) -> Any:
 def _in_order(table: Table) -> tuple[Any, Any]:
     """Rows by the instant of their close, and of their open; rows of one instant stay in the table's order, by id."""
     closes, opens = table.columns["available_at"], table.columns["start"]
-    by_close = _sorted_rows(closes)
+    by_close = _sorted_rows(closes, table.starts)
+    if len(table.symbols) == 1:
+        return by_close, by_close
     lag = closes - opens
     if len(lag) and bool((lag == lag[0]).all()):
         return by_close, by_close
-    return by_close, _sorted_rows(opens)
+    return by_close, _sorted_rows(opens, table.starts)
 
 
-def _sorted_rows(column: Any) -> Any:
+def _sorted_rows(column: Any, starts: Any) -> Any:
     if bool((column[1:] >= column[: len(column) - 1]).all()):
         return np.arange(len(column), dtype=np.int64)
+    lengths = np.diff(starts)
+    if bool((lengths == lengths[0]).all()):
+        instants = column.reshape(len(lengths), -1)
+        if bool((instants == instants[0]).all()):  # every symbol has the same instants: nothing to sort
+            rows = np.arange(len(column), dtype=np.int64).reshape(len(lengths), -1)
+            return np.ascontiguousarray(rows.T).ravel()
     return np.argsort(column, kind="stable").astype(np.int64, copy=False)
 
 

@@ -1,3 +1,6 @@
+cdef long long _NEVER
+cdef int _ACCEPTED, _FILLED
+
 cdef class Order:
     cdef readonly long long id, quantity, filled, limit, stop, trail, trail_bps, value
     cdef readonly long long created, live_from, expires, high_water

@@ -29,6 +29,7 @@ DAY, GTC, OPG, CLS, IOC, FOK = 0, 1, 2, 3, 4, 5
 TIMES_IN_FORCE = ("day", "gtc", "opg", "cls", "ioc", "fok")
 
 NEVER = 9223372036854775807
+_NEVER, _ACCEPTED, _FILLED = NEVER, ACCEPTED, FILLED  # C variables if compiled
 
 _ENDS = frozenset({CANCELED, EXPIRED, REJECTED})
 _PENDING = frozenset({PENDING_CANCEL, PENDING_REPLACE})
@@ -96,10 +97,10 @@ class Order:
         self.trail = 0
         self.trail_bps = 0
         self.high_water = 0
-        self.status = ACCEPTED
+        self.status = _ACCEPTED
         self.created = 0
         self.live_from = 0
-        self.expires = NEVER
+        self.expires = _NEVER
         self.number = 0
         self.extended = False
         self.parent = None
@@ -140,7 +141,7 @@ class Order:
         self.value += value
         complete = self.filled == self.quantity
         if complete:
-            self.status = FILLED
+            self.status = _FILLED
         elif self.status < TERMINAL:
             self.status = PARTIALLY_FILLED
         return complete

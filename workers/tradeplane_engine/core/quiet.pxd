@@ -11,12 +11,12 @@ cdef class Quiet:
     cdef Context context
     cdef Book book, account
     cdef const long long[::1] close_rows, close_at, open_at, wish
-    cdef long long[::1] first_row, price, bar_end, equity_at, equity
+    cdef long long[::1] first_row, price, bar_end, equity
     cdef readonly Py_ssize_t opened, instants
     cdef readonly long long now
 
     cpdef object read(self, object close_rows, object close_at, object open_at, object wish, object first_row)
-    cpdef object write(self, object equity_at, object equity)
+    cpdef object write(self, object equity)
 
     @cython.locals(
         table=Table, context=Context, book=Book, whole=Book, account=Ledger, own=Ledger, equity=cython.longlong,

@@ -30,7 +30,7 @@ class Quiet:
     """
 
     __slots__ = (
-        *("account", "bar_end", "book", "close_at", "close_rows", "context", "equity", "equity_at", "first_row"),
+        *("account", "bar_end", "book", "close_at", "close_rows", "context", "equity", "first_row"),
         *("instants", "now", "open_at", "opened", "price", "table", "wish"),
     )
 
@@ -53,9 +53,8 @@ class Quiet:
         self.wish = wish
         self.first_row = first_row
 
-    def write(self, equity_at: Any, equity: Any) -> None:
-        """Take the columns of the equity curve."""
-        self.equity_at = equity_at
+    def write(self, equity: Any) -> None:
+        """Take the column of the equity curve."""
         self.equity = equity
 
     def advance(self, closed: int, opened: int, instants: int, until: int) -> int:
@@ -96,7 +95,6 @@ class Quiet:
             book.peak = max(book.peak, equity)
             equity = exact.add(account.cash, account.worth_total, "equity")
             whole.peak = max(whole.peak, equity)
-            self.equity_at[instants] = now
             self.equity[instants] = equity
             instants += 1
             closed = last
