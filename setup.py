@@ -21,6 +21,7 @@ if not os.environ.get("CC") and shutil.which("cc") is None:
     os.environ["LDSHARED"] = f"{os.environ['CC']} -shared"
 
 setup(
+    options={"build_ext": {"parallel": os.cpu_count()}},
     ext_modules=cythonize(
         [
             Extension(

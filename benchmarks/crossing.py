@@ -1,4 +1,4 @@
-"""The bench's strategy in three ways, and limits that run the whole chain and cannot bind.
+"""The bench's strategy in several ways, and limits that run the whole chain and cannot bind.
 
 Long 100 shares while ``50 * sum20 > 20 * sum50`` of the closes as integers, else flat; a tie is flat. The first
 decision falls at a symbol's 50th bar.
@@ -7,7 +7,7 @@ decision falls at a symbol's 50th bar.
 from collections import deque
 from fractions import Fraction
 
-from tradeplane_engine import strategy
+from tradeplane_engine import rules, strategy
 from tradeplane_engine.core import context, kernel, limits, table
 
 FAST, SLOW, SHARES = 20, 50, 100
@@ -118,4 +118,23 @@ class Slice(Hearing):
             ctx.target(symbol, shares=SHARES if long else 0)
 
 
-STRATEGIES = {"indicators": Indicators, "own-sums": OwnSums, "slice": Slice}
+def family(fast: int, slow: int) -> rules.Rule:
+    """The rule for any two windows."""
+    return rules.when(slow * rules.sum("close", fast) > fast * rules.sum("close", slow)).hold(shares=SHARES)
+
+
+class Rule(rules.RuleStrategy):
+    """Evaluates the rule at every bar."""
+
+    def __init__(self) -> None:
+        super().__init__(family(FAST, SLOW))
+
+
+class Column(rules.ColumnStrategy):
+    """Evaluates the rule over the whole columns before the first bar."""
+
+    def __init__(self) -> None:
+        super().__init__(family(FAST, SLOW))
+
+
+STRATEGIES = {"indicators": Indicators, "own-sums": OwnSums, "slice": Slice, "rule": Rule, "column": Column}

@@ -23,6 +23,7 @@ import crossing
 import made_up
 import order_path
 import peers
+import sweeping
 
 from tradeplane_engine import core, errors, simulation
 from tradeplane_engine.core import costs, limits, order
@@ -59,9 +60,8 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
 def main(given: Sequence[str]) -> int:
     """Run what the command line says."""
     chosen = arguments(given)
-    if chosen.mode != "event":
-        print(f"--mode {chosen.mode}: this mode does not exist yet, only event does", file=sys.stderr)
-        return REFUSED
+    if chosen.mode == "compiled":
+        chosen.strategy = "column"
     if chosen.order:
         print(json.dumps(order_path.measure(chosen.seed, chosen.order_bars)))
         return 0
@@ -71,7 +71,11 @@ def main(given: Sequence[str]) -> int:
     if chosen.peers:
         return beside_peers(chosen, given)
     try:
-        found = measured(chosen.data or ready(chosen), chosen.strategy)
+        if chosen.mode == "sweep":
+            chosen.strategy = "family"
+            found = sweeping.measured(chosen.data or ready(chosen), CASH, DIGITS)
+        else:
+            found = measured(chosen.data or ready(chosen), chosen.strategy)
     except errors.EngineError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return REFUSED

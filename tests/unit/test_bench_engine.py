@@ -202,12 +202,14 @@ def test_made_up_bars_follow_their_seed(tmp_path: Path) -> None:
     assert found[0]["hash"] == found[1]["hash"] != found[2]["hash"]
 
 
-@pytest.mark.parametrize("mode", ["compiled", "sweep"])
-def test_a_mode_that_does_not_exist_is_said(mode: str) -> None:
-    """Status 2 and a sentence."""
-    done = bench("--mode", mode)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert mode in done.stderr
+def test_the_three_modes_agree_on_files(tmp_path: Path) -> None:
+    """Equity, fills, orders, open orders and hash are one, on ragged files with gaps and one that is too short."""
+    for number, rows in enumerate((400, 333, 49, 260)):
+        bar_files.write(tmp_path, f"S{number}", bar_files.walk(rows, seed=30 + number, gaps=number % 2 == 1))
+    found = [answer("--data", str(tmp_path), "--mode", mode) for mode in ("event", "compiled", "sweep")]
+    keys = ("equity", "fills", "orders", "open_orders", "rounded_prices", "high_low_errors", "hash")
+    assert len({tuple(one[key] for key in keys) for one in found}) == 1
+    assert [one["mode"] for one in found] == ["event", "compiled", "sweep"]
 
 
 def test_peers_run_beside_the_bench_and_one_that_breaks_stops_nobody(

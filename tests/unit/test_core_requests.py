@@ -184,17 +184,17 @@ def test_a_replaced_trailing_stop_keeps_the_best_price_that_it_has_seen() -> Non
 
 
 def test_a_replacement_is_judged_without_the_order_that_it_replaces() -> None:
-    """The same quantity twice would break the limit; refused, the old order stays."""
+    """The same quantity twice would break the limit, as one share more does."""
     policy = limits.Limits(max_position_notional=10 * 100 * 10**5 + 1)
     seen: list[tuple[str, int]] = []
 
     def hook(ctx: Any, update: Any) -> None:
-        seen.append((update.event, ctx.book.buying[0]))
+        seen.append((update.event, sum(order.open for order in ctx.open_orders("S"))))
 
     plan = {
         0: limit_at(90),
         1: lambda ctx: ctx.replace(first(ctx), limit=95),
-        2: lambda ctx: [setattr(ctx.book, "state", 3), ctx.replace(first(ctx), limit=96)],
+        2: lambda ctx: ctx.order("S", "buy", 1, "limit", limit=96),
     }
     found, _ = given.run(given.bars(*[QUIET] * 4), plan, policy=policy, hook=hook)
     assert [event for event, _ in seen] == ["new", "replaced", "new", "refused"]

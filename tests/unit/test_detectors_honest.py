@@ -56,7 +56,7 @@ def test_a_rhythm_of_prices_that_meets_that_of_a_strategy_is_no_foreknowledge(na
         (TIGHT, 0, 0),
         (engine_runs.LOOSE, 3, 0),
         (engine_runs.LOOSE, 0, 90 * 10**9),
-        (dataclasses.replace(engine_runs.LOOSE, max_drawdown=Fraction(1, 10_000)), 2, 1),
+        (dataclasses.replace(engine_runs.LOOSE, max_daily_loss=None, max_drawdown=Fraction(1, 10_000)), 2, 1),
     ],
 )
 def test_risk_costs_and_latency_accuse_nobody(chosen: limits.Limits, spread: int, latency: int) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from support import bar_files, engine_runs
 from tradeplane_engine import errors, simulation, strategy
-from tradeplane_engine.core import context, costs, kernel, limits, risk, table
+from tradeplane_engine.core import context, costs, kernel, limits, risk, table, venue_settings
 from tradeplane_engine.data import columns, readers
 from tradeplane_engine.results import frames, result
 
@@ -95,7 +95,7 @@ def test_a_result_does_not_depend_on_how_the_bars_came(folder: Path) -> None:
         {"cash": 100_001},
         {"costs": costs.Costs(commission_bps=Fraction(2))},
         {"costs": costs.Costs(commission_bps=Fraction(1), half_spread_bps=Fraction(1, 3))},
-        {"latency": "1ms"},
+        {"venue": venue_settings.Venue(latency=1_000_000)},
         {"limits": limits.Limits(max_open_orders=10**6)},
         {"parameters": {"fast": 19}},
         {"digits": 3},
@@ -114,7 +114,7 @@ def test_settings_are_part_of_the_hash_where_nothing_is_traded() -> None:
     one = columns.imported(columns.Raw("X", bar_files.walk(20, seed=1)), columns.Settings()).series
     plain = simulation.Backtest(one, Cross)
     changed = [
-        {"latency": 1},
+        {"venue": venue_settings.Venue(latency=1)},
         {"parameters": {"short": True}},
         {"limits": limits.Limits(allow_short=True)},
         {"costs": FEE},
@@ -135,9 +135,11 @@ def test_the_order_of_allocations_changes_nothing(folder: Path) -> None:
 def test_defaults_that_are_said_change_nothing(folder: Path) -> None:
     """A parameter given at its default, capital as text, one allocation instead of none: the same run."""
     plain = simulation.Backtest(folder, Cross, costs=FEE).run()
-    said = simulation.Backtest(folder, Cross, cash="100000.00", parameters={"slow": 50}, costs=FEE, latency="1ms")
+    said = simulation.Backtest(
+        folder, Cross, cash="100000.00", parameters={"slow": 50}, costs=FEE, venue=venue_settings.Venue(latency=10**6)
+    )
     alone = simulation.Backtest(folder, [simulation.Allocation(Cross, capital=Decimal("1E5"))], costs=FEE)
-    assert plain.hash == dataclasses.replace(said, latency=0).run().hash == alone.run().hash
+    assert plain.hash == dataclasses.replace(said, venue=venue_settings.Venue()).run().hash == alone.run().hash
 
 
 def test_sub_ledgers_add_up_to_the_account_at_every_step(folder: Path) -> None:
@@ -155,7 +157,7 @@ def test_sub_ledgers_add_up_to_the_account_at_every_step(folder: Path) -> None:
         run.add(f"s{number}", one, 100_000 * 10**9, policy)
     run.run()
     assert all(one.looks > 100 for one in own)
-    broken = run.slots[0].context.ledger
+    broken = run.slots[0].scope.book.ledger
     broken.book(1, "other")
     with pytest.raises(errors.LedgerBroken, match="cash of the account"):
         simulation.check(run)
@@ -164,7 +166,7 @@ def test_sub_ledgers_add_up_to_the_account_at_every_step(folder: Path) -> None:
 def test_a_run_whose_ledgers_do_not_add_up_has_no_result(folder: Path) -> None:
     """One nanodollar too much in a sub-ledger, and nothing of the run may be trusted."""
     prepared = simulation.Backtest(folder, Cross).prepare()
-    prepared.kernel.slots[0].context.ledger.book(1, "other")
+    prepared.kernel.slots[0].scope.book.ledger.book(1, "other")
     with pytest.raises(errors.LedgerBroken, match="of the account"):
         prepared.run()
 
@@ -285,7 +287,7 @@ def _named(name: str) -> simulation.Allocation:
         (lambda d: simulation.Backtest(d, [_named("a"), _named("a")]), "different for each"),
         (lambda d: simulation.Backtest(d, [_named("a"), _named("b")], cash=30), "sum of capitals, 20"),
         (lambda d: simulation.Backtest(d, [_named("a")], parameters={"fast": 3}), "in the allocations"),
-        (lambda d: simulation.Backtest(d, Cross, latency=-1), "latency"),
+        (lambda d: simulation.Backtest(d, Cross, venue=venue_settings.Venue(latency=-1)), "latency"),
         (lambda d: simulation.Backtest(d, Cross, timeframe="a day"), "timeframe"),
     ],
 )
@@ -314,7 +316,10 @@ def test_a_frame_without_a_symbol_gets_one(folder: Path) -> None:
 def test_latency_moves_fills_to_a_later_open() -> None:
     """With any latency the open of the decision's instant is missed."""
     one = columns.imported(columns.Raw("X", bar_files.walk(300, seed=4)), columns.Settings()).series
-    at_once, late = (simulation.Backtest(one, Cross, latency=latency).run().fills for latency in (0, "1s"))
+    at_once, late = (
+        simulation.Backtest(one, Cross, venue=venue_settings.Venue(latency=latency)).run().fills
+        for latency in (0, 10**9)
+    )
     assert [(b - a).total_seconds() for a, b in zip(at_once["at"], late["at"], strict=False)] == [60.0] * len(late)
 
 

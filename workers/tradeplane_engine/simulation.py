@@ -174,7 +174,7 @@ class Prepared:
 def check(run: kernel.Kernel) -> None:
     """Raise LedgerBroken unless the strategies' sub-ledgers add up to the account's."""
     account = run.account.book.ledger
-    parts = [slot.context.ledger for slot in run.slots]
+    parts = [slot.scope.book.ledger for slot in run.slots]
     for name in ("starting", "cash", "fees", "other", "fills"):
         whole, total = getattr(account, name), sum(getattr(part, name) for part in parts)
         if whole != total:

@@ -19,8 +19,8 @@ cdef class Indicator:
 cdef class Context:
     cdef readonly str name
     cdef Table _table
-    cdef readonly Ledger ledger
-    cdef readonly Book book
+    cdef Ledger _ledger
+    cdef Book _book
     cdef readonly long long now
     cdef public dict targets
     cdef public list wanted

@@ -7,6 +7,7 @@ not exist outside the core.
 """
 
 from array import array
+from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -106,13 +107,13 @@ class Context:
     now : instant of the turn, ns UTC
     """
 
-    __slots__ = ("_kernel", "_last_row", "_row", "_table", "book", "ledger", "name", "now", "targets", "wanted")
+    __slots__ = ("_book", "_kernel", "_last_row", "_ledger", "_row", "_table", "name", "now", "targets", "wanted")
 
     def __init__(self, name: str, table: Table, book: Book, kernel: Any) -> None:
         self.name = name
         self._table = table
-        self.book = book
-        self.ledger = book.ledger
+        self._book = book
+        self._ledger = book.ledger
         self._kernel = kernel
         self.now = 0
         self._row = 0
@@ -132,6 +133,28 @@ class Context:
         parameters : further ones of the indicator, such as ``field="high"``
         """
         return self._kernel.declare(self, what, window, parameters)
+
+    def follow(self, targets: Callable[[Table], tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]) -> None:
+        """Want a target at every bar, all of them known now; only in ``on_start``, and in place of ``on_bar``.
+
+        Only a backtest can do that. Each row is judged in its turn, as if ``on_bar`` had called ``target``.
+
+        Parameters
+        ----------
+        targets : from the table of all bars to shares, shape (rows,), the target in whole shares, and first, shape
+            (symbols,), the first row per symbol at which it is wanted; it must use no bar later than the row
+
+        Raises
+        ------
+        errors.ValueRefused for another shape or type, and for targets that leave 64 bits.
+        """
+        shares, first = targets(self._table)
+        for field, column, rows in (("shares", shares, self._table.rows), ("first", first, len(self._table.symbols))):
+            if column.dtype != np.int64 or column.shape != (rows,) or not column.flags.c_contiguous:
+                raise errors.ValueRefused(f"follow.{field}", f"int64 of shape ({rows},)", (column.dtype, column.shape))
+        if len(shares) and not (int(shares.min()) > -_MOST and int(shares.max()) < _MOST):
+            raise errors.ValueRefused("follow.shares", f"within {_MOST} shares", (shares.min(), shares.max()))
+        self._kernel.follow(self, shares, first)
 
     # What was known at the instant of the turn.
 
@@ -158,17 +181,17 @@ class Context:
 
     def position(self, symbol: str) -> int:
         """Signed quantity that the strategy holds, 1e-9 shares."""
-        return self.ledger.quantity[self.symbol_id(symbol)]
+        return self._ledger.quantity[self.symbol_id(symbol)]
 
     @property
     def equity(self) -> int:
         """Equity of the strategy's sub-ledger at the last closes, 1e-9 USD."""
-        return self.ledger.equity()
+        return self._ledger.equity()
 
     @property
     def cash(self) -> int:
         """Cash of the strategy's sub-ledger, 1e-9 USD."""
-        return self.ledger.cash
+        return self._ledger.cash
 
     # What the strategy wants.
 
@@ -192,8 +215,8 @@ class Context:
         else:
             quantity = self._quantity(number, shares, weight, notional)
         if number not in self.targets:
-            book = self.book
-            held = self.ledger.quantity[number] + book._buying[number] - book._selling[number]
+            book = self._book
+            held = self._ledger.quantity[number] + book._buying[number] - book._selling[number]
             if held == quantity:
                 return
         self.targets[number] = quantity
@@ -211,7 +234,7 @@ class Context:
             amount = wishes.scaled(notional, "notional")
         else:
             part = Fraction(weight)
-            amount = int(self.ledger.equity() * part)  # toward zero
+            amount = int(self._ledger.equity() * part)  # toward zero
         return exact.whole_shares(amount, self._table.close[newest], self._table.unit[number])
 
     def timer(self, at: int, name: str = "") -> None:

@@ -1,3 +1,5 @@
+from tradeplane_engine.core cimport exact
+
 cdef class Costs:
     cdef readonly long long spread, spread_whole, commission, commission_whole
     cdef readonly object half_spread_bps, schedule

@@ -27,6 +27,10 @@ def add(left: int, right: int, field: str) -> int:
 
 def notional(price: int, quantity: int, unit: int) -> int:
     """Value of ``quantity`` at ``price`` in money, signed like the quantity, rounded once, half to even."""
+    parts = quantity // unit
+    if parts * unit == quantity:  # whole shares are: nothing to round, and no division of 128 bits
+        product = price
+        return fit(product * parts, "notional")
     return ratio(price, quantity, unit, "notional")
 
 
@@ -71,6 +75,10 @@ def floor_ratio(amount: int, part: int, whole: int, field: str) -> int:
 
 def ceil_ratio(amount: int, part: int, whole: int, field: str) -> int:
     """Return ``amount * part / whole`` rounded up; none is negative, and ``whole`` is positive."""
+    parts = amount // whole
+    if parts * whole == amount:  # as in notional
+        product = part
+        return fit(product * parts, field)
     product = amount
     product = product * part
     return fit((product + whole - 1) // whole, field)

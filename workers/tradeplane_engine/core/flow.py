@@ -93,10 +93,10 @@ class OrderFlow:
             self.decisions += 1
             targets, context.targets = context.targets, {}
             wanted, context.wanted = context.wanted, []
-            book = context.book
+            book = context._book
             for symbol, wish in targets.items():
                 target = wish
-                held = context.ledger.quantity[symbol]
+                held = context._ledger.quantity[symbol]
                 working = book._buying[symbol] - book._selling[symbol]
                 if (held > 0 and target < 0) or (held < 0 and target > 0):
                     target = 0  # a broker's order never crosses zero: close first, open at the next turn

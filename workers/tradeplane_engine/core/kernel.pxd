@@ -8,6 +8,7 @@ from tradeplane_engine.core.ledger cimport Ledger
 from tradeplane_engine.core.log cimport Log
 from tradeplane_engine.core.market cimport Market
 from tradeplane_engine.core.order cimport Order
+from tradeplane_engine.core.quiet cimport Quiet
 from tradeplane_engine.core.risk cimport Book, Policy, Scope
 from tradeplane_engine.core.slot cimport Slot
 from tradeplane_engine.core.table cimport Bar, Table
@@ -19,22 +20,36 @@ cdef class Kernel:
     cdef readonly Log log
     cdef readonly Scope account
     cdef readonly list slots
-    cdef readonly object equity_at, equity
+    cdef readonly object equity
+    cdef Quiet _quiet
     cdef readonly Py_ssize_t instants
     cdef readonly long long now
     cdef readonly bint started, delayed, watching
     cdef readonly Agenda agenda
     cdef const long long[::1] _close_rows, _open_rows, _end_rows, _close_at, _open_at, _end_at
-    cdef long long[::1] _equity_at, _equity
+    cdef long long[::1] _equity
+
+    cpdef object follow(self, Context context, object shares, object first)
 
     @cython.locals(
         table=Table, flow=OrderFlow, market=Market, ledger=Ledger, rows=cython.Py_ssize_t, closed=cython.Py_ssize_t,
         opened=cython.Py_ssize_t, ended=cython.Py_ssize_t, first=cython.Py_ssize_t, last=cython.Py_ssize_t,
         row=cython.Py_ssize_t, now=cython.longlong, slot=Slot, delayed=cython.bint, found=list, sources=cython.int
     )
+    cdef object _loop(self)
+
     cpdef object run(self)
 
+    @cython.locals(slot=Slot, ledger=Ledger)
+    cdef object _stop(self)
+
     @cython.locals(slot=Slot)
+    cdef bint _following(self) except -1
+
+    @cython.locals(quiet=Quiet)
+    cdef Py_ssize_t _pass(self, Py_ssize_t closed, Py_ssize_t opened) except -1
+
+    @cython.locals(slot=Slot, flow=OrderFlow)
     cdef object _start(self)
 
     cdef object _happen(self)
@@ -54,5 +69,14 @@ cdef class Kernel:
     )
     cdef object _close(self, Py_ssize_t first, Py_ssize_t last)
 
-    @cython.locals(table=Table, context=Context, slot=Slot, index=cython.Py_ssize_t, row=cython.Py_ssize_t, shown=list)
+    @cython.locals(context=Context, slot=Slot)
     cdef object _turn(self, Py_ssize_t first, Py_ssize_t last)
+
+    @cython.locals(table=Table, context=Context, index=cython.Py_ssize_t, row=cython.Py_ssize_t, shown=list)
+    cdef object _show(self, Slot slot, Py_ssize_t first, Py_ssize_t last)
+
+    @cython.locals(
+        table=Table, context=Context, book=Book, ledger=Ledger, index=cython.Py_ssize_t, row=cython.Py_ssize_t,
+        symbol=cython.int, target=cython.longlong
+    )
+    cdef object _follow(self, Slot slot, Py_ssize_t first, Py_ssize_t last)

@@ -6,10 +6,10 @@ from tradeplane_engine.core.exact cimport int128
 cdef class Ledger:
     cdef readonly long long starting, cash, realised, fees, other, cost_total, worth_total, fills
     cdef readonly object quantities, costs
-    cdef long long[::1] quantity, cost, worth
+    cdef long long[::1] quantity, cost, worth, marked
     cdef const long long[::1] unit
 
-    @cython.locals(worth=cython.longlong)
+    @cython.locals(worth=cython.longlong, total=int128)
     cpdef object mark(self, int symbol, long long price)
 
     @cython.locals(

@@ -30,7 +30,19 @@ class Ledger:
     """
 
     __slots__ = (
-        *("cash", "cost", "cost_total", "costs", "fees", "fills", "other", "quantities", "quantity", "realised"),
+        *(
+            "cash",
+            "cost",
+            "cost_total",
+            "costs",
+            "fees",
+            "fills",
+            "marked",
+            "other",
+            "quantities",
+            "quantity",
+            "realised",
+        ),
         *("starting", "unit", "worth", "worth_total"),
     )
 
@@ -50,13 +62,17 @@ class Ledger:
         self.quantity = self.quantities
         self.cost = self.costs
         self.worth = array("q", zeros)
+        self.marked = array("q", zeros)  # the price of the last mark
 
     def mark(self, symbol: int, price: int) -> None:
         """Value the position of a symbol at a price."""
         if self.quantity[symbol] or self.worth[symbol]:
             worth = exact.notional(price, self.quantity[symbol], self.unit[symbol])
-            self.worth_total = exact.add(self.worth_total, exact.add(worth, -self.worth[symbol], "worth"), "worth")
+            total = self.worth_total  # 128 bits in compiled code, so that it cannot wrap on the way
+            total = total - self.worth[symbol] + worth
+            self.worth_total = exact.fit(total, "worth")
             self.worth[symbol] = worth
+            self.marked[symbol] = price
 
     def fill(self, symbol: int, signed: int, price: int, fee: int) -> int:
         """Book a fill and its fee (money, positive costs); return the realised P&L of the part that it closed."""

@@ -17,7 +17,6 @@ END         cash                        equity                 fills
 """
 
 import hashlib
-from array import array
 from typing import Any
 
 import numpy as np
@@ -27,16 +26,20 @@ import orjson
 ORDER, REFUSED, FILL, STATUS, ENTRY, SPLIT, STATE, END = 1, 2, 3, 4, 5, 6, 7, 8
 KINDS = ("", "order", "refused", "fill", "status", "entry", "split", "state", "end")
 WIDTH = 8
+_FIRST = 4096  # rows that a new log has room for
 FORMAT = 1  # grows when rows or header change their meaning: hashes of different formats are never compared
 
 
 class Log:
     """Rows in the order in which things happened."""
 
-    __slots__ = ("reasons", "words")
+    __slots__ = ("_cells", "_room", "_used", "_words", "reasons")
 
     def __init__(self) -> None:
-        self.words = array("q")
+        self._used = 0
+        self._room = _FIRST * WIDTH
+        self._words = np.empty(self._room, dtype=np.int64)
+        self._cells = self._words.data
         self.reasons: dict[str, int] = {"": 0}
 
     def write(
@@ -51,20 +54,48 @@ class Log:
         c: int,
     ) -> None:
         """Append a row."""
-        self.words.extend((kind, at, strategy, symbol, id, a, b, c))
+        used = self._used
+        if used == self._room:
+            self._grow()
+        cells = self._cells
+        cells[used] = kind
+        cells[used + 1] = at
+        cells[used + 2] = strategy
+        cells[used + 3] = symbol
+        cells[used + 4] = id
+        cells[used + 5] = a
+        cells[used + 6] = b
+        cells[used + 7] = c
+        self._used = used + 8
+
+    def extend(self, rows: npt.NDArray[np.int64]) -> None:
+        """Append rows of another source, shape (n, 8)."""
+        while self._used + rows.size > self._room:
+            self._grow()
+        self._words[self._used : self._used + rows.size] = rows.ravel()
+        self._used += rows.size
+
+    def _grow(self) -> None:
+        self._room *= 2
+        words = np.empty(self._room, dtype=np.int64)
+        words[: self._used] = self._words[: self._used]
+        self._words = words
+        self._cells = words.data
 
     def reason(self, word: str) -> int:
         """Number of a word in this log; words are part of the hash."""
         return self.reasons.setdefault(word, len(self.reasons))
 
     def rows(self) -> npt.NDArray[np.int64]:
-        """All rows, shape (n, 8)."""
-        return np.frombuffer(self.words, dtype=np.int64).reshape(-1, WIDTH)
+        """All rows so far, shape (n, 8), read-only."""
+        found: npt.NDArray[np.int64] = self._words[: self._used].reshape(-1, WIDTH)
+        found.flags.writeable = False
+        return found
 
     def digest(self, header: dict[str, Any]) -> str:
         """Return the sha256 over header, words and rows; rows are hashed as little-endian 64-bit integers."""
         found = hashlib.sha256()
         content = {"format": FORMAT, "header": header, "reasons": list(self.reasons)}
         found.update(orjson.dumps(content, option=orjson.OPT_SORT_KEYS))
-        found.update(self.rows().astype("<i8", copy=False).tobytes())
+        found.update(self.rows().astype("<i8", copy=False).data)
         return found.hexdigest()

@@ -15,7 +15,10 @@ cdef class Slot:
     cdef readonly int number
     cdef readonly object first_row
     cdef readonly list declared
-    cdef bint busy
+    cdef bint busy, follows
     cdef long long[::1] _first_row
+    cdef const long long[::1] _wish
+
+    cpdef object follow(self, object shares)
 
     cdef object tell(self, Update update)

@@ -41,8 +41,8 @@ class Slot:
     """
 
     __slots__ = (
-        *("_first_row", "busy", "context", "declared", "first_row", "name", "number", "on_bar", "on_bars"),
-        *("on_order_update", "scope", "strategy"),
+        *("_first_row", "_wish", "busy", "context", "declared", "first_row", "follows", "name", "number", "on_bar"),
+        *("on_bars", "on_order_update", "scope", "strategy"),
     )
 
     def __init__(self, number: int, name: str, strategy: Any, context: Context, scope: Scope) -> None:
@@ -57,7 +57,14 @@ class Slot:
         self.on_order_update = _hook(strategy, "on_order_update")
         self.first_row = np.array(self.context._table.starts[: len(self.context._table.symbols)], dtype=np.int64)
         self._first_row = self.first_row.data
+        self.follows = False
+        self._wish = self._first_row  # a column per row of the table once ``follows``
         self.declared: list[tuple[indicators.Spec, dict[str, npt.NDArray[Any]]]] = []
+
+    def follow(self, shares: Any) -> None:
+        """Take a column of targets in place of the strategy's turns."""
+        self._wish = shares.data
+        self.follows = True
 
     def tell(self, update: Update) -> None:
         """Call the strategy's hook; raises StrategyFailed where it does."""

@@ -24,6 +24,7 @@ FloatArray = npt.NDArray[np.float64]
 
 NAMES = ("ts", "open", "high", "low", "close", "volume")
 _VOLUME_MAX = 10**15
+_BLOCK = 8192  # rows converted at once: what is thrown away again stays in the processor's cache
 _INT64_BOUND = 2.0**63
 
 
@@ -186,21 +187,40 @@ def _units(raw: Raw, name: str, digits: int) -> tuple[series.IntArray, npt.NDArr
     if values.dtype.kind not in "fiu":
         raise raw.unreadable(f"{name} must hold numbers, got {values.dtype}")
     given = values if values.dtype == np.float32 else values.astype(np.float64, copy=False)
-    scale = float(10**digits)
+    units = np.empty(len(given), dtype=np.int64)
+    bad: list[tuple[int, npt.NDArray[np.bool_]]] = []
+    moved = 0
+    for start in range(0, len(given), _BLOCK):
+        part = given[start : start + _BLOCK]
+        wrong, count = _block_units(part, float(10**digits), units[start : start + _BLOCK])
+        moved += count
+        if wrong is not None:
+            bad.append((start, wrong))
+    if not bad:
+        return units, None, moved
+    good = np.ones(len(given), dtype=np.bool_)
+    for start, wrong in bad:
+        good[start : start + _BLOCK] = ~wrong
+    return units, good, moved
+
+
+def _block_units(
+    given: npt.NDArray[Any], scale: float, units: series.IntArray
+) -> tuple[npt.NDArray[np.bool_] | None, int]:
+    """Write a block's integers; return which are no prices (None: all are), and how many prices were moved."""
     scaled = np.multiply(given, scale, dtype=np.float64)
     np.rint(scaled, out=scaled)
-    smallest, largest = (scaled.min(), scaled.max()) if len(scaled) else (1.0, 1.0)
-    good = None
-    if not (smallest >= 1.0 and largest < _INT64_BOUND):  # a NaN makes both NaN
-        good = (scaled >= 1.0) & (scaled < _INT64_BOUND)
-        scaled[~good] = 1.0
-    units = scaled.astype(np.int64)
+    wrong = None
+    if not (scaled.min() >= 1.0 and scaled.max() < _INT64_BOUND):  # a NaN makes both NaN
+        wrong = ~((scaled >= 1.0) & (scaled < _INT64_BOUND))
+        scaled[wrong] = 1.0
+    units[:] = scaled
     # A float that is the nearest to a decimal of that many digits comes back exactly: division is correctly rounded.
     np.divide(scaled, scale, out=scaled)
     differs = scaled.astype(given.dtype, copy=False) != given
-    if good is not None:
-        differs &= good
-    return units, good, int(np.count_nonzero(differs))
+    if wrong is not None:
+        differs &= ~wrong
+    return wrong, int(np.count_nonzero(differs))
 
 
 def _refuse(raw: Raw, start: series.IntArray, good: Mapping[str, npt.NDArray[np.bool_] | None]) -> None:
@@ -230,15 +250,20 @@ def _first(mask: npt.NDArray[np.bool_]) -> int:
 
 def _bracket(units: dict[str, series.IntArray], good: Mapping[str, npt.NDArray[np.bool_] | None]) -> int:
     """Count the bars whose high or low is wrong; let open and close stand in for what is no price."""
-    top = np.maximum(units["open"], units["close"])
-    bottom = np.minimum(units["open"], units["close"])
-    wrong = (units["high"] < top) | (units["low"] > bottom)  # a high below the low is one of both
-    for name, stand_in in (("high", top), ("low", bottom)):
-        mask = good[name]
-        if mask is not None:
-            wrong |= ~mask
-            units[name] = np.where(mask, units[name], stand_in)
-    return int(np.count_nonzero(wrong))
+    count = 0
+    rows = len(units["open"])
+    for start in range(0, rows, _BLOCK):
+        part = slice(start, min(start + _BLOCK, rows))
+        top = np.maximum(units["open"][part], units["close"][part])
+        bottom = np.minimum(units["open"][part], units["close"][part])
+        wrong = (units["high"][part] < top) | (units["low"][part] > bottom)  # a high below the low is one of both
+        for name, stand_in in (("high", top), ("low", bottom)):
+            mask = good[name]
+            if mask is not None:
+                wrong |= ~mask[part]
+                units[name][part] = np.where(mask[part], units[name][part], stand_in)
+        count += int(np.count_nonzero(wrong))
+    return count
 
 
 def _volume(raw: Raw) -> tuple[series.IntArray, int]:
@@ -246,6 +271,8 @@ def _volume(raw: Raw) -> tuple[series.IntArray, int]:
     values = raw.columns["volume"]
     if values.dtype.kind not in "fiu":
         raise raw.unreadable(f"volume must hold numbers, got {values.dtype}")
+    if values.dtype == np.int64 and len(values) and values.min() >= 0 and values.max() <= _VOLUME_MAX:
+        return values, 0
     bad = ~((values >= 0) & (values <= _VOLUME_MAX))  # a NaN too
     count = int(np.count_nonzero(bad))
     kept = np.where(bad, 0, values) if count else values

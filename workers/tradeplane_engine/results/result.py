@@ -160,7 +160,7 @@ class Result:
         found = self._tables.worth(strategy)
         starting = self._ledger.starting
         if strategy is not None:
-            starting = self._tables.run.slots[self._tables.names.index(strategy)].context.ledger.starting
+            starting = self._tables.run.slots[self._tables.names.index(strategy)].scope.book.ledger.starting
         equity = found.equity / _NANO
         gross, net = (
             np.divide(one / _NANO, equity, out=np.zeros(len(equity)), where=equity > 0)

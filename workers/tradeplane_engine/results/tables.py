@@ -125,9 +125,9 @@ class Tables:
     def positions(self) -> Columns:
         """What each strategy holds at the end: average cost, and worth at the symbol's last close."""
         rows = [
-            (slot.name, symbol, held, slot.context.ledger.costs[symbol])
+            (slot.name, symbol, held, slot.scope.book.ledger.costs[symbol])
             for slot in self.run.slots
-            for symbol, held in enumerate(slot.context.ledger.quantities)
+            for symbol, held in enumerate(slot.scope.book.ledger.quantities)
             if held
         ]
         worth = [numbers.divide_half_even(self.last[symbol] * held, self.units[symbol]) for _, symbol, held, _ in rows]
@@ -169,7 +169,7 @@ class Tables:
             if strategy not in self.names:
                 raise errors.ValueRefused("strategy", f"one of {self.names}", strategy)
             number = self.names.index(strategy)
-            ledger = self.run.slots[number].context.ledger
+            ledger = self.run.slots[number].scope.book.ledger
         fills = [one for one in self.executions if number in {-1, one.strategy}]
         entries = [(row[1], row[5]) for row in self._rows(logs.ENTRY) if number == row[2]]
         found = curves.worth(curves.Moves(ledger.starting, fills, entries), self.run.table, self.units, self.instants())
