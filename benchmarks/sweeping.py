@@ -12,7 +12,7 @@ import crossing
 import peers
 
 from tradeplane_engine import core, errors, simulation, sweep
-from tradeplane_engine.core import costs
+from tradeplane_engine.core import costs, limits, log
 from tradeplane_engine.data import readers
 from tradeplane_engine.results import frames
 
@@ -28,20 +28,19 @@ def measured(data: Path, cash: int, digits: int) -> dict[str, object]:
     if not raws:
         raise errors.DataRefused("unreadable", f"{data}: holds no *.parquet")
     loaded = time.perf_counter()
-    allowed = crossing.LIMITS
-    trader = simulation.Allocation(crossing.Column, capital=cash, name="crossing", limits=allowed)
-    fee = costs.Costs(commission_bps=crossing.FEE_BPS)
-    prepared = simulation.Backtest(raws, [trader], costs=fee, limits=allowed, digits=digits).prepare()
+    prepared, evaluator = _prepared(raws, cash, digits, crossing.LIMITS)
     table = prepared.kernel.table
-    settings = sweep.Settings(cash=cash * 10**9, commission_bps=crossing.FEE_BPS, limits=allowed)
-    evaluator = sweep.Evaluator(table, settings)
     ready = time.perf_counter()
     sets = sweep.grid(fast=FASTS, slow=SLOWS)
     outcomes = evaluator.outcomes([crossing.family(**one) for one in sets])
     swept = time.perf_counter()
     rule = crossing.family(crossing.FAST, crossing.SLOW)
     outcome = outcomes[sets.index({"fast": crossing.FAST, "slow": crossing.SLOW})]
-    digest = evaluator.event_log(rule).digest(prepared.settings)
+    written = evaluator.event_log(rule)
+    if (written.rows()[:, 0] == log.REFUSED).any():  # equity fell to nothing, as the event mode finds
+        prepared, evaluator = _prepared(prepared.data.series, cash, digits, crossing.LIMITS_WITHOUT_EQUITY)
+        outcome, written = evaluator.outcomes([rule])[0], evaluator.event_log(rule)
+    digest = written.digest(prepared.settings)
     ended = time.perf_counter()
     work = table.rows * len(sets)
     return {
@@ -63,7 +62,18 @@ def measured(data: Path, cash: int, digits: int) -> dict[str, object]:
         "sweep_s": round(swept - ready, 6),
         "configuration_bars_per_s": round(work / (swept - loaded)),
         "peak_mib": peers.peak_mib(),
-        "detectors_s": None,  # there are none yet
+        "detectors_s": None,  # a sweep is not examined; the run that is chosen from it is
         "compiled": core.compiled(),
         "hash": digest,
     }
+
+
+def _prepared(
+    data: object, cash: int, digits: int, allowed: limits.Limits
+) -> tuple[simulation.Prepared, sweep.Evaluator]:
+    """Read the data once, and prepare the run that names the hash and the evaluator of all configurations."""
+    trader = simulation.Allocation(crossing.Column, capital=cash, name="crossing", limits=allowed)
+    fee = costs.Costs(commission_bps=crossing.FEE_BPS)
+    prepared = simulation.Backtest(data, [trader], costs=fee, limits=allowed, digits=digits).prepare()
+    settings = sweep.Settings(cash=cash * 10**9, commission_bps=crossing.FEE_BPS, limits=allowed)
+    return prepared, sweep.Evaluator(prepared.kernel.table, settings)

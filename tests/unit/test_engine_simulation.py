@@ -5,7 +5,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import polars as pl
 import pydantic
@@ -334,3 +334,32 @@ heavy = {"pandas", "polars", "pyarrow", "scipy", "lightgbm", "matplotlib"} & set
 assert not heavy, heavy
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+class Cheat(strategy.Strategy):
+    """Reads tomorrow's close from the arrays that it was made from."""
+
+    closes: ClassVar[list[int]] = []
+
+    def on_start(self, ctx: context.Context) -> None:  # noqa: ARG002 - a hook
+        """Begin at the first bar."""
+        self.at = 0
+
+    def on_bar(self, ctx: context.Context, bar: table.Bar) -> None:
+        """Buy before a rise."""
+        later = self.closes[min(self.at + 1, len(self.closes) - 1)]
+        self.at += 1
+        ctx.target(bar.symbol, shares=10 if later > bar.close else 0)
+
+
+def test_a_strategy_that_cheats_is_named_unless_nobody_looks() -> None:
+    """Runs are examined unless that is switched off; an honest one has findings that are empty."""
+    one = columns.imported(columns.Raw("X", bar_files.walk(400, seed=9)), columns.Settings()).series
+    Cheat.closes = one.close.tolist()
+    found = simulation.Backtest([one], Cheat).run().findings
+    assert found is not None
+    assert {proof.strategy for proof in found.found} == {"Cheat"}
+    assert simulation.Backtest([one], Cheat, examine=False).run().findings is None
+    honest = simulation.Backtest([one], Cross).run().findings
+    assert honest is not None
+    assert honest.honest

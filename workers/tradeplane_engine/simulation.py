@@ -10,7 +10,7 @@ same hash in every process, whatever the order of the symbols and however the ro
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from decimal import Decimal
 from fractions import Fraction
@@ -18,11 +18,11 @@ from typing import Any
 
 import pydantic
 
-from tradeplane_engine import errors, strategy
+from tradeplane_engine import detectors, errors, strategy
 from tradeplane_engine.core import costs as venue_costs
 from tradeplane_engine.core import kernel, risk, table, venue_settings
 from tradeplane_engine.core import limits as risk_limits
-from tradeplane_engine.data import columns, readers
+from tradeplane_engine.data import columns, readers, series
 from tradeplane_engine.domain import numbers, times
 from tradeplane_engine.results import result
 from tradeplane_engine.venue import actions as venue_actions
@@ -82,6 +82,7 @@ class Backtest:
     digits : decimals that a price keeps, for all symbols or by symbol
     timeframe : length of a bar, ns or text such as ``"1d"``; the smallest difference of a symbol's starts unless given
     delay : from a bar's end to its publication, ns or text
+    examine : whether the honesty detectors examine the run; what they find is the result's ``findings``
     """
 
     data: Any
@@ -98,10 +99,15 @@ class Backtest:
     digits: int | Mapping[str, int] = 4
     timeframe: Span | None = None
     delay: Span = 0
+    examine: bool = True
 
     def run(self) -> result.Result:
         """Run from the first bar to the last; raises EngineError."""
-        return self.prepare().run()
+        prepared = self.prepare()
+        found = prepared.run()
+        if self.examine:
+            found.findings = prepared.examine()
+        return found
 
     def prepare(self) -> "Prepared":
         """Read the data and make the strategies, without running; raises EngineError."""
@@ -128,7 +134,11 @@ class Backtest:
             "venue": _venue(self.venue),
             "actions": sorted(map(repr, self.actions)),
         }
-        return Prepared(self.name or ", ".join(trading), run, loaded, settings)
+        return Prepared(self.name or ", ".join(trading), run, loaded, settings, self._again, self.venue)
+
+    def _again(self, data: Sequence[series.Series]) -> kernel.Kernel:
+        """Make the same run, not yet run, of other bars of the same symbols."""
+        return dataclasses.replace(self, data=list(data), symbol=None, timeframe=None, delay=0).prepare().kernel
 
     def _allocations(self) -> tuple[list[Allocation], int]:
         """Return who trades, by name, and the account's cash in money; raises ValueRefused."""
@@ -161,6 +171,15 @@ class Prepared:
     kernel: kernel.Kernel
     data: readers.Loaded
     settings: Mapping[str, Any]
+    again: detectors.Factory
+    venue: venue_settings.Venue
+
+    def examine(
+        self, *, seed: int = 0, audit: bool = False, clock: Callable[[], float] | None = None
+    ) -> detectors.Findings:
+        """Let the honesty detectors examine the run once it is over; ``audit`` costs two whole runs more."""
+        options = detectors.Options(same_close=self.venue.allow_same_close, clock=clock)
+        return detectors.examine(self.again, self.data.series, self.kernel, seed=seed, audit=audit, options=options)
 
     def run(self) -> result.Result:
         """Run from the first bar to the last; raises EngineError."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tradeplane_engine import errors
+from tradeplane_engine import detectors, errors
 from tradeplane_engine.core import kernel
 from tradeplane_engine.data import readers
 from tradeplane_engine.domain import times
@@ -35,7 +35,10 @@ class Result:
     hash : sha256 over settings and event log, the run's identity
     settings : the canonical settings that are part of the hash
     data : the bars, and what reading them counted
+    findings : what the honesty detectors found; None where the run was not examined
     """
+
+    findings: detectors.Findings | None = None
 
     def __init__(self, name: str, run: kernel.Kernel, data: readers.Loaded, settings: Mapping[str, Any]) -> None:
         self.name = name
