@@ -219,8 +219,9 @@ def test_a_killed_process_continues(world: World) -> None:
 
 def test_a_stop_is_clean_and_logs_hold_no_secret(world: World) -> None:
     """SIGTERM ends it with 0; every line is JSON; metrics are served; the key's secret is nowhere."""
+    line = 'tradeplane_market_data_slices_published_total{backfilled="true",timeframe="1d"} 1.0'
+    world.until(lambda: line in world.get("/metrics").text)  # counted once Redis has confirmed the slice
     figures = world.get("/metrics").text
-    assert 'tradeplane_market_data_slices_published_total{backfilled="true",timeframe="1d"} 1.0' in figures
     assert world.stop() == 0
     assert world.venue.data_secret_key not in world.text + figures
     assert {json.loads(line)["process"] for line in world.text.splitlines()} == {"market_data"}
