@@ -38,7 +38,9 @@ def measured(data: Path, cash: int, digits: int) -> dict[str, object]:
     outcome = outcomes[sets.index({"fast": crossing.FAST, "slow": crossing.SLOW})]
     written = evaluator.event_log(rule)
     if (written.rows()[:, 0] == log.REFUSED).any():  # equity fell to nothing, as the event mode finds
-        prepared, evaluator = _prepared(prepared.data.series, cash, digits, crossing.LIMITS_WITHOUT_EQUITY)
+        prepared, evaluator = _prepared(
+            list(prepared.data.symbols.values()), cash, digits, crossing.LIMITS_WITHOUT_EQUITY
+        )
         outcome, written = evaluator.outcomes([rule])[0], evaluator.event_log(rule)
     digest = written.digest(prepared.settings)
     ended = time.perf_counter()
