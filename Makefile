@@ -62,6 +62,7 @@ setup-dev: .venv/.dev
 
 .venv/.run: .venv/.uv pyproject.toml uv.lock
 	$(UV) sync --locked --quiet --inexact --compile-bytecode $(RUN_EXTRAS)
+	@$(BIN)/python -c "from tradeplane_engine import core; core.compiled() or print('The engine runs interpreted: no C compiler or no Python headers were found.')"
 	$(BIN)/python -m tradeplane_cli.local.binaries
 	touch $@
 

@@ -20,27 +20,27 @@ if not os.environ.get("CC") and shutil.which("cc") is None:
     os.environ["CC"] = f"{shlex.quote(sys.executable)} -m ziglang cc -mcpu=baseline"
     os.environ["LDSHARED"] = f"{os.environ['CC']} -shared"
 
-setup(
-    options={"build_ext": {"parallel": os.cpu_count()}},
-    ext_modules=cythonize(
-        [
-            Extension(
-                f"tradeplane_engine.core.{declared.stem}",
-                [str(declared.with_suffix(".py"))],
-                include_dirs=[str(CORE)],
-                extra_compile_args=FLAGS,
-                optional=True,  # without it the installation succeeds all the same
-            )
-            for declared in sorted(CORE.glob("*.pxd"))
-        ],
-        build_dir="build/cython",
-        include_path=["workers"],
-        language_level=3,
-        compiler_directives={
-            "annotation_typing": False,  # C types are in the .pxd files alone
-            "boundscheck": True,
-            "wraparound": False,
-            "cdivision": True,
-        },
-    ),
+modules = cythonize(
+    [
+        Extension(
+            f"tradeplane_engine.core.{declared.stem}",
+            [str(declared.with_suffix(".py"))],
+            include_dirs=[str(CORE)],
+            extra_compile_args=FLAGS,
+        )
+        for declared in sorted(CORE.glob("*.pxd"))
+    ],
+    build_dir="build/cython",
+    include_path=["workers"],
+    language_level=3,
+    compiler_directives={
+        "annotation_typing": False,  # C types are in the .pxd files alone
+        "boundscheck": True,
+        "wraparound": False,
+        "cdivision": True,
+    },
 )
+for module in modules:
+    module.optional = True  # without them the installation succeeds all the same; cythonize drops it from its templates
+
+setup(options={"build_ext": {"parallel": os.cpu_count()}}, ext_modules=modules)

@@ -1,3 +1,4 @@
+import importlib.machinery
 import os
 import shutil
 import subprocess
@@ -52,3 +53,25 @@ print(core.compiled(), engine_runs.run(data, engine_runs.Cross()).log.digest({})
         if interpreted == "1":
             assert compiled == "False"
     assert answers["0"] == answers["1"]
+
+
+@pytest.mark.parametrize("built, stale", [((), False), (("a",), True), (("a", "b"), False)])
+def test_modules_that_were_built_in_part_are_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, built: tuple[str, ...], stale: bool
+) -> None:
+    """Compiled and interpreted modules never meet: all of them or none."""
+    monkeypatch.setattr(core, "_FOLDER", tmp_path)
+    suffix = importlib.machinery.EXTENSION_SUFFIXES[0]
+    for name in [f"{stem}{end}" for stem in "ab" for end in (".py", ".pxd")] + [f"{stem}{suffix}" for stem in built]:
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (1, 1))
+    assert core._stale() is stale
+
+
+def test_a_module_older_than_its_source_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two versions of one engine never meet."""
+    monkeypatch.setattr(core, "_FOLDER", tmp_path)
+    for age, name in enumerate(("a.pxd", f"a{importlib.machinery.EXTENSION_SUFFIXES[0]}", "a.py")):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (age, age))
+    assert core._stale()

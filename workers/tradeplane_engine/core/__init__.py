@@ -36,14 +36,16 @@ class _Interpreted:
 
 
 def _stale() -> bool:
-    """Say whether a source is newer than the extension module that was built from it."""
+    """Say whether a source is newer than the extension module that was built from it, or only some were built."""
     suffix = importlib.machinery.EXTENSION_SUFFIXES[0]
-    for declared in _FOLDER.glob("*.pxd"):
-        built = declared.with_name(declared.stem + suffix)
-        source = declared.with_suffix(".py")
-        if built.exists() and built.stat().st_mtime < max(declared.stat().st_mtime, source.stat().st_mtime):
-            return True
-    return False
+    built = {declared: declared.with_name(declared.stem + suffix) for declared in _FOLDER.glob("*.pxd")}
+    if not any(module.exists() for module in built.values()):
+        return False
+    return any(
+        not module.exists()
+        or module.stat().st_mtime < max(declared.stat().st_mtime, declared.with_suffix(".py").stat().st_mtime)
+        for declared, module in built.items()
+    )
 
 
 if os.environ.get("TRADEPLANE_INTERPRETED") == "1" or _stale():
