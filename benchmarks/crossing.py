@@ -4,6 +4,7 @@ Long 100 shares while ``50 * sum20 > 20 * sum50`` of the closes as integers, els
 decision falls at a symbol's 50th bar.
 """
 
+import dataclasses
 from collections import deque
 from fractions import Fraction
 
@@ -30,17 +31,8 @@ LIMITS = limits.Limits(
     max_bar_age=10**18,
 )
 # An account worth nothing or less can hold no share of its equity: the limits that divide by it would bind.
-LIMITS_WITHOUT_EQUITY = limits.Limits(
-    max_notional=10**18,
-    max_quantity=10**18,
-    max_open_orders=10**9,
-    max_position_notional=10**18,
-    allow_short=True,
-    max_positions=10**9,
-    max_daily_loss=_LOOSE,
-    max_drawdown=_LOOSE,
-    max_consecutive_losses=10**9,
-    max_bar_age=10**18,
+LIMITS_WITHOUT_EQUITY = dataclasses.replace(
+    LIMITS, max_weight=None, max_gross=None, max_net=None, max_concentration=None
 )
 
 

@@ -6,7 +6,7 @@ cdef class Order:
     cdef readonly long long id, quantity, filled, limit, stop, trail, trail_bps, value
     cdef readonly long long created, live_from, expires, high_water
     cdef readonly int strategy, symbol, side, kind, time_in_force, status, number, session
-    cdef readonly bint extended, paired, triggered, resting
+    cdef readonly bint paired, triggered, resting
     cdef readonly Order parent
     cdef readonly tuple legs
     cdef readonly Order replaces

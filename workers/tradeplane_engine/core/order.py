@@ -77,7 +77,7 @@ class Order:
     """
 
     __slots__ = (
-        *("created", "expires", "extended", "filled", "high_water", "id", "kind", "legs", "limit", "live_from"),
+        *("created", "expires", "filled", "high_water", "id", "kind", "legs", "limit", "live_from"),
         *("number", "paired", "parent", "quantity", "reason", "replaces", "resting", "role", "row", "session", "side"),
         *("status", "stop", "strategy", "symbol", "time_in_force", "trail", "trail_bps", "triggered", "value"),
     )
@@ -114,7 +114,6 @@ class Order:
         self.session = -1
         self.number = 0
         self.row = -1
-        self.extended = False
         self.paired = False
         self.triggered = False
         self.resting = False
@@ -234,7 +233,6 @@ class Order:
         found.high_water = self.high_water
         found.live_from = self.live_from
         found.session = self.session
-        found.extended = self.extended
         found.paired = self.paired
         found.triggered = self.triggered
         found.resting = self.resting
