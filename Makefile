@@ -11,6 +11,8 @@ UV := UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv
 RUN_EXTRAS := --extra operator --extra worker --extra local
 PYTEST ?= $(BIN)/pytest
 WORKERS ?= 2
+# What the extension modules are built from; tool.uv.cache-keys in pyproject.toml names the same.
+CORE := setup.py tools/build_backend.py $(wildcard workers/tradeplane_engine/core/*.py workers/tradeplane_engine/core/*.pxd)
 
 .PHONY: help setup setup-dev demo test test-unit test-integration test-cluster verify generate format clean
 
@@ -60,7 +62,7 @@ setup-dev: .venv/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	touch $@
 
-.venv/.run: .venv/.uv pyproject.toml uv.lock
+.venv/.run: .venv/.uv pyproject.toml uv.lock $(CORE)
 	$(UV) sync --locked --quiet --inexact --compile-bytecode $(RUN_EXTRAS)
 	@$(BIN)/python -c "from tradeplane_engine import core; core.compiled() or print('The engine runs interpreted: no C compiler or no Python headers were found.')"
 	$(BIN)/python -m tradeplane_cli.local.binaries
