@@ -49,7 +49,7 @@ class Subject(fields.Block):
 
     strategy_uid: Annotated[str, pydantic.StringConstraints(max_length=64)]
     strategy_generation: Annotated[int, pydantic.Field(ge=1)]
-    model: strategy.ServingModel
+    model: strategy.ServingModel | None = pydantic.Field(default=None, description="Absent where the signal is code.")
     policy: strategy.BoundPolicy
     trained_until: fields.DateText | None = pydantic.Field(
         default=None, description="First day that the Model's training did not use; absent where it was made elsewhere."

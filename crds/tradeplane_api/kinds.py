@@ -65,6 +65,7 @@ KINDS: dict[str, Kind] = {
                 Column("State", ".status.state"),
                 Column("Reason", _condition(names.Condition.READY, "reason")),
                 Column("Model", ".spec.signal.models[0].name"),
+                Column("Code", ".spec.signal.code.entrypoint", priority=1),
                 Column("Policy", ".spec.riskPolicyRef"),
                 Column("Digest", ".status.models[0].digest", priority=1),
                 Column("Job", ".status.job.submissionId", priority=1),

@@ -77,6 +77,8 @@ class Reason(enum.StrEnum):
     MODEL_NOT_FOUND = "ModelNotFound"
     MODEL_NOT_READY = "ModelNotReady"
     MODELS_SERVING = "ModelsServing"
+    NO_MODELS = "NoModels"
+    """The Strategy's signal is code."""
 
     VALID = "Valid"
     OPERATING = "Operating"

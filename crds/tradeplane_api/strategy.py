@@ -6,6 +6,9 @@ import pydantic
 
 from tradeplane_api import fields, status
 
+_NAME = "[A-Za-z_][A-Za-z0-9_]*"
+_ENTRYPOINT = rf"^{_NAME}(\.{_NAME})*:{_NAME}$"
+
 
 class Universe(fields.Block):
     """What may be traded."""
@@ -56,14 +59,43 @@ class SignalModel(fields.Block):
     name: fields.ObjectName
 
 
-class Signal(fields.Block):
-    """Where the scores come from."""
+class SignalCode(fields.Block):
+    """A class that decides, the same one as in a backtest."""
 
-    models: Annotated[tuple[SignalModel, ...], pydantic.Field(min_length=1, max_length=1)]
+    entrypoint: Annotated[str, pydantic.StringConstraints(pattern=_ENTRYPOINT, max_length=253)] = pydantic.Field(
+        description="package.module:Class, importable in the pool that runs the strategy's job."
+    )
+    parameters: Annotated[
+        dict[str, pydantic.JsonValue],
+        pydantic.WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True}),
+    ] = pydantic.Field(
+        default={}, description="What the class is given; its own Parameters model validates them when it starts."
+    )
+
+
+class Signal(fields.Block):
+    """What decides: the scores of a Model, or a class."""
+
+    models: Annotated[tuple[SignalModel, ...], pydantic.Field(min_length=1, max_length=1)] | None = None
+    code: SignalCode | None = None
+
+    rules: ClassVar[tuple[fields.Rule, ...]] = (
+        fields.Rule(
+            cel="has(self.models) != has(self.code)",
+            message="'signal: must have exactly one of models and code'",
+            holds=lambda block: (block.models is None) != (block.code is None),
+            describe=lambda _: "signal: must have exactly one of models and code",
+        ),
+    )
+
+    @property
+    def model(self) -> str | None:
+        """Name of the Model whose scores decide, None for code."""
+        return self.models[0].name if self.models else None
 
 
 class Portfolio(fields.Block):
-    """How scores become wanted positions."""
+    """How scores become wanted positions; of code only the capital, as it names its positions itself."""
 
     construct_: Literal["top-bottom-n"] = pydantic.Field(default="top-bottom-n", alias="construct")
     top: Annotated[int, pydantic.Field(ge=0, le=200)] = pydantic.Field(
@@ -72,7 +104,9 @@ class Portfolio(fields.Block):
     bottom: Annotated[int, pydantic.Field(ge=0, le=200)] = pydantic.Field(
         default=0, description="Number of symbols with the lowest scores to hold short."
     )
-    capital: fields.DecimalText = pydantic.Field(default="10000", description="USD that weights are fractions of.")
+    capital: fields.DecimalText = pydantic.Field(
+        default="10000", description="USD that weights are fractions of, and that the equity of code starts from."
+    )
 
     rules: ClassVar[tuple[fields.Rule, ...]] = (
         fields.Rule(
@@ -91,6 +125,10 @@ class Execution(fields.Block):
     """How wanted positions become orders."""
 
     algorithm: Literal["market"] = "market"
+
+
+# What the API server fills in cannot be told from what a person wrote.
+_UNTOUCHED_PORTFOLIO = (1, 0)
 
 
 class StrategySpec(fields.Block):
@@ -118,6 +156,20 @@ class StrategySpec(fields.Block):
             describe=lambda spec: (
                 f"portfolio.top + portfolio.bottom: must be at most {len(spec.universe.symbols)} (universe.symbols), "
                 f"got {spec.portfolio.top + spec.portfolio.bottom}"
+            ),
+        ),
+        fields.Rule(
+            cel="!has(self.signal.code) || (self.portfolio.top == 1 && self.portfolio.bottom == 0)",
+            message=(
+                "'portfolio.top and portfolio.bottom: must be left out with signal.code, got %d and %d'"
+                ".format([self.portfolio.top, self.portfolio.bottom])"
+            ),
+            holds=lambda spec: (
+                spec.signal.code is None or (spec.portfolio.top, spec.portfolio.bottom) == _UNTOUCHED_PORTFOLIO
+            ),
+            describe=lambda spec: (
+                "portfolio.top and portfolio.bottom: must be left out with signal.code, "
+                f"got {spec.portfolio.top} and {spec.portfolio.bottom}"
             ),
         ),
     )

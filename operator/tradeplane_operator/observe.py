@@ -23,7 +23,7 @@ async def of_strategy(outside: world.World, manifest: Json) -> strategy_kind.Obs
     environment, policy, named_model = await asyncio.gather(
         outside.kube.get(names.ENVIRONMENT, outside.settings.environment),
         outside.kube.get(names.RISK_POLICY, spec["riskPolicyRef"]),
-        outside.kube.get(names.MODEL, spec["signal"]["models"][0]["name"]),
+        _model(outside, spec),
     )
     addresses = _addresses(environment)
     job = conditions.parsed_status(strategy.StrategyStatus, manifest).job
@@ -86,7 +86,7 @@ async def of_backtest(outside: world.World, manifest: Json) -> backtest_kind.Obs
         spec = named_strategy["spec"]
         policy, named_model = await asyncio.gather(
             outside.kube.get(names.RISK_POLICY, spec["riskPolicyRef"]),
-            outside.kube.get(names.MODEL, spec["signal"]["models"][0]["name"]),
+            _model(outside, spec),
         )
     research = references.pool_address(environment, "research")
     addresses = {research} if isinstance(research, str) else set()
@@ -190,11 +190,17 @@ def _symbols(strategies: Iterable[Json], model_name: str) -> tuple[str, ...]:
                 symbol
                 for manifest in strategies
                 if not manifest["metadata"].get("deletionTimestamp")
-                and any(each["name"] == model_name for each in manifest["spec"]["signal"]["models"])
+                and any(each["name"] == model_name for each in manifest["spec"]["signal"].get("models") or ())
                 for symbol in manifest["spec"]["universe"]["symbols"]
             }
         )
     )
+
+
+async def _model(outside: world.World, spec: Json) -> Json | None:
+    """Read the Model that a Strategy's spec names; None too where its signal is code."""
+    models = spec["signal"].get("models")
+    return await outside.kube.get(names.MODEL, models[0]["name"]) if models else None
 
 
 async def _artifact_exists(outside: world.World, manifest: Json) -> bool | None:

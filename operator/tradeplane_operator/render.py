@@ -127,8 +127,8 @@ def policy_reference(manifest: Json) -> Json:
     }
 
 
-def strategy_config(manifest: Json, *, environment: str, attempt: int, references: tuple[Json, Json]) -> Json:
-    """Everything a strategy job is told; ``references`` are the Model's and the RiskPolicy's."""
+def strategy_config(manifest: Json, *, environment: str, attempt: int, references: tuple[Json | None, Json]) -> Json:
+    """Everything a strategy job is told; ``references`` are the Model's, None for code, and the RiskPolicy's."""
     model_part, policy_part = references
     metadata = manifest["metadata"]
     return {
@@ -149,7 +149,7 @@ def config_hash(config: Json) -> str:
     Left out: the attempt itself; the RiskPolicy, whose edit acts at the gateway on the next order; the Model's
     generation, because an edit of its batch size is none of the strategy's business.
     """
-    model_part = {key: value for key, value in config["model"].items() if key != "generation"}
+    model_part = config["model"] and {key: value for key, value in config["model"].items() if key != "generation"}
     return canonical.digest(
         {**{key: value for key, value in config.items() if key not in {"attempt", "policy"}}, "model": model_part}
     )
@@ -184,8 +184,8 @@ def training_submission(config: Json, *, variables: Iterable[tuple[str, str]], n
     return _submission(config["submission_id"], TRAINING_ENTRYPOINT, config, variables=variables, namespace=namespace)
 
 
-def backtest_config(manifest: Json, *, strategy: Json, references: tuple[Json, Json], trials: int) -> Json:
-    """Everything a backtest job is told but its submission id; ``references`` are the Model's and the RiskPolicy's."""
+def backtest_config(manifest: Json, *, strategy: Json, references: tuple[Json | None, Json], trials: int) -> Json:
+    """Everything a backtest job is told but its submission id; ``references`` are as for a strategy job."""
     model_part, policy_part = references
     return {
         "name": manifest["metadata"]["name"],
@@ -213,7 +213,7 @@ def backtest_hash(config: Json) -> str:
         {
             "spec": config["spec"],
             "strategy": {"name": config["strategy"]["name"], "spec": traded},
-            "model": {key: config["model"][key] for key in ("name", "digest", "features")},
+            "model": config["model"] and {key: config["model"][key] for key in ("name", "digest", "features")},
             "policy": {key: config["policy"][key] for key in ("name", "spec")},
             "trials": config["trials"],
         }

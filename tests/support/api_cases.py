@@ -74,6 +74,11 @@ def edited(case: Case) -> Json:
 
 TRAINING = {"start": "2000-03-01", "end": "2012-03-02"}
 ARTIFACT = {"uri": "s3://models/a", "sha256": "a" * 64}
+CODE: tuple[tuple[str, Any], ...] = (
+    ("signal.models", DELETE),
+    ("signal.code", {"entrypoint": "desk.crossing:Crossing", "parameters": {"fast": 5, "tags": ["a", {"b": 1.5}]}}),
+    ("portfolio", {"capital": "500000"}),
+)
 POOL = {"name": "all", "role": "research", "address": "http://ray:8265"}
 
 RULES = (
@@ -129,6 +134,20 @@ RULES = (
     ),
     Case("Strategy", (("bars", {"session": "extended"}),), ("bars.session", "with timeframe 1d", "got extended")),
     Case("Strategy", (("portfolio.capital", "0.000000001"),)),
+    Case("Strategy", CODE),
+    Case("Strategy", (*CODE, ("portfolio.capital", "0.000000000")), ("portfolio.capital", "above 0")),
+    Case("Strategy", (("signal.code", {"entrypoint": "a:B"}),), ("signal", "exactly one of models and code")),
+    Case("Strategy", (("signal.models", DELETE),), ("signal", "exactly one of models and code")),
+    Case(
+        "Strategy",
+        (*CODE, ("portfolio", {"top": 2})),
+        ("portfolio.top and portfolio.bottom", "left out with signal.code", "got 2 and 0"),
+    ),
+    Case(
+        "Strategy",
+        (*CODE, ("portfolio", {"bottom": 1})),
+        ("portfolio.top and portfolio.bottom", "left out with signal.code", "got 1 and 1"),
+    ),
     Case("Strategy", (("portfolio.capital", "0.000000000"),), ("portfolio.capital", "above 0", "got 0.000000000")),
     Case("Model", (("source", {"artifact": ARTIFACT}),)),
     Case("Model", (("source.artifact", ARTIFACT),), ("source", "exactly one of training and artifact", "both")),
@@ -217,6 +236,12 @@ SHAPES = (
     Case("Strategy", (("bars", {"timeframe": "1h", "session": "overnight"}),), ("session",)),
     Case("Strategy", (("signal.models", []),), ("models",)),
     Case("Strategy", (("signal.models", [{"name": "a"}, {"name": "b"}]),), ("models",)),
+    *(
+        Case("Strategy", (*CODE, ("signal.code.entrypoint", entrypoint)), ("entrypoint",))
+        for entrypoint in ("desk", "desk.crossing", "desk:crossing.Crossing", "../desk:A", "a b:C", ":A", "1a:B")
+    ),
+    Case("Strategy", (*CODE, ("signal.code.entrypoint", DELETE)), ("entrypoint",)),
+    Case("Strategy", (*CODE, ("signal.code.parameters", [1])), ("parameters",)),
     Case("Strategy", (("portfolio.construct", "hrp"),), ("construct",)),
     Case("Strategy", (("portfolio.capital", "1e6"),), ("capital",)),
     Case("Strategy", (("portfolio.capital", "-1"),), ("capital",)),
@@ -260,6 +285,7 @@ SHAPES = (
 UNKNOWN = (
     Case("Environment", (("promotion", {}),), ("promotion",)),
     Case("Strategy", (("portfolio.leverage", "2"),), ("leverage",)),
+    Case("Strategy", (*CODE, ("signal.code.image", "x")), ("image",)),
     Case("Model", (("serving.gpu", 1),), ("gpu",)),
     Case("RiskPolicy", (("order.maxNotionl", "1"),), ("maxNotionl",)),
     Case("RiskPolicy", (("margin", {}),), ("margin",)),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from support import api_cases
 from support import operator_objects as objects
 from tradeplane_api import backtest as backtest_api
 from tradeplane_api import model as model_api
@@ -102,9 +103,20 @@ def test_the_first_attempt_is_promised_and_submitted() -> None:
     assert subject is not None
     assert (run.submission_id, run.submitted, run.attempt) == (RUN, False, 1)
     assert (subject.strategy_uid, subject.strategy_generation) == ("uid-strategy", 1)
+    assert subject.model is not None
     assert (subject.model.digest, subject.policy.name) == (objects.DIGEST, "prudent")
     assert status(decided).phase == "Pending"
     assert condition(decided, names.Condition.READY)[:2] == ("False", "Starting")
+
+
+def test_code_is_tested_without_a_model() -> None:
+    """The subject names no model, and no training can have seen the period."""
+    decided = decide(observed(strategy=objects.stored("Strategy", *api_cases.CODE), model=None))
+    assert submitted(decided).submission_id == RUN
+    subject = status(decided).subject
+    assert subject is not None
+    assert (subject.model, subject.trained_until) == (None, None)
+    assert condition(decided, names.Condition.DEGRADED)[0] == "False"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import orjson
 
+from support import api_cases
 from support import operator_objects as objects
 from tradeplane_api import model
 from tradeplane_operator import render
@@ -29,12 +30,29 @@ def test_a_strategy_job_is_told_a_valid_configuration() -> None:
     submission = render.strategy_submission(strategy_config(), variables=(("A", "b"),), namespace="paper")
     config = messages.StrategyConfig.model_validate(orjson.loads(submission.variables["TRADEPLANE_CONFIG"]))
     assert config.attempt == 3
+    assert config.model is not None
     assert config.model.digest == objects.DIGEST
     assert config.model.url == "http://serve:8000/models/alpha"
     assert config.model.deadline == "2s"
     assert config.spec == objects.stored("Strategy")["spec"]
     assert config.policy.spec == objects.stored("RiskPolicy")["spec"]
     assert submission.variables["A"] == "b"
+
+
+def test_a_strategy_with_code_is_told_of_no_model() -> None:
+    """The spec holds class and parameters; an edit of either is a new configuration."""
+
+    def rendered(fast: int) -> render.Json:
+        code = {"entrypoint": "crossing:Crossing", "parameters": {"fast": fast}}
+        manifest = objects.stored("Strategy", *api_cases.CODE, ("signal.code", code))
+        references = (None, render.policy_reference(objects.stored("RiskPolicy")))
+        return render.strategy_config(manifest, environment="demo", attempt=1, references=references)
+
+    submission = render.strategy_submission(rendered(5), variables=(), namespace="paper")
+    config = messages.StrategyConfig.model_validate(orjson.loads(submission.variables["TRADEPLANE_CONFIG"]))
+    assert config.model is None
+    assert config.spec["signal"]["code"]["parameters"] == {"fast": 5}
+    assert render.config_hash(rendered(5)) == render.config_hash(rendered(5)) != render.config_hash(rendered(6))
 
 
 def test_a_training_job_is_told_a_valid_configuration() -> None:

@@ -1,11 +1,13 @@
 """What the operator decides about a Strategy: state in, decision out."""
 
 import datetime as dt
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from support import api_cases
 from support import operator_objects as objects
 from tradeplane_api import names
 from tradeplane_operator import gateway, render
@@ -257,6 +259,32 @@ def test_a_missing_reference_is_named_and_starts_nothing(
     assert condition(decided, kind)[:2] == ("False", reason)
     assert words in condition(decided, kind)[2]
     assert condition(decided, names.Condition.READY)[:2] == ("False", reason)
+
+
+def test_code_needs_no_model() -> None:
+    """The class is imported where it runs: for the operator nothing is missing, and the condition says what decides."""
+    decided = decide(observed(manifest=objects.stored("Strategy", *api_cases.CODE, **HELD), model=None))
+    (submit,) = decided.actions
+    assert isinstance(submit, decision.SubmitJob)
+    told = json.loads(submit.submission.variables["TRADEPLANE_CONFIG"])
+    assert told["model"] is None
+    assert told["spec"]["signal"]["code"]["entrypoint"] == "desk.crossing:Crossing"
+    assert condition(decided, names.Condition.MODELS_READY) == (
+        "True",
+        "NoModels",
+        "decided by desk.crossing:Crossing",
+    )
+    assert decided.status.models == ()  # type: ignore[union-attr]
+
+
+def test_code_that_cannot_start_is_shown_with_its_own_words() -> None:
+    """What the process said last is in the condition: the class that is missing, the parameter that does not fit."""
+    said = "refused error=signal.code.entrypoint: must be a module that can be imported, got desk.crossing:Crossing"
+    start = observed(manifest=objects.stored("Strategy", *api_cases.CODE, **HELD), model=None)
+    decided = decide(after(start, decide(start), jobs=with_job("FAILED", message=said)))
+    status, reason, message = condition(decided, names.Condition.READY)
+    assert (status, reason) == ("False", "JobFailed")
+    assert said in message
 
 
 def test_a_policy_that_contradicts_itself_is_refused() -> None:

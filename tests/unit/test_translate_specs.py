@@ -136,6 +136,57 @@ def test_a_spec_that_cannot_trade_is_refused_by_name(change: dict[str, Any], par
         assert part in str(refused.value)
 
 
+def coded(**changed: Any) -> dict[str, Any]:
+    """Return the configuration of a Strategy with code."""
+    code = {"entrypoint": "crossing:Crossing", "parameters": {"fast": 5}}
+    return config(smallest() | {"signal": {"code": code}} | changed, model=None)
+
+
+def test_code_becomes_settings() -> None:
+    """Class, parameters, bars, capital and policy act; the class need not exist here."""
+    settings = translate.code(
+        translate.strategy_config(coded(bars={"timeframe": "1m"}, portfolio={"capital": "500000"}))
+    )
+    assert (settings.entrypoint, settings.parameters) == ("crossing:Crossing", {"fast": 5})
+    assert (settings.name, settings.symbols, settings.channel) == ("momentum", ("IBM",), "1m")
+    assert settings.capital == numbers.money("500000")
+    assert (settings.policy, settings.limits.max_weight) == ("prudent", Fraction(6, 10))
+
+
+def test_what_decides_is_told_from_the_spec() -> None:
+    """A class or a Model, never both in one reading."""
+    assert translate.has_code(coded()["spec"])
+    assert not translate.has_code(smallest())
+    with pytest.raises(errors.ValueRefused, match=r"signal\.code"):
+        translate.recorded_strategy(coded())
+
+
+@pytest.mark.parametrize(
+    "change, parts",
+    [
+        ({"signal": {"code": {}}}, ("signal.code.entrypoint", "a str")),
+        ({"signal": {"code": {"entrypoint": "a:B", "image": "x"}}}, ("signal.code.image", "no such field")),
+        ({"signal": {"code": {"entrypoint": "a:B", "parameters": [1]}}}, ("signal.code.parameters", "a dict")),
+        ({"signal": {"code": {"entrypoint": "a:B"}, "models": [{"name": "alpha"}]}}, ("signal.models", "absent")),
+        ({"portfolio": {"bottom": 1}}, ("portfolio.top and portfolio.bottom", "left out with signal.code", "1 and 1")),
+        ({"surprise": 1}, ("surprise", "no such field")),
+        ({"riskPolicyRef": "reckless"}, ("riskPolicyRef", "prudent")),
+    ],
+)
+def test_a_spec_whose_code_cannot_trade_is_refused_by_name(change: dict[str, Any], parts: tuple[str, ...]) -> None:
+    """Field, limit and value are in the message."""
+    with pytest.raises(errors.ValueRefused) as refused:
+        translate.code(translate.strategy_config(coded(**change)))
+    for part in parts:
+        assert part in str(refused.value)
+
+
+def test_a_model_beside_code_is_refused() -> None:
+    """A job that was told of both was told a contradiction."""
+    with pytest.raises(errors.ValueRefused, match=r"model: must be absent"):
+        translate.code(translate.strategy_config(coded() | {"model": config()["model"]}))
+
+
 @pytest.mark.parametrize(
     "spec, field",
     [

@@ -45,7 +45,7 @@ def account(cash: str = CASH, venue: str = PROFILE, *, field: str = "cash") -> A
 
 
 def strategy(
-    name: str, spec: Mapping[str, Any], *, model: messages.ModelReference, policy: messages.PolicyReference
+    name: str, spec: Mapping[str, Any], *, model: messages.ModelReference | None, policy: messages.PolicyReference
 ) -> settings.StrategySettings:
     """Return what the loop is told; raises ValueRefused naming field, limit and value."""
     return translate.strategy(

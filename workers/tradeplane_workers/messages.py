@@ -46,7 +46,7 @@ class PolicyReference(Message):
 
 
 class StrategyConfig(Message):
-    """Everything a strategy job is told: the spec verbatim plus resolved references."""
+    """Everything a strategy job is told: the spec verbatim plus resolved references; no model where code decides."""
 
     environment: str
     name: str
@@ -54,8 +54,8 @@ class StrategyConfig(Message):
     generation: int
     attempt: int
     spec: dict[str, Any]
-    model: ModelReference
     policy: PolicyReference
+    model: ModelReference | None = None
 
 
 class TrainingConfig(Message):
@@ -105,8 +105,8 @@ class BacktestConfig(Message):
     generation: int
     spec: dict[str, Any]
     strategy: StrategySource
-    model: ModelReference
     policy: PolicyReference
+    model: ModelReference | None = None
     trials: int = 1
 
 

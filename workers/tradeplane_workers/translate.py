@@ -22,6 +22,8 @@ _T = TypeVar("_T")
 _FRAMEWORK = "lightgbm"
 _CONSTRUCT = "top-bottom-n"
 _ALGORITHM = "market"
+# The API server fills this in; with code nothing acts on it, so that any other choice is refused.
+_UNTOUCHED_PORTFOLIO = (1, 0)
 
 
 class Block:
@@ -84,15 +86,56 @@ def strategy_config(document: Mapping[str, Any]) -> messages.StrategyConfig:
     return _validated(messages.StrategyConfig, document)
 
 
+def has_code(spec: Mapping[str, Any]) -> bool:
+    """Say whether a class decides for a Strategy, not a Model's scores."""
+    return Block(spec).block("signal").has("code")
+
+
 def strategy(config: messages.StrategyConfig) -> settings.StrategySettings:
-    """Return what the loop is told; raises ValueRefused naming field, limit and value."""
+    """Return what a Strategy with a Model is told; raises ValueRefused naming field, limit and value."""
     spec = Block(config.spec)
+    model = _signal(spec.block("signal"), config.model)
+    construct = _portfolio(spec.block("portfolio"))
+    return settings.StrategySettings(
+        **_trader(spec, config),
+        features=features(model.features, "model.features"),
+        model_digest=model.digest,
+        portfolio=construct,
+        algorithm=_ALGORITHM,
+    )
+
+
+def code(config: messages.StrategyConfig) -> settings.CodeSettings:
+    """Return what a Strategy with code is told; raises ValueRefused naming field, limit and value.
+
+    The class is neither imported nor made here: only the process that runs it has it on its path.
+    """
+    spec = Block(config.spec)
+    if config.model is not None:
+        raise errors.ValueRefused("model", "absent, because signal.code decides", config.model.name)
+    signal = spec.block("signal")
+    signal_code = signal.block("code")
+    signal.end()
+    entrypoint = signal_code.take("entrypoint", str)
+    parameters = signal_code.take("parameters", dict, default={})
+    signal_code.end()
+    construct = _portfolio(spec.block("portfolio"))
+    if (construct.top, construct.bottom) != _UNTOUCHED_PORTFOLIO:
+        limit = "left out with signal.code"
+        raise errors.ValueRefused(
+            "portfolio.top and portfolio.bottom", limit, f"{construct.top} and {construct.bottom}"
+        )
+    return settings.CodeSettings(
+        **_trader(spec, config), entrypoint=entrypoint, parameters=parameters, capital=construct.capital
+    )
+
+
+def _trader(spec: Block, config: messages.StrategyConfig) -> dict[str, Any]:
+    """Take what every Strategy says, and refuse what is left of its spec."""
     symbols = _universe(spec.block("universe"))
     timeframe, session = _bars(spec.block("bars"))
-    _signal(spec.block("signal"), config.model)
-    construct = _portfolio(spec.block("portfolio"))
     execution = spec.block("execution")
-    algorithm = execution.one_of("algorithm", _ALGORITHM)
+    execution.one_of("algorithm", _ALGORITHM)
     execution.end()
     policy = spec.take("riskPolicyRef", str)
     if policy != config.policy.name:
@@ -100,20 +143,16 @@ def strategy(config: messages.StrategyConfig) -> settings.StrategySettings:
     # The operator acts on these: a suspended strategy has no process, and the pool is where this one runs.
     spec.ignore("suspend", "pool")
     spec.end()
-    return settings.StrategySettings(
-        name=config.name,
-        uid=config.uid,
-        generation=config.generation,
-        symbols=symbols,
-        timeframe=timeframe,
-        session=session,
-        features=features(config.model.features, "model.features"),
-        model_digest=config.model.digest,
-        portfolio=construct,
-        policy=policy,
-        limits=gate.limits_of(config.policy.spec),
-        algorithm=algorithm,
-    )
+    return {
+        "name": config.name,
+        "uid": config.uid,
+        "generation": config.generation,
+        "symbols": symbols,
+        "timeframe": timeframe,
+        "session": session,
+        "policy": policy,
+        "limits": gate.limits_of(config.policy.spec),
+    }
 
 
 def channel(config: messages.StrategyConfig) -> str:
@@ -234,7 +273,10 @@ def _bars(block: Block) -> tuple[str, str]:
     return timeframe, session
 
 
-def _signal(block: Block, model: messages.ModelReference) -> None:
+def _signal(block: Block, model: messages.ModelReference | None) -> messages.ModelReference:
+    """Return the Model that the signal names."""
+    if block.has("code"):
+        raise errors.ValueRefused("signal.code", "absent where a Model decides", block.take("code", dict))
     models = block.take("models", list)
     block.end()
     if len(models) != 1:
@@ -242,8 +284,10 @@ def _signal(block: Block, model: messages.ModelReference) -> None:
     entry = Block(models[0], "signal.models[0]")
     name = entry.take("name", str)
     entry.end()
-    if name != model.name:
-        raise errors.ValueRefused("signal.models[0].name", f"the resolved model {model.name}", name)
+    if model is None or name != model.name:
+        limit = "a resolved model" if model is None else f"the resolved model {model.name}"
+        raise errors.ValueRefused("signal.models[0].name", limit, name)
+    return model
 
 
 def _portfolio(block: Block) -> portfolio.TopBottomN:

@@ -237,7 +237,9 @@ def _progress(reason: names.Reason, message: str) -> tuple[conditions.Finding, .
 
 def _in_sample(spec: backtest.BacktestSpec, subject: backtest.Subject | None) -> Iterable[conditions.Finding]:
     """A Model that has seen the period knows the answers."""
-    if subject is None or subject.trained_until is None or spec.from_ >= subject.trained_until:
+    if subject is None or subject.model is None or subject.trained_until is None:
+        return
+    if spec.from_ >= subject.trained_until:
         return
     message = (
         f"from: must not be before the end of Model {subject.model.name}'s training ({subject.trained_until}) "
@@ -251,7 +253,7 @@ def _subject(tested: references.Tested) -> backtest.Subject:
     return backtest.Subject(
         strategy_uid=metadata["uid"],
         strategy_generation=metadata["generation"],
-        model=strategy.ServingModel(name=tested.model["name"], digest=tested.model["digest"]),
+        model=tested.model and strategy.ServingModel(name=tested.model["name"], digest=tested.model["digest"]),
         policy=strategy.BoundPolicy(name=tested.policy["name"], hash=tested.policy["hash"]),
         trained_until=tested.trained_until,
     )

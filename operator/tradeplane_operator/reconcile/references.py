@@ -20,13 +20,15 @@ Json = dict[str, Any]
 class Resolved:
     """Each part is either there or violated.
 
-    policy, model : as the job is told
+    policy, model : as the job is told; no model for a Strategy whose signal is code
+    entrypoint : of the code that decides, empty for a Strategy with a Model
     violations : of what is missing, by the condition that shows it; Ready for the pool
     """
 
     address: str | None
     policy: Json | None
     model: Json | None
+    entrypoint: str
     violations: Mapping[names.Condition, conditions.Violation]
 
     @property
@@ -52,13 +54,14 @@ def resolve(
     policy = _policy(spec, policy_manifest)
     if isinstance(policy, conditions.Violation):
         violations[names.Condition.RISK_POLICY_BOUND] = policy
-    served = _model(spec, model_manifest, serve_url=serve_url)
+    served = None if spec.signal.model is None else _model(spec.signal.model, model_manifest, serve_url=serve_url)
     if isinstance(served, conditions.Violation):
         violations[names.Condition.MODELS_READY] = served
     return Resolved(
         address=None if isinstance(address, conditions.Violation) else address,
         policy=None if isinstance(policy, conditions.Violation) else policy,
         model=None if isinstance(served, conditions.Violation) else served,
+        entrypoint="" if spec.signal.code is None else spec.signal.code.entrypoint,
         violations=violations,
     )
 
@@ -70,7 +73,7 @@ class Tested:
     address: str
     strategy: Json
     policy: Json
-    model: Json
+    model: Json | None
     trials: int
     trained_until: str | None
 
@@ -93,10 +96,14 @@ def tested(
     policy = _policy(spec, policy_manifest)
     if isinstance(policy, conditions.Violation):
         return policy
-    made = _version(spec, model_manifest)
+    if strategy_manifest is None:
+        raise AssertionError("a resolved reference is missing")
+    if spec.signal.model is None:
+        return Tested(address, strategy_manifest, policy, model=None, trials=1, trained_until=None)
+    made = _version(spec.signal.model, model_manifest)
     if isinstance(made, conditions.Violation):
         return made
-    if strategy_manifest is None or model_manifest is None:
+    if model_manifest is None:
         raise AssertionError("a resolved reference is missing")
     model_spec, version = made
     training = model_spec.source.training
@@ -165,8 +172,7 @@ def _policy(spec: strategy.StrategySpec, manifest: Json | None) -> Json | condit
     return render.policy_reference(manifest)
 
 
-def _model(spec: strategy.StrategySpec, manifest: Json | None, *, serve_url: str) -> Json | conditions.Violation:
-    name = spec.signal.models[0].name
+def _model(name: str, manifest: Json | None, *, serve_url: str) -> Json | conditions.Violation:
     if manifest is None or manifest["metadata"].get("deletionTimestamp"):
         return conditions.Violation(
             names.Reason.MODEL_NOT_FOUND, f"signal.models[0].name: must name a Model of this namespace, got {name!r}"
@@ -183,11 +189,8 @@ def _model(spec: strategy.StrategySpec, manifest: Json | None, *, serve_url: str
     return render.model_reference(manifest, current.active, model_spec, url=render.model_url(serve_url, name))
 
 
-def _version(
-    spec: strategy.StrategySpec, manifest: Json | None
-) -> tuple[model.ModelSpec, model.Version] | conditions.Violation:
+def _version(name: str, manifest: Json | None) -> tuple[model.ModelSpec, model.Version] | conditions.Violation:
     """The version that the Model's spec asks for; not one from before a pending edit."""
-    name = spec.signal.models[0].name
     if manifest is None or manifest["metadata"].get("deletionTimestamp"):
         return conditions.Violation(
             names.Reason.MODEL_NOT_FOUND, f"signal.models[0].name: must name a Model of this namespace, got {name!r}"

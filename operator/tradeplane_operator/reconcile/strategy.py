@@ -88,7 +88,7 @@ def decide(observed: Observed, *, now: dt.datetime) -> decision.Decision:
 
 def _run(observed: Observed, resolved: references.Resolved, *, now: dt.datetime) -> decision.Decision:
     """Everything is there: bring the one job to life, or look at it."""
-    if resolved.address is None or resolved.policy is None or resolved.model is None:
+    if resolved.address is None or resolved.policy is None:
         raise AssertionError("a resolved reference is missing")
     recorded = observed.status.job
     config = render.strategy_config(
@@ -214,6 +214,8 @@ def _at_rest() -> list[conditions.Finding]:
 def _bound(resolved: references.Resolved) -> list[conditions.Finding]:
     """RiskPolicyBound and ModelsReady."""
     findings = []
+    if resolved.entrypoint:
+        findings.append(conditions.is_true(_MODELS, names.Reason.NO_MODELS, f"decided by {resolved.entrypoint}"))
     for kind, reason, part in (
         (_BOUND, names.Reason.BOUND, resolved.policy),
         (_MODELS, names.Reason.MODELS_SERVING, resolved.model),

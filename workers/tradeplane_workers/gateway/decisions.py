@@ -296,7 +296,9 @@ def content_digest(message: messages.DecisionMessage) -> str:
 
 
 def feature_set(config: messages.StrategyConfig) -> str:
-    """Return name and version of the feature set, ``alpha158/v1``."""
+    """Return name and version of the feature set, ``alpha158/v1``; empty where code decides."""
+    if config.model is None:
+        return ""
     return f"{config.model.features.get('set', '')}/{config.model.features.get('version', '')}"
 
 

@@ -79,6 +79,8 @@ def _run(config: messages.BacktestConfig, history: History, store: artifacts.Art
     if wanted.strategy != config.strategy.name:
         raise errors.ValueRefused("strategyRef", f"the resolved Strategy {config.strategy.name}", wanted.strategy)
     traded = backtest_run.strategy(config.strategy.name, config.strategy.spec, model=config.model, policy=config.policy)
+    if config.model is None:
+        raise errors.ValueRefused("model", "the Model that the Strategy names", None)
     slices = history.slices(
         traded.symbols,
         timeframe=traded.timeframe,

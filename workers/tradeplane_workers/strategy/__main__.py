@@ -79,6 +79,8 @@ def main() -> int:
 def run(settings: Settings, config: messages.StrategyConfig, stop: stopping.Stop) -> int:
     """Build the ports, take the fence, decide until stopped."""
     strategy = translate.strategy(config)
+    if config.model is None:
+        raise errors.ValueRefused("model", "the Model that the Strategy names", None)
     counted = figures.Figures()
     served = metrics.serve(counted.registry, settings.metrics_listen)
     log.info("metrics served", port=served.port)
