@@ -1,7 +1,7 @@
-"""What happens at a given instant beside bars: control events, policies, corporate actions, timers.
+"""What happens at a given instant beside bars: control events, policies, corporate actions, timers, session opens.
 
-Events of one instant are taken by phase, and within a phase in the order in which they were added. An event of the
-first two phases has one method, ``act(kernel)``; a timer is the slot it rings for and its name.
+Events of one instant are taken by phase, and within a phase in the order in which they were added. An event has
+one method, ``act(kernel)``; but a timer is the slot it rings for and its name.
 """
 
 import heapq
@@ -10,7 +10,8 @@ from typing import Any
 from tradeplane_engine import errors
 
 NEVER = 9223372036854775807
-CONTROL, ACTION, TIMER = 1, 2, 4  # phases of an instant; bars that close are phase 3
+# Phases of an instant; bars that close are phase 3. A session opens when the decisions of its first instant are taken.
+CONTROL, ACTION, TIMER, SESSION = 1, 2, 4, 5
 
 
 class Agenda:

@@ -57,6 +57,8 @@ cdef class Kernel:
     @cython.locals(slot=Slot)
     cdef object _ring(self)
 
+    cdef object _open_session(self)
+
     @cython.locals(flow=OrderFlow, order=Order)
     cdef object _open(self, list found, int sources)
 

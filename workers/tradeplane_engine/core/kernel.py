@@ -8,7 +8,8 @@ At one instant, in this order:
    and requests that latency delayed take effect; then marks at the closes of the bars that became available;
 4. timers;
 5. strategies by name: each sees its bars, and what it wants becomes one decision whose orders pass the risk chain;
-6. opens of the bars that start: fills in the sequence of order ids.
+6. a session opens: losses of a day are measured from here (:mod:`~tradeplane_engine.core.session_opens`);
+7. opens of the bars that start: fills in the sequence of order ids.
 
 Each order update follows its cause at once. A decision may fill at an open of the same instant only without latency; an
 order that a fill at an open led to finds the opens of that instant past.
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from tradeplane_engine import errors
-from tradeplane_engine.core import actions, agenda, evaluation, halts, log, requests
+from tradeplane_engine.core import actions, agenda, evaluation, halts, log, requests, session_opens
 from tradeplane_engine.core.agenda import Agenda
 from tradeplane_engine.core.context import Context, Indicator
 from tradeplane_engine.core.costs import Costs
@@ -225,6 +226,7 @@ class Kernel:
             if self.agenda.next_at == now:
                 self._ring()
                 self._turn(first, closed)
+                self._open_session()
             elif closed > first:
                 self._turn(first, closed)
             if opened < rows and open_at[opened] == now:
@@ -250,6 +252,7 @@ class Kernel:
             slot.strategy.on_start(slot.context)
             self.watching = self.watching or slot.scope.policy.watches
         self.watching = self.watching or self.account.policy.watches
+        session_opens.schedule(self)
         self.started = True
         if len(self.slots) == 1 and not self.watching and not self.delayed:
             slot = self.slots[0]
@@ -290,6 +293,11 @@ class Kernel:
                 raise
             except Exception as error:
                 raise errors.StrategyFailed(slot.name, f"timer {name!r}", error) from error
+
+    def _open_session(self) -> None:
+        """Let a session open, if one does at this instant."""
+        for event in self.agenda.take(self.now, agenda.SESSION):
+            event.act(self)
 
     def split(self, symbol: str, new: int, old: int) -> None:
         """Turn ``old`` shares of a symbol into ``new`` at this instant: positions, marks and open orders."""

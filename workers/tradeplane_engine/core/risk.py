@@ -54,7 +54,7 @@ class Book:
     ----------
     buying, selling : unfilled quantity of the working orders per symbol, 1e-9 shares
     gross, highest_total, lowest_total : worst-case exposure, and net exposure if all buys or all sells fill; money
-    peak, session_equity : highest equity so far and equity at the session's open, money
+    peak, session_equity : highest equity so far and equity at the session's open (:mod:`.session_opens`), money
     losses : closed trades in a row that lost
     unpriced : a symbol with a position or working order that had no price at the last measure; -1 for none
     state : the strictest of the causes that act on this scope

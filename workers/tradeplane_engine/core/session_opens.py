@@ -1,0 +1,47 @@
+"""When a session opens: the instant from which the losses of a day are measured.
+
+With sessions it is each session's open. Without them the market never closes, and it is the first instant of each UTC
+day. The equity is that at the marks of all bars that were known then, before the opens of that instant fill.
+
+The decisions of that instant come before it: they are taken on bars of the session before, and a day of one bar that
+ends when the next begins would otherwise never have lost anything. Until the first open it is the starting equity.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tradeplane_engine.core import agenda
+from tradeplane_engine.core.sessions import Sessions
+from tradeplane_engine.domain import times
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The next open of a session; None for a market that never closes."""
+
+    sessions: Sessions | None
+
+    def act(self, kernel: Any) -> None:
+        """Take the equity of every scope, and wait for the next open."""
+        for scope in (kernel.account, *(slot.scope for slot in kernel.slots)):
+            scope.book.open_session()
+        self.wait(kernel, kernel.now + 1)
+
+    def wait(self, kernel: Any, instant: int) -> None:
+        """Wait for the first open at or after an instant."""
+        at = agenda.NEVER
+        if self.sessions is None:
+            at = -(-instant // times.DAY) * times.DAY
+        else:
+            number = self.sessions.opening(instant)
+            if number < len(self.sessions):
+                at = int(self.sessions.opens[number])
+        if at < agenda.NEVER:
+            kernel.agenda.add(at, agenda.SESSION, self)
+
+
+def schedule(kernel: Any) -> None:
+    """Let sessions open in a run where a policy asks for it."""
+    policies = [kernel.account.policy, *(slot.scope.policy for slot in kernel.slots)]
+    if kernel.table.rows and any(policy.limits.max_daily_loss is not None for policy in policies):
+        Opening(kernel.flow.sessions).wait(kernel, int(kernel.table.columns["start"].min()))
