@@ -144,9 +144,9 @@ class OrderFlow:
         price = self.price[symbol]
         for scope in (slot.scope, self.account):
             scope.book.measure(self.now, self.price)
-            violation = self.proposal.weigh(scope, symbol, order.side, quantity, price, self.bar_end[symbol], self.now)
-            if violation is None and order.legs:
-                violation = _too_many(scope, len(order.legs))
+            violation = self.proposal.weigh(
+                scope, symbol, order.side, quantity, price, self.bar_end[symbol], self.now, 1 + len(order.legs)
+            )
             if violation is not None:
                 return scope, violation
         return None
@@ -409,10 +409,3 @@ class OrderFlow:
 def number(order: Order) -> int:
     """Return the key by which orders are sorted."""
     return order.id
-
-
-def _too_many(scope: Scope, legs: int) -> Violation | None:
-    """At most ``order.maxOpenOrders`` are open with an entry and its exits."""
-    limit = scope.policy.limits.max_open_orders
-    count = scope.book.open_orders + 1 + legs
-    return None if limit is None or count <= limit else Violation("open-orders", "order", str(limit), str(count))

@@ -179,6 +179,7 @@ class _Chain:
             self._prices[symbol],
             self._ends[symbol],
             self._now,
+            1,
         )
 
     def _foreign(self, intent: orders.Intent) -> risk.Violation | None:

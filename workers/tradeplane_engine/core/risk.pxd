@@ -65,14 +65,15 @@ cdef class Scope:
 cdef class Proposal:
     cdef Book book
     cdef Policy policy
-    cdef int symbol, side
+    cdef int symbol, side, orders
     cdef long long quantity, price, now, bar_end, highest, lowest, highest_after, lowest_after, worst_after
     cdef long long value, exposure_after, equity
     cdef bint reduces
 
     @cython.locals(book=Book, unit=cython.longlong)
     cpdef object weigh(
-        self, Scope scope, int symbol, int side, long long quantity, long long price, long long bar_end, long long now
+        self, Scope scope, int symbol, int side, long long quantity, long long price, long long bar_end, long long now,
+        int orders
     )
 
 cpdef object first_violation(Proposal p)

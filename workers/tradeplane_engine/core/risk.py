@@ -263,16 +263,19 @@ class Proposal:
 
     __slots__ = (
         *("bar_end", "book", "equity", "exposure_after", "highest", "highest_after", "lowest", "lowest_after", "now"),
-        *("policy", "price", "quantity", "reduces", "side", "symbol", "value", "worst_after"),
+        *("orders", "policy", "price", "quantity", "reduces", "side", "symbol", "value", "worst_after"),
     )
 
     book: Book
     policy: Policy
 
     def weigh(
-        self, scope: Scope, symbol: int, side: int, quantity: int, price: int, bar_end: int, now: int
+        self, scope: Scope, symbol: int, side: int, quantity: int, price: int, bar_end: int, now: int, orders: int
     ) -> "Violation | None":
-        """Ask the chain about an order of ``quantity`` (1e-9 shares) on one side (1 buy, -1 sell)."""
+        """Ask the chain about an order of ``quantity`` (1e-9 shares) on one side (1 buy, -1 sell).
+
+        ``orders`` is how many will be open for it: one, and its exits.
+        """
         book = scope.book
         self.book = book
         self.policy = scope.policy
@@ -282,6 +285,7 @@ class Proposal:
         self.price = price
         self.bar_end = bar_end
         self.now = now
+        self.orders = orders
         self.highest = book.highest(symbol)
         self.lowest = book.lowest(symbol)
         if side > 0:
@@ -368,10 +372,10 @@ def notional_exceeds_limit(p: Proposal) -> Violation | None:
 
 
 def open_orders_exceed_limit(p: Proposal) -> Violation | None:
-    """At most ``order.maxOpenOrders`` are open with this one."""
-    if p.book.open_orders < p.policy.max_open_orders:
+    """At most ``order.maxOpenOrders`` are open with this one and its exits."""
+    if p.book.open_orders + p.orders <= p.policy.max_open_orders:
         return None
-    return Violation("open-orders", "order", str(p.policy.max_open_orders), str(p.book.open_orders + 1))
+    return Violation("open-orders", "order", str(p.policy.max_open_orders), str(p.book.open_orders + p.orders))
 
 
 def short_is_not_allowed(p: Proposal) -> Violation | None:
