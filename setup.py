@@ -26,9 +26,11 @@ modules = cythonize(
             f"tradeplane_engine.core.{declared.stem}",
             [str(declared.with_suffix(".py"))],
             include_dirs=[str(CORE)],
+            depends=[str(CORE / "codes.pxd")],
             extra_compile_args=FLAGS,
         )
         for declared in sorted(CORE.glob("*.pxd"))
+        if declared.with_suffix(".py").exists()  # codes.pxd declares constants only
     ],
     build_dir="build/cython",
     include_path=["workers"],

@@ -38,13 +38,15 @@ class _Interpreted:
 def _stale() -> bool:
     """Say whether a source is newer than the extension module that was built from it, or only some were built."""
     suffix = importlib.machinery.EXTENSION_SUFFIXES[0]
-    built = {declared: declared.with_name(declared.stem + suffix) for declared in _FOLDER.glob("*.pxd")}
+    sources = {declared: declared.with_suffix(".py") for declared in _FOLDER.glob("*.pxd")}
+    shared = max((one.stat().st_mtime for one, source in sources.items() if not source.exists()), default=0.0)
+    built = {source: source.with_name(source.stem + suffix) for source in sources.values() if source.exists()}
     if not any(module.exists() for module in built.values()):
         return False
     return any(
         not module.exists()
-        or module.stat().st_mtime < max(declared.stat().st_mtime, declared.with_suffix(".py").stat().st_mtime)
-        for declared, module in built.items()
+        or module.stat().st_mtime < max(shared, source.stat().st_mtime, source.with_suffix(".pxd").stat().st_mtime)
+        for source, module in built.items()
     )
 
 

@@ -1,5 +1,7 @@
 cimport cython
 
+from tradeplane_engine.core cimport codes as log
+from tradeplane_engine.core cimport codes as orders
 from tradeplane_engine.core cimport exact
 from tradeplane_engine.core.flow cimport OrderFlow
 from tradeplane_engine.core.ledger cimport Ledger

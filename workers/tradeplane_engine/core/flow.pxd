@@ -1,5 +1,9 @@
 cimport cython
 
+from tradeplane_engine.core cimport codes as log
+from tradeplane_engine.core cimport codes as orders
+from tradeplane_engine.core cimport codes as tradable
+from tradeplane_engine.core cimport codes as venue_settings
 from tradeplane_engine.core cimport exact, path
 from tradeplane_engine.core.context cimport Context
 from tradeplane_engine.core.costs cimport Costs
@@ -36,7 +40,7 @@ cdef class OrderFlow:
     @cython.locals(symbol=cython.int, price=cython.longlong, scope=Scope)
     cpdef object refusal(self, Slot slot, Order order, long long quantity)
 
-    @cython.locals(symbol=cython.int, price=cython.longlong, scope=Scope, slot=Slot)
+    @cython.locals(symbol=cython.int, price=cython.longlong, counted=cython.longlong, scope=Scope, slot=Slot)
     cdef object accept(self, Order order)
 
     @cython.locals(tif=cython.int)
@@ -84,6 +88,8 @@ cdef class OrderFlow:
     cdef object later(self, long long at, int what, Order order, Order other)
 
     cdef object note(self, Order order, long long other)
+
+    @cython.locals(slot=Slot)
     cdef object tell(self, str event, Order order, str reason=*)
 
     @cython.locals(context=Context)

@@ -106,7 +106,7 @@ class OrderFlow:
                 elif change < 0:
                     wanted.append(Order(slot.number, symbol, -1, -change))
             for order in wanted:
-                if not order.ended:
+                if order.status < orders.TERMINAL:
                     self.judge(slot, order)
         slot.busy = False
 
@@ -166,8 +166,9 @@ class OrderFlow:
             order.move(orders.NEW)
             if order.expires != orders.NEVER:
                 self.later(order.expires, EXPIRE, order, None)
+        counted = order.counted
         for scope in (self.slots[order.strategy].scope, self.account):
-            scope.book.adopt(symbol, order.side, order.counted, price)
+            scope.book.adopt(symbol, order.side, counted, price)
         self.log.write(
             log.ORDER,
             self.now,

@@ -1,5 +1,8 @@
 cimport cython
 
+from tradeplane_engine.core cimport codes as orders
+from tradeplane_engine.core cimport codes as tradable
+from tradeplane_engine.core cimport codes as venue_settings
 from tradeplane_engine.core cimport exact
 from tradeplane_engine.core.costs cimport Costs
 from tradeplane_engine.core.order cimport Order

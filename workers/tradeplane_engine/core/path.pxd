@@ -1,5 +1,7 @@
 cimport cython
 
+from tradeplane_engine.core cimport codes as orders
+from tradeplane_engine.core cimport codes as venue_settings
 from tradeplane_engine.core cimport exact
 from tradeplane_engine.core.market cimport Market
 from tradeplane_engine.core.order cimport Order

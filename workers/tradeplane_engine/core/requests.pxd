@@ -1,5 +1,6 @@
 cimport cython
 
+from tradeplane_engine.core cimport codes as orders
 from tradeplane_engine.core.flow cimport OrderFlow
 from tradeplane_engine.core.market cimport Market
 from tradeplane_engine.core.order cimport Order

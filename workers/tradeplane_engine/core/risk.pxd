@@ -7,12 +7,13 @@ cdef long long NEVER, UNKNOWN
 
 cdef class Book:
     cdef readonly Ledger ledger
-    cdef readonly object buying, selling, active, symbols
+    cdef readonly object buying, selling, symbols
     cdef readonly long long gross, highest_total, lowest_total, peak, session_equity, measured
     cdef readonly int positions, open_orders, losses, unpriced
     cdef public int state
     cdef public bint valued
-    cdef long long[::1] _buying, _selling, _exposure, _high, _low
+    cdef long long[::1] _buying, _selling, _exposure, _high, _low, _active, _is_active
+    cdef int _actives
 
     cpdef long long equity(self) except? -1
     cpdef object name(self, int symbol)
@@ -25,7 +26,7 @@ cdef class Book:
 
     cpdef object released(self)
 
-    @cython.locals(symbol=cython.int)
+    @cython.locals(symbol=cython.int, place=cython.int, kept=cython.int)
     cpdef object measure(self, long long instant, const long long[::1] price)
 
     @cython.locals(
@@ -36,10 +37,10 @@ cdef class Book:
 
     cpdef long long exposure(self, int symbol) except? -1
 
-    @cython.locals(total=cython.double, other=cython.int, one=cython.double)
+    @cython.locals(total=cython.double, other=cython.int, place=cython.int, one=cython.double)
     cdef double squares(self, int symbol, long long exposure) except? -1
 
-    @cython.locals(other=cython.int)
+    @cython.locals(other=cython.int, place=cython.int)
     cpdef object exact_squares(self, int symbol, object exposure)
 
     @cython.locals(equity=cython.longlong)

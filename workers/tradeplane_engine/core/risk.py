@@ -62,7 +62,8 @@ class Book:
     """
 
     __slots__ = (
-        *("_buying", "_exposure", "_high", "_low", "_selling", "active", "buying", "gross", "highest_total", "ledger"),
+        *("_active", "_actives", "_buying", "_exposure", "_high", "_is_active", "_low", "_selling"),
+        *("buying", "gross", "highest_total", "ledger"),
         *("losses", "lowest_total", "measured", "open_orders", "peak", "positions", "selling", "session_equity"),
         *("state", "symbols", "unpriced", "valued"),
     )
@@ -78,7 +79,10 @@ class Book:
         self._exposure = array("q", zeros)
         self._high = array("q", zeros)
         self._low = array("q", zeros)
-        self.active: dict[int, None] = {}
+        # Symbols that may have a position or a working order: the first ``_actives`` ids of ``_active``.
+        self._active = array("q", zeros)
+        self._is_active = array("q", zeros)
+        self._actives = 0
         self.gross = 0
         self.highest_total = 0
         self.lowest_total = 0
@@ -114,7 +118,10 @@ class Book:
             self._buying[symbol] = exact.add(self._buying[symbol], change, "working")
         else:
             self._selling[symbol] = exact.add(self._selling[symbol], change, "working")
-        self.active[symbol] = None
+        if not self._is_active[symbol]:
+            self._is_active[symbol] = 1
+            self._active[self._actives] = symbol
+            self._actives += 1
         self.measured = -1
 
     def adopt(self, symbol: int, side: int, quantity: int, price: int) -> None:
@@ -139,13 +146,19 @@ class Book:
         self.lowest_total = 0
         self.positions = 0
         self.unpriced = -1
-        for symbol in list(self.active):
+        kept = 0
+        for place in range(self._actives):
+            symbol = self._active[place]
             self._exposure[symbol] = 0
             self._high[symbol] = 0
             self._low[symbol] = 0
             self._touch(symbol, price[symbol])
             if self._exposure[symbol] == 0 and price[symbol] > 0:
-                del self.active[symbol]
+                self._is_active[symbol] = 0
+            else:
+                self._active[kept] = symbol
+                kept += 1
+        self._actives = kept
         self.measured = instant
 
     def _touch(self, symbol: int, price: int) -> None:
@@ -173,7 +186,8 @@ class Book:
     def squares(self, symbol: int, exposure: int) -> float:
         """Sum of the squared exposures with one symbol at another exposure, as a float of money squared."""
         total = float(exposure) * float(exposure)
-        for other in self.active:
+        for place in range(self._actives):
+            other = self._active[place]
             if other != symbol:
                 one = float(self._exposure[other])
                 total += one * one
@@ -182,7 +196,8 @@ class Book:
     def exact_squares(self, symbol: int, exposure: int) -> int:
         """The same sum as an unbounded integer."""
         total = exposure * exposure
-        for other in self.active:
+        for place in range(self._actives):
+            other = self._active[place]
             if other != symbol:
                 one = self.exposure(other)
                 total = total + one * one
