@@ -363,3 +363,12 @@ def test_a_strategy_that_cheats_is_named_unless_nobody_looks() -> None:
     honest = simulation.Backtest([one], Cross).run().findings
     assert honest is not None
     assert honest.honest
+
+
+def test_the_accounts_policy_is_the_only_one_of_a_single_strategy(folder: Path) -> None:
+    """Where it allows shorts they are allowed, and where it says nothing they are not."""
+    short = {"parameters": {"short": True}, "examine": False}
+    free = simulation.Backtest(folder, Cross, limits=limits.Limits(allow_short=True), **short).run()
+    bound = simulation.Backtest(folder, Cross, **short).run()
+    assert len(free.refused) == 0
+    assert set(bound.refused["reason"]) == {"short-not-allowed"}

@@ -144,7 +144,8 @@ class Backtest:
         """Return who trades, by name, and the account's cash in money; raises ValueRefused."""
         if isinstance(self.strategy, type):
             cash = 100_000 if self.cash is None else self.cash
-            one = Allocation(self.strategy, capital=cash, parameters=self.parameters)
+            own = risk_limits.Limits(allow_short=self.limits.allow_short)  # it has no policy beside the account's
+            one = Allocation(self.strategy, capital=cash, parameters=self.parameters, limits=own)
             return [one], _money(cash, "cash")
         given = list(self.strategy) if isinstance(self.strategy, Sequence) else []
         if not given or not all(isinstance(one, Allocation) for one in given):
