@@ -77,7 +77,7 @@ def test_without_sessions_a_day_begins_at_midnight_utc(account: limits.Limits, o
 
 
 def test_a_limit_of_a_day_acts_on_bars_of_a_day() -> None:
-    """A bar from midnight to midnight: its own loss refuses the order after it, the one before does not."""
+    """A bar from midnight to midnight: its own loss refuses the order that follows it, the one before's does not."""
     minutes = [DAY * day for day in range(5)]
     data = given.bars(*at(100, 100, 90, 89, 89), minutes=minutes, length=DAY)
     plan: given.Plan = {0: lambda ctx: buy(ctx, 5000), 2: buy, 3: buy}

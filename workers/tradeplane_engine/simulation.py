@@ -22,7 +22,7 @@ from tradeplane_engine import detectors, errors, strategy
 from tradeplane_engine.core import costs as venue_costs
 from tradeplane_engine.core import kernel, risk, table, venue_settings
 from tradeplane_engine.core import limits as risk_limits
-from tradeplane_engine.data import columns, readers, series
+from tradeplane_engine.data import columns, readers, renames, series
 from tradeplane_engine.domain import numbers, times
 from tradeplane_engine.results import result
 from tradeplane_engine.venue import actions as venue_actions
@@ -76,7 +76,7 @@ class Backtest:
     limits : of the account's policy; without it there is no limit, but shorts are refused
     costs : of the venue; none unless given
     venue : how it fills: at which price, along which path, how late, how much of the volume, in which sessions
-    actions : splits, dividends and delistings of the data's symbols, which are raw prices
+    actions : splits, dividends, renames and delistings of the data's symbols, which are raw prices
     name : of the run
     symbol : of a frame without a column ``symbol``
     digits : decimals that a price keeps, for all symbols or by symbol
@@ -115,7 +115,7 @@ class Backtest:
         made = [_strategy(one) for one in allocations]
         timeframe = None if self.timeframe is None else _span(self.timeframe, "timeframe")
         reading = columns.Settings(self.digits, timeframe, _span(self.delay, "delay"))
-        loaded = readers.load(self.data, reading, symbol=self.symbol)
+        loaded, happening = _renamed(readers.load(self.data, reading, symbol=self.symbol), self.actions)
         policy = risk.Policy("account", self.limits)
         run = kernel.Kernel(table.Table(loaded.series), self.costs, cash, policy, self.venue)
         trading = {}
@@ -124,7 +124,7 @@ class Backtest:
             run.add(one.called, own, capital, risk.Policy(one.called, one.limits))
             parameters = own.parameters.model_dump(mode="json")
             trading[one.called] = {"capital": str(capital), "limits": _limits(one.limits), "parameters": parameters}
-        events.schedule(run, self.actions)
+        events.schedule(run, happening)
         settings = {
             "cash": str(cash),
             "costs": _costs(self.costs),
@@ -203,6 +203,25 @@ def check(run: kernel.Kernel) -> None:
         total = sum(part.quantities[symbol] for part in parts)
         if held != total:
             raise errors.LedgerBroken(f"{run.table.symbols[symbol]}: account {held}, strategies {total} (1e-9 shares)")
+
+
+def _renamed(
+    loaded: readers.Loaded, given: Sequence[venue_actions.Action]
+) -> tuple[readers.Loaded, list[venue_actions.Action]]:
+    """Give renamed symbols their new name, in bars and actions."""
+    happening = list(given)
+    for one in sorted((one for one in given if isinstance(one, venue_actions.Rename)), key=lambda one: one.at):
+        loaded = renames.joined(loaded, one.symbol, one.to, one.at)
+        if one.to not in loaded.symbols:
+            if one.symbol not in loaded.symbols:
+                raise errors.ValueRefused("action.symbol", "a symbol of the data", one.symbol)
+            happening.remove(one)  # the data end before it
+            continue
+        happening = [
+            dataclasses.replace(each, symbol=one.to) if each.symbol == one.symbol and each.at < one.at else each
+            for each in happening
+        ]
+    return loaded, happening
 
 
 def _venue(venue: venue_settings.Venue) -> dict[str, Any]:

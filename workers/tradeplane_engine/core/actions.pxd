@@ -12,9 +12,15 @@ from tradeplane_engine.core.risk cimport Book, Scope
 from tradeplane_engine.core.slot cimport Slot
 
 @cython.locals(
-    price=cython.longlong, slot=Slot, scope=Scope, order=Order, affected=list, before=cython.longlong
+    price=cython.longlong, slot=Slot, scope=Scope, order=Order, affected=list, before=cython.longlong,
+    whole=cython.longlong, held=cython.longlong, size=cython.longlong, part=cython.longlong, kept=cython.bint
 )
 cpdef object split(OrderFlow flow, int symbol, long long new, long long old)
+
+cpdef long long restated(long long price, long long new, long long old) except? -1
+
+@cython.locals(found=cython.longlong)
+cpdef long long as_of(OrderFlow flow, int symbol, long long end, long long price) except? -1
 
 @cython.locals(order=Order, member=Order, found=list)
 cdef list _affected(OrderFlow flow, int symbol)

@@ -235,7 +235,8 @@ class Context:
         else:
             part = Fraction(weight)
             amount = int(self._ledger.equity() * part)  # toward zero
-        return exact.whole_shares(amount, self._table.close[newest], self._table.unit[number])
+        price = self._kernel.mark(number) or self._table.close[newest]
+        return exact.whole_shares(amount, price, self._table.unit[number])
 
     def timer(self, at: int, name: str = "") -> None:
         """Ask for ``on_timer`` at an instant (ns UTC) after now, whether bars come then or not."""

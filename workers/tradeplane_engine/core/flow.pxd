@@ -20,13 +20,13 @@ cdef class OrderFlow:
     cdef readonly Market market
     cdef readonly Log log
     cdef readonly Scope account
-    cdef readonly list slots, orders, due
+    cdef readonly list slots, orders, due, splits
     cdef readonly object sessions, breach
     cdef readonly long long latency, decisions, pending
     cdef Proposal proposal
     cdef readonly long long now
     cdef long long due_at
-    cdef long long[::1] price, bar_end
+    cdef long long[::1] price, bar_end, last_split
 
     @cython.locals(
         context=Context, book=Book, symbol=cython.int, target=cython.longlong, held=cython.longlong,

@@ -42,11 +42,12 @@ class OrderFlow:
     now : instant of the loop, ns
     due_at : instant of the next expiry, or of a request that latency delays; NEVER for none
     price, bar_end : last close and its end, per symbol
+    splits, last_split : (at, symbol, new, old) of each split so far; instant of each symbol's last one, -1 for none
     """
 
     __slots__ = (
-        *("account", "bar_end", "breach", "costs", "decisions", "due", "due_at", "latency", "log", "market", "now"),
-        *("orders", "pending", "price", "proposal", "sessions", "slots", "table"),
+        *("account", "bar_end", "breach", "costs", "decisions", "due", "due_at", "last_split", "latency", "log"),
+        *("market", "now", "orders", "pending", "price", "proposal", "sessions", "slots", "splits", "table"),
     )
 
     def __init__(
@@ -77,6 +78,8 @@ class OrderFlow:
         self.pending = 0
         self.price = array("q", bytes(8 * len(table.symbols)))
         self.bar_end = array("q", bytes(8 * len(table.symbols)))
+        self.last_split = array("q", [-1] * len(table.symbols))
+        self.splits: list[tuple[int, int, int, int]] = []
 
     # From wish to order.
 

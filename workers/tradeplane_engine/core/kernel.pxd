@@ -52,7 +52,9 @@ cdef class Kernel:
     @cython.locals(slot=Slot, flow=OrderFlow)
     cdef object _start(self)
 
-    cdef object _happen(self)
+    cdef object _happen(self, int phase)
+
+    cpdef long long mark(self, int symbol) except? -1
 
     @cython.locals(slot=Slot)
     cdef object _ring(self)

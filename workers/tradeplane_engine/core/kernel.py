@@ -3,9 +3,9 @@
 At one instant, in this order:
 
 1. control and policy events;
-2. corporate actions;
-3. ends of bars, by symbol id: what their paths and closes did to waiting orders; then what is due: day orders expire,
-   and requests that latency delayed take effect; then marks at the closes of the bars that became available;
+2. ends of bars, by symbol id: what their paths and closes did to waiting orders; then corporate actions, which come
+   before the opens of their instant; then what is due: day orders expire, requests that latency delayed take effect;
+3. marks at the closes of the bars that became available;
 4. timers;
 5. strategies by name: each sees its bars, and what it wants becomes one decision whose orders pass the risk chain;
 6. a session opens: losses of a day are measured from here (:mod:`~tradeplane_engine.core.session_opens`);
@@ -145,6 +145,10 @@ class Kernel:
         known = np.asarray(self._close_at)
         return known[np.append(True, known[1:] != known[: len(known) - 1])[: len(known)]]
 
+    def mark(self, symbol: int) -> int:
+        """Last close of a symbol on the share basis of now, 0 where none is known."""
+        return self.flow.price[symbol]
+
     def number_of(self, context: Context) -> int:
         """Number of the strategy that a context belongs to."""
         return next(slot.number for slot in self.slots if slot.context is context)
@@ -203,7 +207,7 @@ class Kernel:
             self.now = now
             flow.now = now
             if self.agenda.next_at == now:
-                self._happen()
+                self._happen(agenda.CONTROL)
             first = closed
             while closed < rows and close_at[closed] == now:
                 closed += 1
@@ -215,6 +219,8 @@ class Kernel:
                     self._end(last, ended)
             elif market.total and closed > first:
                 self._end(first, closed)
+            if self.agenda.next_at == now:
+                self._happen(agenda.ACTION)
             if flow.due_at <= now:
                 requests.settle(flow)
             if closed > first:
@@ -278,9 +284,9 @@ class Kernel:
         self.flow.now = self.now
         return closed
 
-    def _happen(self) -> None:
-        """Let control events and corporate actions of this instant act."""
-        for event in self.agenda.take(self.now, agenda.ACTION):
+    def _happen(self, phase: int) -> None:
+        """Let control events, or corporate actions too, of this instant act."""
+        for event in self.agenda.take(self.now, phase):
             event.act(self)
 
     def _ring(self) -> None:
@@ -333,6 +339,8 @@ class Kernel:
             row = self._close_rows[index]
             symbol = table.symbol_of[row]
             price = table.close[row]
+            if table.end[row] <= flow.last_split[symbol]:
+                price = actions.as_of(flow, symbol, table.end[row], price)
             flow.price[symbol] = price
             flow.bar_end[symbol] = table.end[row]
             if account.quantity[symbol]:

@@ -22,8 +22,7 @@ cdef class Ledger:
     @cython.locals(cash=cython.longlong)
     cpdef object book(self, long long amount, str field)
 
-    @cython.locals(before=cython.longlong, size=cython.longlong)
-    cpdef object split(self, int symbol, long long new, long long old, long long price)
+    cpdef object split(self, int symbol, long long quantity, long long price)
 
     cpdef long long equity(self) except? -1
 

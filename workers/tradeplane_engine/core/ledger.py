@@ -110,17 +110,12 @@ class Ledger:
         self.cash = cash
         self.check()
 
-    def split(self, symbol: int, new: int, old: int, price: int) -> None:
-        """Turn ``old`` shares into ``new`` at unchanged cost.
-
-        What falls below 1e-9 share is cut toward zero; a position that is cut to nothing is realised at its cost.
-        """
-        before = self.quantity[symbol]
-        if before == 0:
+    def split(self, symbol: int, quantity: int, price: int) -> None:
+        """Turn a position into so many shares at unchanged cost; one that becomes nothing is realised at its cost."""
+        if self.quantity[symbol] == 0 and quantity == 0:
             return
-        size = exact.floor_ratio(abs(before), new, old, "position")
-        self.quantity[symbol] = size if before > 0 else -size
-        if size == 0:
+        self.quantity[symbol] = quantity
+        if quantity == 0:
             self.realised = exact.add(self.realised, -self.cost[symbol], "realised")
             self.cost_total = exact.add(self.cost_total, -self.cost[symbol], "cost")
             self.cost[symbol] = 0

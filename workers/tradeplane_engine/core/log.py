@@ -7,11 +7,12 @@ kind        a                           b                      c
 ==========  ==========================  =====================  ===============================
 ORDER       signed quantity             limit or stop price    kind * 10 + time in force
 REFUSED     signed quantity             reason                 scope
-FILL        signed quantity             price                  fee
+FILL        signed quantity             price                  fee; order -1 is a delisting's
 STATUS      status                      reason                 0
 ENTRY       amount (money)              reason                 0
 SPLIT       new shares                  old shares             0
 STATE       state                       reason                 0
+FLAG        0                           reason                 0
 END         cash                        equity                 fills
 ==========  ==========================  =====================  ===============================
 """
@@ -23,8 +24,8 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-ORDER, REFUSED, FILL, STATUS, ENTRY, SPLIT, STATE, END = 1, 2, 3, 4, 5, 6, 7, 8
-KINDS = ("", "order", "refused", "fill", "status", "entry", "split", "state", "end")
+ORDER, REFUSED, FILL, STATUS, ENTRY, SPLIT, STATE, END, FLAG = 1, 2, 3, 4, 5, 6, 7, 8, 9
+KINDS = ("", "order", "refused", "fill", "status", "entry", "split", "state", "end", "flag")
 WIDTH = 8
 _FIRST = 4096  # rows that a new log has room for
 FORMAT = 1  # grows when rows or header change their meaning: hashes of different formats are never compared

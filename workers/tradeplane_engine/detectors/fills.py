@@ -25,7 +25,8 @@ OUTSIDE = "is filled outside the prices of its bar"
 def examine(run: kernel.Kernel, data: Sequence[series.Series], *, same_close: bool) -> list[findings.Finding]:
     """Return fills and orders that no market could have given; ``same_close`` allows fills at the deciding close."""
     found = replays.rows(run)
-    fills = _by_symbol(found[found[:, 0] == log.FILL], len(data))
+    executed = (found[:, 0] == log.FILL) & (found[:, 4] > 0)  # a delisting's fill belongs to no order
+    fills = _by_symbol(found[executed], len(data))
     orders = _by_symbol(found[found[:, 0] == log.ORDER], len(data))
     every = run.orders
     created = np.fromiter((order.created for order in every), np.int64, len(every))

@@ -10,10 +10,10 @@ from typing import Literal
 
 import numpy as np
 
-from tradeplane_engine.core import table
+from tradeplane_engine.core import actions, table
 from tradeplane_engine.data import series
 from tradeplane_engine.domain import numbers
-from tradeplane_engine.results.round_trips import Fill
+from tradeplane_engine.results.round_trips import Fill, Split, cut
 
 _SHARE = 1_000_000_000
 _SMALL = 2**62
@@ -30,10 +30,10 @@ class Worth:
 
 @dataclass(frozen=True, slots=True)
 class Moves:
-    """What moved one ledger: its cash at the beginning, its fills, and entries (instant, money), in their order."""
+    """What moved one ledger: starting cash, then fills and splits, and entries (instant, money), in their order."""
 
     starting: int
-    fills: Sequence[Fill]
+    fills: Sequence[Fill | Split]
     entries: Sequence[tuple[int, int]] = ()
 
 
@@ -46,23 +46,45 @@ def worth(moves: Moves, bars: table.Table, units: list[int], instants: series.In
     bars, units : of the run; price units in one USD per symbol
     instants : shape (n,), ns UTC, increasing
     """
-    by_symbol: dict[int, list[Fill]] = {}
+    by_symbol: dict[int, list[Fill | Split]] = {}
     paid: list[tuple[int, int]] = []
+    booked: list[tuple[int, int]] = []  # corporate actions and the like come before the closes of their instant
     for fill in moves.fills:
         by_symbol.setdefault(fill.symbol, []).append(fill)
+        if isinstance(fill, Split):
+            continue
         value = numbers.divide_half_even(fill.price * fill.signed, units[fill.symbol])
-        paid.append((fill.at, -value - fill.fee))
-    # Corporate actions and the like come before the closes of their instant.
-    cash = moves.starting + _sums(paid, instants) + _sums(moves.entries, instants, side="right")
+        (paid if fill.order > 0 else booked).append((fill.at, -value - fill.fee))
+    cash = moves.starting + _sums(paid, instants)
+    cash += _sums(booked, instants, side="right") + _sums(moves.entries, instants, side="right")
     gross, net = np.zeros_like(cash), np.zeros_like(cash)
     for symbol, own in by_symbol.items():
-        quantity = _sums([(fill.at, fill.signed) for fill in own], instants)
+        traded, changed = _quantities(own)
+        quantity = _sums(traded, instants) + _sums(changed, instants, side="right")
         rows = slice(int(bars.starts[symbol]), int(bars.starts[symbol + 1]))
-        last = np.searchsorted(bars.columns["available_at"][rows], instants, side="right") - 1
-        values = _values(bars.columns["close"][rows][np.maximum(last, 0)], quantity, units[symbol])
+        last = np.maximum(np.searchsorted(bars.columns["available_at"][rows], instants, side="right") - 1, 0)
+        prices = bars.columns["close"][rows][last]
+        for one in own:
+            if isinstance(one, Fill):
+                continue
+            old = (instants >= one.at) & (bars.columns["end"][rows][last] <= one.at)
+            prices[old] = [actions.restated(price, one.new, one.old) for price in prices[old].tolist()]
+        values = _values(prices, quantity, units[symbol])
         gross += np.abs(values)
         net += values
     return Worth(cash + net, gross, net)
+
+
+def _quantities(moves: Sequence[Fill | Split]) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Changes of what is held: by fills, and by corporate actions."""
+    traded: list[tuple[int, int]] = []
+    changed: list[tuple[int, int]] = []
+    held = 0
+    for one in moves:
+        change = cut(held, one) - held if isinstance(one, Split) else one.signed
+        (traded if isinstance(one, Fill) and one.order > 0 else changed).append((one.at, change))
+        held += change
+    return traded, changed
 
 
 def _sums(

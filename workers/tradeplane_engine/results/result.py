@@ -21,7 +21,7 @@ from tradeplane_engine.domain import times
 from tradeplane_engine.measures import inputs, registry
 from tradeplane_engine.results import frames, tables
 
-FRAMES = ("orders", "refused", "fills", "trades", "positions", "equity", "strategies")
+FRAMES = ("orders", "refused", "fills", "trades", "positions", "equity", "strategies", "flagged")
 _NANO = 10**9
 _SATURDAY, _SUNDAY = 5, 6
 
@@ -82,6 +82,11 @@ class Result:
     def strategies(self) -> Any:
         """Equity of each strategy's sub-ledger at the same instants."""
         return self.frame("strategies")
+
+    @property
+    def flagged(self) -> Any:
+        """What happened that a reader should know, such as a rename, or a spin-off of a symbol that nobody held."""
+        return self.frame("flagged")
 
     def frame(self, name: str, *, numbers: frames.Numbers = "float") -> Any:
         """Return one of :data:`FRAMES`; raises ValueRefused.

@@ -8,7 +8,7 @@ The worst and best open profit (MAE, MFE) look at the trip's own fills and at th
 from one fill on and before the next: a bar that a fill fell into is not looked at again for the time before it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -31,12 +31,22 @@ class Fill:
     fee: int
 
 
+@dataclass(frozen=True, slots=True)
+class Split:
+    """``new`` shares for ``old`` ones of a symbol from an instant on."""
+
+    at: int
+    symbol: int
+    new: int
+    old: int
+
+
 @dataclass(slots=True)
 class Trip:
     """A round trip; money 1e-9 USD, quantity 1e-9 shares, values before fees.
 
     quantity : the most that was held
-    entered, left : quantity that enlarged and that reduced the position
+    entered, left : quantity that enlarged and that reduced the position, on the share basis of its end
     entry_value, exit_value : value of these
     worst, best : open profit, at most and at least 0
     bars : of the symbol, from entry to exit
@@ -97,6 +107,18 @@ class Finder:
             self._book(self.trip, fill, rest, fee)
         self.since = fill.at
 
+    def split(self, one: Split) -> None:
+        """Restate what is held."""
+        if self.trip is None:
+            return
+        trip = self.trip
+        self._watch(trip, one.at)
+        self.since = one.at
+        self.held = cut(self.held, one)
+        trip.quantity, trip.entered, trip.left = (cut(each, one) for each in (trip.quantity, trip.entered, trip.left))
+        if self.held == 0:
+            self.trip = None  # cut to nothing: there is no exit, and no trip
+
     def _book(self, trip: Trip, fill: Fill, signed: int, fee: int) -> None:
         value = numbers.divide_half_even(fill.price * signed, self.unit)
         trip.flow -= value
@@ -125,18 +147,29 @@ class Finder:
         trip.best = max(trip.best, profit)
 
 
-def find(fills: list[Fill], bars: table.Table, units: list[int]) -> list[Trip]:
-    """Return the ended round trips of a run in the order of their ends; fills must be in theirs.
+def cut(quantity: int, split: Split) -> int:
+    """Return a signed quantity after a split, cut toward zero."""
+    size = abs(quantity) * split.new // split.old
+    return size if quantity >= 0 else -size
+
+
+def find(moves: Sequence[Fill | Split], bars: table.Table, units: list[int]) -> list[Trip]:
+    """Return the ended round trips of a run in the order of their ends; moves must be in theirs.
 
     Parameters
     ----------
-    fills : of all strategies
+    moves : fills of all strategies, and splits
     bars : of the run
     units : price units in one USD, per symbol
     """
     finders: dict[tuple[int, int], Finder] = {}
     found: list[Trip] = []
-    for fill in fills:
+    for fill in moves:
+        if isinstance(fill, Split):
+            for (_, symbol), finder in finders.items():
+                if symbol == fill.symbol:
+                    finder.split(fill)
+            continue
         key = (fill.strategy, fill.symbol)
         if key not in finders:
             finders[key] = Finder(bars, fill.symbol, units[fill.symbol])

@@ -44,12 +44,26 @@ class Tables:
     @functools.cached_property
     def executions(self) -> list[round_trips.Fill]:
         """Fills in their order."""
-        return [round_trips.Fill(*row[1:]) for row in self._rows(logs.FILL)]
+        return [one for one in self.moves if isinstance(one, round_trips.Fill)]
 
     @functools.cached_property
     def trips(self) -> list[round_trips.Trip]:
         """Round trips that ended, in the order of their ends."""
-        return round_trips.find(self.executions, self.run.table, self.units)
+        return round_trips.find(self.moves, self.run.table, self.units)
+
+    @functools.cached_property
+    def moves(self) -> list[round_trips.Fill | round_trips.Split]:
+        """Fills and splits in their order."""
+        return [_move(row) for row in self.log[np.isin(self.log[:, 0], (logs.FILL, logs.SPLIT))].tolist()]
+
+    def flagged(self) -> Columns:
+        """What happened to a symbol or to the account that a reader of the result should know."""
+        rows, words = self._rows(logs.FLAG), list(self.run.log.reasons)
+        return {
+            "at": frames.times([row[1] for row in rows]),
+            "symbol": frames.text(self.symbols[row[3]] if row[3] >= 0 else "" for row in rows),
+            "reason": frames.text(words[row[6]] for row in rows),
+        }
 
     def orders(self) -> Columns:
         """Orders in the order of their acceptance."""
@@ -170,9 +184,10 @@ class Tables:
                 raise errors.ValueRefused("strategy", f"one of {self.names}", strategy)
             number = self.names.index(strategy)
             ledger = self.run.slots[number].scope.book.ledger
-        fills = [one for one in self.executions if number in {-1, one.strategy}]
+        fills = [one for one in self.moves if isinstance(one, round_trips.Split) or number in {-1, one.strategy}]
         entries = [(row[1], row[5]) for row in self._rows(logs.ENTRY) if number == row[2]]
-        found = curves.worth(curves.Moves(ledger.starting, fills, entries), self.run.table, self.units, self.instants())
+        moves = curves.Moves(ledger.starting, fills, entries)
+        found = curves.worth(moves, self.run.table, self.units, self.instants())
         if strategy is None:  # recorded while the run went
             return curves.Worth(self.run.equity[: self.run.instants], found.gross, found.net)
         return found
@@ -180,6 +195,12 @@ class Tables:
     def _rows(self, kind: int) -> list[list[int]]:
         found: list[list[int]] = self.log[self.log[:, 0] == kind].tolist()
         return found
+
+
+def _move(row: list[int]) -> round_trips.Fill | round_trips.Split:
+    if row[0] == logs.SPLIT:
+        return round_trips.Split(row[1], row[3], row[5], row[6])
+    return round_trips.Fill(*row[1:])
 
 
 def _sides(signed: list[int]) -> npt.NDArray[np.str_]:

@@ -5,31 +5,53 @@ from dataclasses import dataclass
 
 from tradeplane_engine import errors
 from tradeplane_engine.core import actions as books
-from tradeplane_engine.core import agenda, kernel
+from tradeplane_engine.core import agenda, kernel, log
+from tradeplane_engine.domain import times
 from tradeplane_engine.venue import actions
+
+# Of one instant and symbol: a dividend is on the share basis after a split.
+_SEQUENCE = (actions.Rename, actions.Split, actions.Other, actions.Dividend, actions.Delisting)
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
-    """One action in a run."""
+class Renamed:
+    """A symbol that has another name from now on; its bars are one series."""
 
-    action: actions.Action
+    symbol: int
+
+    def act(self, run: kernel.Kernel) -> None:
+        """Flag it."""
+        run.log.write(log.FLAG, run.now, -1, self.symbol, -1, 0, run.log.reason("renamed"), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Restated:
+    """A split in a run."""
+
+    symbol: str
+    new: int
+    old: int
 
     def act(self, run: kernel.Kernel) -> None:
         """Let it act on what is held and open now."""
-        action = self.action
-        symbol = run.table.ids[action.symbol]
-        if isinstance(action, actions.Split):
-            run.split(action.symbol, action.new, action.old)
-        elif isinstance(action, actions.Dividend):
-            amounts = books.owed(run.flow, symbol, action.per_share)
-            payment = Payment(symbol, tuple(amounts))
-            if action.pay_at > action.at:
-                run.agenda.add(action.pay_at, agenda.ACTION, payment)
-            else:
-                payment.act(run)
-        elif isinstance(action, actions.Delisting):
-            books.delist(run.flow, symbol, _price(action, run.table.digits[symbol]))
+        run.split(self.symbol, self.new, self.old)
+
+
+@dataclass(frozen=True, slots=True)
+class ExDate:
+    """The begin of a dividend's ex-date: who holds now is owed it."""
+
+    symbol: int
+    per_share: int
+    pay_at: int
+
+    def act(self, run: kernel.Kernel) -> None:
+        """Note what is owed, or pay it at once."""
+        payment = Payment(self.symbol, tuple(books.owed(run.flow, self.symbol, self.per_share)))
+        if self.pay_at > run.now:
+            run.agenda.add(self.pay_at, agenda.ACTION, payment)
+        else:
+            payment.act(run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +66,59 @@ class Payment:
         books.pay(run.flow, self.symbol, list(self.amounts), "dividend")
 
 
+@dataclass(frozen=True, slots=True)
+class End:
+    """A delisting in a run, at a price in the symbol's units."""
+
+    symbol: int
+    price: int
+
+    def act(self, run: kernel.Kernel) -> None:
+        """End what is held and open now."""
+        books.delist(run.flow, self.symbol, self.price)
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """An action that is not modelled."""
+
+    symbol: int
+    kind: str
+
+    def act(self, run: kernel.Kernel) -> None:
+        """Flag it; raises DataRefused where somebody has a part in it, who would hold the wrong shares from now on."""
+        reason = self.kind.replace("_", "-")
+        if books.touches(run.flow, self.symbol):
+            name, at = run.table.symbols[self.symbol], times.text(times.Nanos(run.now))
+            raise errors.DataRefused(reason, f"{name} at {at}: held or ordered, and a {reason} is not modelled")
+        run.log.write(log.FLAG, run.now, -1, self.symbol, -1, 0, run.log.reason(reason), 0)
+
+
+Event = Renamed | Restated | ExDate | End | Unknown
+
+
 def schedule(run: kernel.Kernel, happening: Iterable[actions.Action]) -> None:
-    """Put actions of the run's symbols on its agenda; raises ValueRefused, and DataRefused for what a run cannot do."""
-    for action in happening:
-        if action.symbol not in run.table.ids:
-            raise errors.ValueRefused("action.symbol", "a symbol of the data", action.symbol)
-        if isinstance(action, actions.Rename):
-            raise errors.DataRefused("rename", f"{action.symbol}: give both names' bars as one series, under one name")
-        run.agenda.add(action.at, agenda.ACTION, Happening(action))
+    """Put actions of the run's symbols on its agenda; raises ValueRefused naming the action and what is wrong with it.
+
+    A renamed symbol has its new name from the first bar on (:func:`tradeplane_engine.data.renames.joined`).
+    """
+    for action in sorted(happening, key=lambda one: (one.at, one.symbol, _SEQUENCE.index(type(one)))):
+        name = action.to if isinstance(action, actions.Rename) else action.symbol
+        if name not in run.table.ids:
+            raise errors.ValueRefused("action.symbol", "a symbol of the data", name)
+        run.agenda.add(action.at, agenda.ACTION, _event(run, action, run.table.ids[name]))
+
+
+def _event(run: kernel.Kernel, action: actions.Action, symbol: int) -> Event:
+    if isinstance(action, actions.Rename):
+        return Renamed(symbol)
+    if isinstance(action, actions.Split):
+        return Restated(action.symbol, action.new, action.old)
+    if isinstance(action, actions.Dividend):
+        return ExDate(symbol, action.per_share, action.pay_at)
+    if isinstance(action, actions.Delisting):
+        return End(symbol, _price(action, run.table.digits[symbol]))
+    return Unknown(symbol, action.kind)
 
 
 def _price(action: actions.Delisting, digits: int) -> int:
