@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tradeplane_engine import errors
 from tradeplane_engine.domain import numbers, orders
-from tradeplane_engine.venue import fees, rates
+from tradeplane_engine.venue import fees, rates, schedules
 
 LATEST = rates.UNITED_STATES.on("2026-09-17")
 THOUSAND = 1000 * numbers.ONE_SHARE
@@ -171,7 +171,7 @@ def test_a_rate_too_fine_to_be_exact_is_refused(name: str, broken: dict[str, Fra
 def test_a_table_out_of_order_is_refused() -> None:
     """Rows are oldest first, each day once."""
     with pytest.raises(errors.ValueRefused, match="oldest first"):
-        fees.Dated((("2020-01-01", 1), ("2019-01-01", 2)))
+        schedules.Dated((("2020-01-01", 1), ("2019-01-01", 2)))
 
 
 def test_a_text_that_is_no_day_is_refused() -> None:

@@ -1,12 +1,31 @@
-"""What a fill costs: half a spread in its price, and a commission in proportion to its value."""
+"""What a fill costs: half a spread in its price, a commission in proportion to its value, and fees by date."""
 
 from fractions import Fraction
+from typing import Protocol
 
 from tradeplane_engine import errors
 from tradeplane_engine.core import exact
+from tradeplane_engine.core.order import Order
+from tradeplane_engine.core.sessions import Sessions
 
 _BPS = 10_000
 _FINEST = 100_000  # keeps numerators below 2^31
+
+
+class Accrual(Protocol):
+    """Fees that accrue in one run; ``residue`` is what the account has paid more than its strategies, money."""
+
+    residue: int
+
+    def fill(self, order: Order, price: int, quantity: int, digits: int, at: int) -> tuple[int, int]:
+        """Return what a fill costs the order's strategy and what it costs the account, money."""
+
+
+class Schedule(Protocol):
+    """Fees by date."""
+
+    def accrual(self, sessions: Sessions | None) -> Accrual:
+        """Begin the books of a run."""
 
 
 class Costs:
@@ -16,7 +35,8 @@ class Costs:
     ----------
     half_spread_bps : distance of a market fill from the reference price, basis points
     commission_bps : share of the fill's value, basis points; exact to 1e-9 USD, never rounded to cents
-    schedule : the regulators' fees by date, or None
+    schedule : fees and commissions by date, such as ``venue.rates.UNITED_STATES``; None for none. What a bar's path
+        does under the policies ``worst`` and ``best`` is compared without them
     """
 
     __slots__ = ("commission", "commission_whole", "half_spread_bps", "schedule", "spread", "spread_whole")
@@ -25,7 +45,7 @@ class Costs:
         self,
         half_spread_bps: Fraction = Fraction(0),
         commission_bps: Fraction = Fraction(0),
-        schedule: object | None = None,
+        schedule: Schedule | None = None,
     ) -> None:
         for name, rate in (("half_spread_bps", half_spread_bps), ("commission_bps", commission_bps)):
             if not 0 <= rate < _BPS or rate.denominator > _FINEST:

@@ -21,7 +21,7 @@ cdef class OrderFlow:
     cdef readonly Log log
     cdef readonly Scope account
     cdef readonly list slots, orders, due, splits
-    cdef readonly object sessions, breach
+    cdef readonly object sessions, breach, accrual
     cdef readonly long long latency, decisions, pending
     cdef Proposal proposal
     cdef readonly long long now
@@ -67,7 +67,7 @@ cdef class OrderFlow:
 
     @cython.locals(
         symbol=cython.int, unit=cython.longlong, fee=cython.longlong, signed=cython.longlong, complete=cython.bint,
-        last=cython.longlong, scope=Scope, book=Book, realised=cython.longlong
+        last=cython.longlong, scope=Scope, book=Book, realised=cython.longlong, more=cython.longlong
     )
     cdef long long _book(self, Scope own, Order order, long long quantity, long long price) except? -1
 

@@ -42,11 +42,24 @@ class OrderFlow:
     now : instant of the loop, ns
     due_at : instant of the next expiry, or of a request that latency delays; NEVER for none
     price, bar_end : last close and its end, per symbol
+    accrual : fees by date; None without a schedule
     splits, last_split : (at, symbol, new, old) of each split so far; instant of each symbol's last one, -1 for none
     """
 
     __slots__ = (
-        *("account", "bar_end", "breach", "costs", "decisions", "due", "due_at", "last_split", "latency", "log"),
+        *(
+            "account",
+            "accrual",
+            "bar_end",
+            "breach",
+            "costs",
+            "decisions",
+            "due",
+            "due_at",
+            "last_split",
+            "latency",
+            "log",
+        ),
         *("market", "now", "orders", "pending", "price", "proposal", "sessions", "slots", "splits", "table"),
     )
 
@@ -70,6 +83,7 @@ class OrderFlow:
         self.proposal = Proposal()
         self.latency = venue.latency
         self.sessions = venue.sessions
+        self.accrual = None if costs.schedule is None else costs.schedule.accrual(venue.sessions)
         self.orders: list[Order] = []
         self.decisions = 0
         self.now = 0
@@ -294,11 +308,17 @@ class OrderFlow:
             self._activate(order)
 
     def _book(self, own: Scope, order: Order, quantity: int, price: int) -> int:
-        """Book an execution in both ledgers and in the log; return its fee."""
+        """Book an execution in both ledgers and in the log; return its fee, that of the strategy."""
         symbol = order.symbol
         unit = self.table.unit[symbol]
         try:
             fee = self.costs.fee(price, quantity, unit)
+            more = 0
+            if self.accrual is not None:
+                digits = self.table.digits[symbol]
+                due, whole = self.accrual.fill(order, price, quantity, digits, self.now)
+                fee = exact.add(fee, due, "fee")
+                more = whole - due
             signed = order.side * quantity
             complete = order.fill(quantity, exact.notional(price, quantity, unit))
             last = self.price[symbol] or price
@@ -314,6 +334,9 @@ class OrderFlow:
         except errors.Overflow as error:
             raise errors.Overflow(f"order {order.id}: {error.field}", error.limit, error.value) from error
         self.log.write(log.FILL, self.now, order.strategy, symbol, order.id, signed, price, fee)
+        if more:
+            self.account.book.ledger.book(-more, "fees")
+            self.log.write(log.ENTRY, self.now, -1, symbol, order.id, -more, self.log.reason("fees"), 0)
         if complete:
             self.market.remove(order)
         return fee

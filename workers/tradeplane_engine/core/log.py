@@ -9,7 +9,7 @@ ORDER       signed quantity             limit or stop price    kind * 10 + time 
 REFUSED     signed quantity             reason                 scope
 FILL        signed quantity             price                  fee; order -1 is a delisting's
 STATUS      status                      reason                 0
-ENTRY       amount (money)              reason                 0
+ENTRY       amount (money)              reason                 0; strategy -1 is the account's alone
 SPLIT       new shares                  old shares             0
 STATE       state                       reason                 0
 FLAG        0                           reason                 0

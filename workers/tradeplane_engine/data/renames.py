@@ -6,6 +6,7 @@ from the rename on are of somebody else, who has the name now.
 
 from dataclasses import replace
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -49,7 +50,7 @@ def joined(loaded: readers.Loaded, symbol: str, to: str, at: int) -> readers.Loa
 
 
 def _concatenated(name: str, old: series.Series, new: series.Series, ends: int) -> series.Series:
-    parts = {one: np.concatenate((getattr(old, one)[:ends], getattr(new, one))) for one in _COLUMNS}
+    parts: dict[str, Any] = {one: np.concatenate((getattr(old, one)[:ends], getattr(new, one))) for one in _COLUMNS}
     return replace(new, symbol=name, **parts)
 
 

@@ -149,10 +149,11 @@ def _reversed(case: _Case) -> _Found:
     return [findings.proof(ORDERED, strategy, one, at, sentence)]
 
 
-def _fills(run: kernel.Kernel) -> list[tuple[int, str, str, int, int, int]]:
+def _fills(run: kernel.Kernel) -> list[tuple[int, str, str, int, int]]:
+    # Without the fees: what a day's sum is rounded by falls on the fill that comes last.
     return sorted(
-        (at, run.slots[strategy].name, run.table.symbols[symbol], quantity, price, fee)
-        for kind, at, strategy, symbol, _, quantity, price, fee in replays.rows(run).tolist()
+        (at, run.slots[strategy].name, run.table.symbols[symbol], quantity, price)
+        for kind, at, strategy, symbol, _, quantity, price, _ in replays.rows(run).tolist()
         if kind == log.FILL
     )
 

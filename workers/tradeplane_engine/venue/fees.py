@@ -1,21 +1,18 @@
-"""What a trade costs beside its price: regulators' fees and commissions, each rate with the day from which it holds.
+"""What a trade costs beside its price: regulators' fees and commissions at the rates of a day.
 
-1. :meth:`Schedule.on` gives the :class:`Rates` of one day; a caller keeps them while the day lasts.
+1. :meth:`~.schedules.Schedule.on` gives the :class:`Rates` of one day; a caller keeps them while the day lasts.
 2. :meth:`Rates.charges` gives the exact charges of one fill, as integers of 1e-29 USD.
 3. :func:`day_fees` sums one account's charges of one day per kind and rounds each sum up to the cent, once, as Alpaca
    books them; :func:`entries` words them as its FEE activities.
 4. A commission is an entry of its order, not of the day: :meth:`Commission.due` rounds the exact sum of the order so
    far half to even to 1e-9 USD, and charges the difference.
 
-The dated tables are in :mod:`~tradeplane_engine.venue.rates`.
+Rates by date are :mod:`.schedules`, those of the United States :mod:`.rates`; a run books them by :mod:`.accruals`.
 """
 
-import datetime as dt
-from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Generic, TypeVar
 
 from tradeplane_engine import errors
 from tradeplane_engine.domain import numbers, orders
@@ -31,8 +28,6 @@ _PER_SHARE = 10 ** (CHARGE_DIGITS - numbers.QUANTITY_DIGITS)
 
 # Alpaca's own sub types of the FEE activity.
 _SUB_TYPES = {"SEC": "REG"}
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,76 +134,6 @@ class Rates:
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
-    """Days from ``first`` to ``last`` whose rates are assumed, and why."""
-
-    first: str
-    last: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Dated(Generic[T]):
-    """Values by the New York day from which they hold, oldest first; a day before the first has the first's value."""
-
-    rows: tuple[tuple[str, T], ...]
-    doubts: tuple[Doubt, ...] = ()
-
-    def __post_init__(self) -> None:
-        """Refuse a table without rows or order; raises ValueRefused."""
-        days = [_day(since) for since, _ in self.rows]
-        if not days or sorted(set(days)) != days:
-            raise errors.ValueRefused("rates", "a table of at least one row, oldest first", [str(day) for day in days])
-
-    @property
-    def days(self) -> list[str]:
-        """The days on which a value begins."""
-        return [since for since, _ in self.rows]
-
-    def on(self, day: str) -> T:
-        """Value of a day such as ``2012-03-05``."""
-        return self.rows[max(bisect_right(self.days, day) - 1, 0)][1]
-
-    def assumed(self, first: str, last: str) -> tuple[Doubt, ...]:
-        """Doubts about the days from ``first`` to ``last``, the one about the time before the table included."""
-        before = Doubt("0001-01-01", _before(self.rows[0][0]), f"before the first row, which holds from {self.days[0]}")
-        return tuple(doubt for doubt in (before, *self.doubts) if doubt.first <= last and first <= doubt.last)
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """Every rate of a venue by date."""
-
-    name: str
-    sec: Dated[Fraction]
-    taf: Dated[Taf]
-    cat: Dated[Fraction]
-    commission: Dated[Commission] = field(default_factory=lambda: Dated((("0001-01-01", Commission()),)))
-    _starts: list[str] = field(init=False, repr=False, compare=False)
-    _rates: list[Rates] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        """Merge the tables once, so that a day is one search."""
-        starts = sorted({*self.sec.days, *self.taf.days, *self.cat.days, *self.commission.days})
-        rates = [Rates(self.sec.on(day), self.taf.on(day), self.cat.on(day), self.commission.on(day)) for day in starts]
-        object.__setattr__(self, "_starts", starts)
-        object.__setattr__(self, "_rates", rates)
-
-    def on(self, day: str) -> Rates:
-        """Rates of a New York day such as ``2012-03-05``; raises ValueRefused for a text that is no day."""
-        return self._rates[max(bisect_right(self._starts, str(_day(day))) - 1, 0)]
-
-    def assumed(self, first: str, last: str) -> tuple[str, ...]:
-        """Say in words which rates of the days from ``first`` to ``last`` are assumed; empty when none is."""
-        tables = (("SEC", self.sec), ("TAF", self.taf), ("CAT", self.cat), ("commission", self.commission))
-        return tuple(
-            f"{kind} rates until {doubt.last} are assumed: {doubt.reason}"
-            for kind, table in tables
-            for doubt in table.assumed(str(_day(first)), str(_day(last)))
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class Entry:
     """A day's fee of one kind as it leaves the account; ``amount`` is negative."""
 
@@ -227,18 +152,6 @@ class Entry:
             "description": f"{self.kind} fee for trades on {self.day}",
             "status": "executed",
         }
-
-
-def constant(name: str, rates: Rates) -> Schedule:
-    """Return a schedule whose rates hold on every day."""
-    first = "0001-01-01"
-    return Schedule(
-        name=name,
-        sec=Dated(((first, rates.sec_per_million),)),
-        taf=Dated(((first, rates.taf),)),
-        cat=Dated(((first, rates.cat_per_share),)),
-        commission=Dated(((first, rates.commission),)),
-    )
 
 
 def day_fees(charges: Iterable[Charge]) -> dict[str, numbers.Money]:
@@ -267,6 +180,11 @@ def entry(total: int) -> numbers.Money:
     return numbers.Money(numbers.checked(numbers.divide_half_even(total, _PER_MONEY), "commission"))
 
 
+def covered(total: int) -> int:
+    """Round an exact charge up to 1e-9 USD."""
+    return -(-total // _PER_MONEY)
+
+
 def less_charges(amount: int, total: int) -> int:
     """Return an amount in units of Money less exact charges, rounded down."""
     return (amount * _PER_MONEY - total) // _PER_MONEY
@@ -282,15 +200,3 @@ def _scaled(name: str, rate: Fraction, per_unit: int) -> int:
     if rate < 0 or scaled.denominator != 1:
         raise errors.ValueRefused(name, f"a decimal of 0 or more in steps of 1e-{len(str(per_unit)) - 1}", str(rate))
     return scaled.numerator
-
-
-def _day(text: str) -> dt.date:
-    try:
-        return dt.date.fromisoformat(text)
-    except ValueError:
-        raise errors.ValueRefused("day", "a date such as 2012-03-05", text) from None
-
-
-def _before(day: str) -> str:
-    found = _day(day)
-    return str(found - dt.timedelta(days=1)) if found > dt.date.min else day

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from tradeplane_engine import errors
 from tradeplane_engine.domain import numbers, orders
-from tradeplane_engine.venue import fees, rates
+from tradeplane_engine.venue import fees, rates, schedules
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class VenueProfile:
 
     name: str
     half_spread_bps: Fraction
-    schedule: fees.Schedule
+    schedule: schedules.Schedule
 
     def fill_price(self, side: orders.Side, reference: numbers.Price) -> numbers.Price:
         """Price of a market fill at ``reference``; rounded up for a buy, down for a sell."""
@@ -51,7 +51,7 @@ _PROFILES = {
     profile.name: profile
     for profile in (
         # The latest rates on every date, because replayed sessions are research, not tax.
-        VenueProfile("realistic", Fraction(1), fees.constant("2026-09-17", _LATEST)),
+        VenueProfile("realistic", Fraction(1), schedules.constant("2026-09-17", _LATEST)),
         VenueProfile("dated", Fraction(1), rates.UNITED_STATES),
     )
 }

@@ -6,11 +6,11 @@ press report of it; T = a table of the SEC's rates kept by TraderStatus. Read in
 
 from fractions import Fraction
 
-from tradeplane_engine.venue import fees
+from tradeplane_engine.venue import fees, schedules
 
 _USD = Fraction
 
-SEC = fees.Dated(
+SEC = schedules.Dated(
     rows=(
         ("2001-12-27", _USD("33.30")),  # T, without a beginning
         ("2001-12-28", _USD("15.00")),  # T
@@ -47,16 +47,16 @@ SEC = fees.Dated(
         ("2026-04-04", _USD("20.60")),  # A
     ),
     doubts=(
-        fees.Doubt("2007-03-17", "2008-03-31", "15.30 and the days of both changes are from memory"),
-        fees.Doubt("2008-04-02", "2009-10-01", "the day on which 25.70 followed 5.60 is from memory"),
-        fees.Doubt("2010-04-02", "2012-11-14", "19.20, 18.00 and the days of the changes are from memory"),
-        fees.Doubt("2012-11-15", "2014-03-17", "the day on which 17.40 followed 22.40 is from memory"),
-        fees.Doubt("2014-12-12", "2016-03-14", "18.40 and the days of both changes are from memory"),
-        fees.Doubt("2021-02-26", "2023-01-22", "the day on which 22.90 followed 5.10 is from memory"),
+        schedules.Doubt("2007-03-17", "2008-03-31", "15.30 and the days of both changes are from memory"),
+        schedules.Doubt("2008-04-02", "2009-10-01", "the day on which 25.70 followed 5.60 is from memory"),
+        schedules.Doubt("2010-04-02", "2012-11-14", "19.20, 18.00 and the days of the changes are from memory"),
+        schedules.Doubt("2012-11-15", "2014-03-17", "the day on which 17.40 followed 22.40 is from memory"),
+        schedules.Doubt("2014-12-12", "2016-03-14", "18.40 and the days of both changes are from memory"),
+        schedules.Doubt("2021-02-26", "2023-01-22", "the day on which 22.90 followed 5.10 is from memory"),
     ),
 )
 
-TAF = fees.Dated(
+TAF = schedules.Dated(
     rows=(
         ("2005-06-08", fees.Taf(_USD("0.000075"), _USD("3.75"))),  # F: for over six years in June 2011
         ("2011-07-01", fees.Taf(_USD("0.000090"), _USD("4.50"))),  # F
@@ -67,14 +67,16 @@ TAF = fees.Dated(
         ("2024-01-01", fees.Taf(_USD("0.000166"), _USD("8.30"))),  # A, F
         ("2026-01-01", fees.Taf(_USD("0.000195"), _USD("9.79"))),  # A for 2026; the day is FINRA's yearly step
     ),
-    doubts=(fees.Doubt("2012-03-02", "2012-12-31", "the day on which 0.000119 followed 0.000095 is from memory"),),
+    doubts=(schedules.Doubt("2012-03-02", "2012-12-31", "the day on which 0.000119 followed 0.000095 is from memory"),),
 )
 
-CAT = fees.Dated(
+CAT = schedules.Dated(
     rows=(("2026-09-17", _USD("0.000003")),),  # A
     doubts=(
-        fees.Doubt("2024-01-01", "2026-09-16", "Alpaca charged more: 0.0000265 to 0.000053 were seen, without days"),
+        schedules.Doubt(
+            "2024-01-01", "2026-09-16", "Alpaca charged more: 0.0000265 to 0.000053 were seen, without days"
+        ),
     ),
 )
 
-UNITED_STATES = fees.Schedule(name="united-states", sec=SEC, taf=TAF, cat=CAT)
+UNITED_STATES = schedules.Schedule(name="united-states", sec=SEC, taf=TAF, cat=CAT)
