@@ -130,8 +130,8 @@ def test_no_indicator_of_the_library_is_accused(name: str) -> None:
     data = [engine_runs.walk("A", 700, seed=3)]
     run = examined_runs.factory(lambda _: {"reads": Reads()})(data)
     run.run()
-    assert [list(values) for _, values in run.slots[0].declared] == [list(outputs)]
-    subjects = recomputed.declared(run, data)
+    assert [list(values) for _, values, _ in run.slots[0].declared] == [list(outputs)]
+    subjects = recomputed.declared(run)
     assert recomputed.examine(subjects[0], data, np.random.default_rng(1), audit=True) == []
 
 

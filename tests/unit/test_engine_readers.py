@@ -242,7 +242,7 @@ def test_an_absent_time_and_one_beyond_64_bits_are_named() -> None:
         (pl.DataFrame(raw().columns), "symbol"),
         (dict(raw().columns), "symbol="),
         ({"A": {"close": np.ones(3)}}, "no column ts"),
-        ([columns.imported(raw(), columns.Settings()), raw()], "one source only"),
+        ([columns.imported(raw(), columns.Settings()), raw()], "one series only"),
         ([columns.imported(raw(), columns.Settings()).series] * 2, "one series only"),
         ([raw(), raw()], "out-of-order: X.csv, row 0 "),
     ],

@@ -22,7 +22,7 @@ from tradeplane_engine import detectors, errors, strategy
 from tradeplane_engine.core import costs as venue_costs
 from tradeplane_engine.core import kernel, risk, table, venue_settings
 from tradeplane_engine.core import limits as risk_limits
-from tradeplane_engine.data import columns, readers, renames, series
+from tradeplane_engine.data import columns, readers, renames, resampling, series
 from tradeplane_engine.domain import numbers, times
 from tradeplane_engine.results import result
 from tradeplane_engine.venue import actions as venue_actions
@@ -69,7 +69,7 @@ class Backtest:
 
     Parameters
     ----------
-    data : any source of :mod:`tradeplane_engine.data.readers`
+    data : any source of :mod:`tradeplane_engine.data.readers`; a mapping of timeframes gives several of them
     strategy : a strategy's class, or allocations of several, whose capital must add up to ``cash``
     cash : of the account, USD; with allocations their sum unless given
     parameters : of the one strategy
@@ -81,6 +81,7 @@ class Backtest:
     symbol : of a frame without a column ``symbol``
     digits : decimals that a price keeps, for all symbols or by symbol
     timeframe : length of a bar, ns or text such as ``"1d"``; the smallest difference of a symbol's starts unless given
+    timeframes : longer ones that are made of the shortest bars of each symbol, within the sessions
     delay : from a bar's end to its publication, ns or text
     examine : whether the honesty detectors examine the run; what they find is the result's ``findings``
     """
@@ -98,6 +99,7 @@ class Backtest:
     symbol: str | None = None
     digits: int | Mapping[str, int] = 4
     timeframe: Span | None = None
+    timeframes: Sequence[Span] = ()
     delay: Span = 0
     examine: bool = True
 
@@ -116,6 +118,7 @@ class Backtest:
         timeframe = None if self.timeframe is None else _span(self.timeframe, "timeframe")
         reading = columns.Settings(self.digits, timeframe, _span(self.delay, "delay"))
         loaded, happening = _renamed(readers.load(self.data, reading, symbol=self.symbol), self.actions)
+        loaded = self._with_longer(loaded)
         policy = risk.Policy("account", self.limits)
         run = kernel.Kernel(table.Table(loaded.series), self.costs, cash, policy, self.venue)
         trading = {}
@@ -125,20 +128,34 @@ class Backtest:
             parameters = own.parameters.model_dump(mode="json")
             trading[one.called] = {"capital": str(capital), "limits": _limits(one.limits), "parameters": parameters}
         events.schedule(run, happening)
-        settings = {
+        settings: dict[str, Any] = {
             "cash": str(cash),
             "costs": _costs(self.costs),
             "limits": _limits(self.limits),
-            "symbols": {one.symbol: one.digits for one in loaded.series},
+            "symbols": {name: one.series.digits for name, one in loaded.symbols.items()},
             "strategies": trading,
             "venue": _venue(self.venue),
             "actions": sorted(map(repr, self.actions)),
         }
+        if loaded.longer:
+            settings["timeframes"] = [[one.symbol, one.length] for one in loaded.series]
         return Prepared(self.name or ", ".join(trading), run, loaded, settings, self._again, self.venue)
 
     def _again(self, data: Sequence[series.Series]) -> kernel.Kernel:
         """Make the same run, not yet run, of other bars of the same symbols."""
-        return dataclasses.replace(self, data=list(data), symbol=None, timeframe=None, delay=0).prepare().kernel
+        again = dataclasses.replace(self, data=list(data), symbol=None, timeframe=None, timeframes=(), delay=0)
+        return again.prepare().kernel
+
+    def _with_longer(self, loaded: readers.Loaded) -> readers.Loaded:
+        """Add the longer timeframes, made of each symbol's shortest bars; raises ValueRefused."""
+        lengths = [_span(one, "timeframes") for one in self.timeframes]
+        if not lengths:
+            return loaded
+        hours = self.venue.sessions
+        trading = None if hours is None else resampling.Trading(hours.opens, hours.closes)
+        shortest = loaded.symbols.values()
+        made = [resampling.resampled(one.series, length, trading) for length in lengths for one in shortest]
+        return readers.arranged([*shortest, *loaded.longer, *map(columns.Imported, made)])
 
     def _allocations(self) -> tuple[list[Allocation], int]:
         """Return who trades, by name, and the account's cash in money; raises ValueRefused."""

@@ -57,7 +57,10 @@ class Strategy:
 
     @_does_nothing
     def on_bar(self, ctx: "Context", bar: "Bar") -> None:
-        """See one bar that has become available."""
+        """See one bar that has become available, of the symbol and timeframe that it names.
+
+        Bars of one instant come by timeframe, the shortest first, then by symbol.
+        """
 
     @_does_nothing
     def on_bars(self, ctx: "Context", bars: "list[Bar]") -> None:

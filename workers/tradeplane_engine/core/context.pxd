@@ -10,10 +10,15 @@ cdef class Indicator:
     cdef const long long[::1] _exact_values
     cdef const double[::1] _float_values
     cdef readonly bint is_exact
+    cdef bint _several
+    cdef const long long[::1] _series
     cdef readonly long long denominator
     cdef readonly object spec
 
-    @cython.locals(row=cython.Py_ssize_t, second=Indicator)
+    @cython.locals(context=Context, row=cython.Py_ssize_t)
+    cdef Py_ssize_t _at(self) except -2
+
+    @cython.locals(row=cython.Py_ssize_t, there=cython.Py_ssize_t, second=Indicator)
     cdef int _compare(self, object other) except -2
 
 cdef class Context:
@@ -33,4 +38,4 @@ cdef class Context:
 
     cpdef int symbol_id(self, object symbol) except -1
     cdef long long _quantity(self, int number, object shares, object weight, object notional) except? -1
-    cdef Py_ssize_t _newest(self, object symbol) except? -1
+    cdef Py_ssize_t _newest(self, object symbol, object timeframe) except? -1

@@ -28,6 +28,8 @@ _MOST = 9_000_000_000  # shares; more would leave 64 bits
 class Indicator:
     """A declared indicator, read at the bar that the strategy is being shown.
 
+    Of another timeframe than that bar's it is read at its symbol's newest bar of that timeframe.
+
     Comparisons of indicators with each other, and with a price in the symbol's integer units, are exact where the
     indicators are: ``fast > slow`` multiplies integers across instead of dividing.
 
@@ -37,10 +39,14 @@ class Indicator:
     value : the value as a float, prices in USD
     """
 
-    __slots__ = ("_context", "_exact_values", "_float_values", "denominator", "is_exact", "spec")
+    __slots__ = ("_context", "_exact_values", "_float_values", "_series", "_several", "denominator", "is_exact", "spec")
 
-    def __init__(self, context: "Context", spec: indicators.Spec, values: npt.NDArray[Any]) -> None:
+    def __init__(
+        self, context: "Context", spec: indicators.Spec, values: npt.NDArray[Any], numbers: npt.NDArray[np.int64]
+    ) -> None:
         self._context = context
+        self._several = len(self._context._last_row) > len(numbers)
+        self._series = numbers.data
         self.spec = spec
         self.denominator = spec.denominator
         self.is_exact = spec.exact
@@ -54,16 +60,17 @@ class Indicator:
         """Numerator of an exact indicator."""
         if not self.is_exact:
             raise errors.ValueRefused("indicator.numerator", "asked of an exact indicator", str(self.spec))
-        return self._exact_values[self._context._row]
+        return self._exact_values[self._at()]
 
     @property
     def value(self) -> float:
         """Value as a float; a price is in USD."""
+        row = self._at()
         if not self.is_exact:
-            return self._float_values[self._context._row]
+            return self._float_values[row]
         table = self._context._table
-        unit = 1 if self.spec.fields == ("volume",) else table.unit[table.symbol_of[self._context._row]]
-        return self._exact_values[self._context._row] / (self.denominator * unit)
+        unit = 1 if self.spec.fields == ("volume",) else table.unit[table.symbol_of[row]]
+        return self._exact_values[row] / (self.denominator * unit)
 
     def __float__(self) -> float:
         return self.value
@@ -80,13 +87,22 @@ class Indicator:
     def __ge__(self, other: object) -> bool:
         return self._compare(other) >= 0
 
+    def _at(self) -> int:
+        """Row at which it is read."""
+        context = self._context
+        row = context._row
+        if self._several:
+            row = context._last_row[self._series[context._table.symbol_of[row]]]
+        return row
+
     def _compare(self, other: object) -> int:
-        row = self._context._row
+        row = self._at()
         if isinstance(other, Indicator):
             second = other
             if self.is_exact and second.is_exact:
+                there = second._at() if self._several else row
                 return exact.compare_products(
-                    self._exact_values[row], second.denominator, second._exact_values[row], self.denominator
+                    self._exact_values[row], second.denominator, second._exact_values[there], self.denominator
                 )
             mine, theirs = self.value, second.value
             return (mine > theirs) - (mine < theirs)
@@ -119,20 +135,21 @@ class Context:
         self._row = 0
         self.targets: dict[int, int] = {}
         self.wanted: list[Order] = []
-        self._last_row = array("q", [-1] * len(table.symbols))
+        self._last_row = array("q", [-1] * len(table.timeframes))
 
     # What is declared in on_start.
 
-    def indicator(self, what: Any, window: int | None = None, **parameters: Any) -> Any:
+    def indicator(self, what: Any, window: int | None = None, *, timeframe: Any = None, **parameters: Any) -> Any:
         """Declare an indicator over all symbols; only in ``on_start``. Several outputs are attributes by name.
 
         Parameters
         ----------
         what : name such as ``sma``, or a function over windows of shape (window, n), newest row first
         window : rows
+        timeframe : of the bars that it is made of, such as ``1h``; the shortest of each symbol unless given
         parameters : further ones of the indicator, such as ``field="high"``
         """
-        return self._kernel.declare(self, what, window, parameters)
+        return self._kernel.declare(self, what, window, parameters, timeframe)
 
     def follow(self, targets: Callable[[Table], tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]) -> None:
         """Want a target at every bar, all of them known now; only in ``on_start``, and in place of ``on_bar``.
@@ -146,8 +163,11 @@ class Context:
 
         Raises
         ------
-        errors.ValueRefused for another shape or type, and for targets that leave 64 bits.
+        errors.ValueRefused for another shape or type, for targets that leave 64 bits, and where a symbol has several
+        timeframes.
         """
+        if self._table.base_rows < self._table.rows:
+            raise errors.ValueRefused("follow", "used with one timeframe per symbol", self._table.labels)
         shares, first = targets(self._table)
         for field, column, rows in (("shares", shares, self._table.rows), ("first", first, len(self._table.symbols))):
             if column.dtype != np.int64 or column.shape != (rows,) or not column.flags.c_contiguous:
@@ -158,21 +178,24 @@ class Context:
 
     # What was known at the instant of the turn.
 
-    def close(self, symbol: str) -> int:
-        """Last close of a symbol in its price units; raises ValueRefused where none is known yet."""
-        return self._table.close[self._newest(symbol)]
+    def close(self, symbol: str, timeframe: Any = None) -> int:
+        """Last close of a symbol in its price units; raises ValueRefused where none is known yet.
 
-    def bar(self, symbol: str) -> Bar:
+        Here and below the bars are those of a timeframe such as ``1h``, of the symbol's shortest one unless given.
+        """
+        return self._table.close[self._newest(symbol, timeframe)]
+
+    def bar(self, symbol: str, timeframe: Any = None) -> Bar:
         """Last bar of a symbol."""
-        return Bar(self._table, self._newest(symbol))
+        return Bar(self._table, self._newest(symbol, timeframe))
 
-    def history(self, symbol: str, rows: int, field: str = "close") -> npt.NDArray[np.int64]:
+    def history(self, symbol: str, rows: int, field: str = "close", timeframe: Any = None) -> npt.NDArray[np.int64]:
         """Read-only copy of a symbol's last rows of one column, oldest first; fewer where history is shorter.
 
         A view would lead, by its ``base``, to the rows that nobody knows yet.
         """
-        newest = self._newest(symbol)
-        first = self._table.first[self._table.ids[symbol]]
+        newest = self._newest(symbol, timeframe)
+        first = self._table.first[self._table.series_of[newest]]
         start = newest + 1 - rows
         column: npt.NDArray[np.int64] = self._table.columns[field]
         found = column[max(start, first) : newest + 1].copy()
@@ -366,8 +389,8 @@ class Context:
             raise errors.ValueRefused("symbol", f"one of the run's {len(self._table.symbols)}", symbol)
         return found
 
-    def _newest(self, symbol: str) -> int:
-        row = self._last_row[self.symbol_id(symbol)]
+    def _newest(self, symbol: str, timeframe: Any) -> int:
+        row = self._last_row[self._table.series_id(self.symbol_id(symbol), timeframe)]
         if row < 0:
             raise errors.ValueRefused("symbol", "one with a known bar", symbol)
         return row

@@ -32,7 +32,8 @@ cdef class Kernel:
     cpdef object follow(self, Context context, object shares, object first)
 
     @cython.locals(
-        table=Table, flow=OrderFlow, market=Market, ledger=Ledger, rows=cython.Py_ssize_t, closed=cython.Py_ssize_t,
+        table=Table, flow=OrderFlow, market=Market, ledger=Ledger, rows=cython.Py_ssize_t, base=cython.Py_ssize_t,
+        closed=cython.Py_ssize_t,
         opened=cython.Py_ssize_t, ended=cython.Py_ssize_t, first=cython.Py_ssize_t, last=cython.Py_ssize_t,
         row=cython.Py_ssize_t, now=cython.longlong, slot=Slot, delayed=cython.bint, found=list, sources=cython.int
     )
@@ -69,7 +70,7 @@ cdef class Kernel:
 
     @cython.locals(
         table=Table, flow=OrderFlow, account=Ledger, context=Context, slot=Slot, index=cython.Py_ssize_t,
-        row=cython.Py_ssize_t, symbol=cython.int, price=cython.longlong
+        row=cython.Py_ssize_t, base=cython.Py_ssize_t, symbol=cython.int, price=cython.longlong
     )
     cdef object _close(self, Py_ssize_t first, Py_ssize_t last)
 

@@ -7,12 +7,15 @@ At one instant, in this order:
    before the opens of their instant; then what is due: day orders expire, requests that latency delayed take effect;
 3. marks at the closes of the bars that became available;
 4. timers;
-5. strategies by name: each sees its bars, and what it wants becomes one decision whose orders pass the risk chain;
+5. strategies by name: each sees its bars (by timeframe, then symbol id), and what it wants becomes one decision whose
+   orders pass the risk chain;
 6. a session opens: losses of a day are measured from here (:mod:`~tradeplane_engine.core.session_opens`);
 7. opens of the bars that start: fills in the sequence of order ids.
 
 Each order update follows its cause at once. A decision may fill at an open of the same instant only without latency; an
 order that a fill at an open led to finds the opens of that instant past.
+
+Orders fill on the shortest timeframe of their symbol, which also gives its marks; longer bars are only seen.
 """
 
 import gc
@@ -80,14 +83,15 @@ class Kernel:
         self.equity = np.empty(table.rows, dtype=np.int64)
         self._equity = self.equity.data
         columns = table.columns
+        base = table.base_rows
         closes, opens = _in_order(table)
         self._close_rows = closes.data
         self._open_rows = opens.data
         self._close_at = _taken(columns["available_at"], closes).data
         self._open_at = _taken(columns["start"], opens).data
         # The venue fills when a bar ends, whenever a strategy may see it.
-        self.delayed = not bool((columns["available_at"] == columns["end"]).all())
-        ends = _sorted_rows(columns["end"], table.starts) if self.delayed else closes
+        self.delayed = base < table.rows or not bool((columns["available_at"] == columns["end"]).all())
+        ends = _sorted_rows(columns["end"][:base], table.starts[: len(table.symbols) + 1]) if self.delayed else closes
         self._end_rows = ends.data
         self._end_at = _taken(columns["end"], ends).data if self.delayed else self._close_at
 
@@ -119,16 +123,23 @@ class Kernel:
         context = Context(name, self.table, book, self)
         self.slots.append(Slot(len(self.slots), name, strategy, context, Scope("strategy", policy, book)))
 
-    def declare(self, context: Context, what: Any, window: int | None, parameters: Mapping[str, Any]) -> Any:
+    def declare(
+        self, context: Context, what: Any, window: int | None, parameters: Mapping[str, Any], timeframe: Any = None
+    ) -> Any:
         """Evaluate an indicator over the whole table; only before the run."""
         if self.started:
             raise errors.ValueRefused("indicator", "declared in on_start", what)
+        table = self.table
         wanted = evaluation.spec(what, window, parameters)
-        values, first = evaluation.batch(self.table, wanted)
+        numbers = np.array([table.series_id(symbol, timeframe) for symbol in range(len(table.symbols))], np.int64)
+        values, first = evaluation.batch(table, wanted, numbers)
         slot = self.slots[self.number_of(context)]
+        if len(numbers) < len(table.timeframes):
+            first = evaluation.shown_from(table, numbers, first)
         np.maximum(slot.first_row, first, out=slot.first_row)
-        slot.declared.append((wanted, values))
-        found = {name: Indicator(context, wanted, column) for name, column in values.items()}
+        length = None if timeframe is None or not len(numbers) else table.timeframes[numbers[0]]
+        slot.declared.append((wanted, values, length))
+        found = {name: Indicator(context, wanted, column, numbers) for name, column in values.items()}
         return found["value"] if len(found) == 1 else SimpleNamespace(**found)
 
     def follow(self, context: Context, shares: Any, first: Any) -> None:
@@ -188,6 +199,7 @@ class Kernel:
         waiting = market.waiting
         ledger = self.account.book.ledger
         rows = table.rows
+        base = table.base_rows
         delayed = self.delayed
         closed = 0
         opened = 0
@@ -199,9 +211,9 @@ class Kernel:
                 if closed == rows:
                     break
             now = close_at[closed]
-            if opened < rows and open_at[opened] < now:
+            if opened < base and open_at[opened] < now:
                 now = open_at[opened]
-            if delayed and ended < rows and end_at[ended] < now:
+            if delayed and ended < base and end_at[ended] < now:
                 now = end_at[ended]
             now = min(now, flow.due_at, self.agenda.next_at)
             self.now = now
@@ -213,7 +225,7 @@ class Kernel:
                 closed += 1
             if delayed:
                 last = ended
-                while ended < rows and end_at[ended] == now:
+                while ended < base and end_at[ended] == now:
                     ended += 1
                 if market.total:
                     self._end(last, ended)
@@ -235,10 +247,10 @@ class Kernel:
                 self._open_session()
             elif closed > first:
                 self._turn(first, closed)
-            if opened < rows and open_at[opened] == now:
+            if opened < base and open_at[opened] == now:
                 found: list[Order] = []
                 sources = 0
-                while opened < rows and open_at[opened] == now:
+                while opened < base and open_at[opened] == now:
                     row = open_rows[opened]
                     opened += 1
                     if waiting[symbol_of[row]]:
@@ -335,8 +347,14 @@ class Kernel:
         table = self.table
         flow = self.flow
         account = self.account.book.ledger
+        base = table.base_rows
         for index in range(first, last):
             row = self._close_rows[index]
+            if row >= base:  # a longer bar of a symbol, which has its marks from the shortest
+                for slot in self.slots:
+                    context = slot.context
+                    context._last_row[table.series_of[row]] = row
+                continue
             symbol = table.symbol_of[row]
             price = table.close[row]
             if table.end[row] <= flow.last_split[symbol]:
@@ -376,7 +394,7 @@ class Kernel:
         try:
             for index in range(first, last):
                 row = self._close_rows[index]
-                if row < slot._first_row[table.symbol_of[row]]:
+                if row < slot._first_row[table.series_of[row]]:
                     continue
                 context._row = row
                 if slot.on_bar is not None:
@@ -409,7 +427,12 @@ class Kernel:
 def _in_order(table: Table) -> tuple[Any, Any]:
     """Rows by the instant of their close, and of their open; rows of one instant stay in the table's order, by id."""
     closes, opens = table.columns["available_at"], table.columns["start"]
-    by_close = _sorted_rows(closes, table.starts)
+    if bool((table.rank[1:] < table.rank[:-1]).any()):  # not in the order of timeframes as they lie
+        by_close = np.lexsort((np.repeat(table.rank, np.diff(table.starts)), closes)).astype(np.int64, copy=False)
+    else:
+        by_close = _sorted_rows(closes, table.starts)
+    if table.base_rows < table.rows:
+        return by_close, _sorted_rows(opens[: table.base_rows], table.starts[: len(table.symbols) + 1])
     if len(table.symbols) == 1:
         return by_close, by_close
     lag = closes - opens

@@ -34,10 +34,11 @@ class Update:
 
 
 class Slot:
-    """A strategy in a run: its hooks, its context, its scope of risk, and the first row per symbol that it is shown.
+    """A strategy in a run: its hooks, its context, its scope of risk, and the first row per series that it is shown.
 
     While it is ``busy`` (its turn, or a decision of its) what it wants is collected for the end of that. ``declared``
-    holds the indicators that it asked for with their values per row, for those who compute them again.
+    holds the indicators that it asked for with their values per row and their timeframe (ns; None for each symbol's
+    shortest), for those who compute them again.
     """
 
     __slots__ = (
@@ -55,11 +56,11 @@ class Slot:
         self.on_bar = _hook(strategy, "on_bar")
         self.on_bars = _hook(strategy, "on_bars")
         self.on_order_update = _hook(strategy, "on_order_update")
-        self.first_row = np.array(self.context._table.starts[: len(self.context._table.symbols)], dtype=np.int64)
+        self.first_row = np.array(self.context._table.starts[: len(self.context._table.timeframes)], dtype=np.int64)
         self._first_row = self.first_row.data
         self.follows = False
         self._wish = self._first_row  # a column per row of the table once ``follows``
-        self.declared: list[tuple[indicators.Spec, dict[str, npt.NDArray[Any]]]] = []
+        self.declared: list[tuple[indicators.Spec, dict[str, npt.NDArray[Any]], int | None]] = []
 
     def follow(self, shares: Any) -> None:
         """Take a column of targets in place of the strategy's turns."""

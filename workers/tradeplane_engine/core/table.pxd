@@ -1,12 +1,14 @@
 cdef class Table:
-    cdef readonly tuple symbols, digits
-    cdef readonly dict ids
-    cdef readonly Py_ssize_t rows
-    cdef readonly object starts, columns
+    cdef readonly tuple symbols, digits, timeframes, labels
+    cdef readonly dict ids, numbers
+    cdef readonly Py_ssize_t rows, base_rows
+    cdef readonly object starts, columns, rank
     cdef const long long[::1] start, end, available_at, open, high, low, close, volume
-    cdef const int[::1] symbol_of
+    cdef const int[::1] symbol_of, series_of
     cdef const long long[::1] unit
     cdef const long long[::1] first
+
+    cpdef int series_id(self, int symbol, object timeframe) except -1
 
 cdef class Bar:
     cdef Table _table

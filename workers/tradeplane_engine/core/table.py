@@ -1,6 +1,9 @@
 """Bars of many symbols as columns, and one bar as a row of them.
 
 A :class:`Table` never changes once it is made, so a :class:`Bar` may be kept for as long as a strategy likes.
+
+A symbol has one series of bars or several of different timeframes. The shortest one is what its orders fill on and what
+marks it; those of all symbols come first, so that a symbol's id is the number of its shortest series.
 """
 
 from collections.abc import Sequence
@@ -11,6 +14,7 @@ import numpy.typing as npt
 
 from tradeplane_engine import errors
 from tradeplane_engine.data import series
+from tradeplane_engine.domain import times
 
 COLUMNS = ("start", "end", "available_at", "open", "high", "low", "close", "volume")
 
@@ -20,7 +24,7 @@ class Table:
 
     Parameters
     ----------
-    joined : one series per symbol, in the order of the symbols' ids
+    joined : series of different symbols or timeframes; symbols have their ids in the order in which they come first
 
     Attributes
     ----------
@@ -28,31 +32,43 @@ class Table:
     ids : id by name
     digits : decimals of a price, per symbol; a price is an integer in units of ``10**-digits`` USD
     columns : name to int64 array of shape (rows,), read-only; prices in units of ``1 / unit[symbol]`` USD
-    symbol_of : id per row
-    first : first row per symbol, and the number of rows at the end
+    timeframes : length of a whole bar per series, ns; ``labels`` has them as text
+    numbers : number of a series by (symbol id, timeframe)
+    series_of : number of the series per row; ``symbol_of`` is that of its symbol
+    rank : place of each series where several have a bar at one instant: by timeframe, then symbol id
+    first : first row per series, and the number of rows at the end
+    base_rows : rows of the symbols' shortest series, which come first
     """
 
     __slots__ = (
-        *("available_at", "close", "columns", "digits", "end", "first", "high", "ids", "low", "open", "rows", "start"),
-        *("starts", "symbol_of", "symbols", "unit", "volume"),
+        *("available_at", "base_rows", "close", "columns", "digits", "end", "first", "high", "ids", "labels", "low"),
+        *("numbers", "open", "rank", "rows", "series_of", "start", "starts", "symbol_of", "symbols", "timeframes"),
+        *("unit", "volume"),
     )
 
     def __init__(self, joined: Sequence[series.Series]) -> None:
-        self.symbols = tuple([one.symbol for one in joined])
-        if len(set(self.symbols)) < len(self.symbols):
-            twice = sorted(name for name in self.symbols if self.symbols.count(name) > 1)
-            raise errors.ValueRefused("symbol", "in one series only", twice[0])
-        self.digits = tuple([one.digits for one in joined])
+        ordered, symbols = _ordered(joined)
+        self.symbols = tuple(symbols)
         self.ids = {name: number for number, name in enumerate(self.symbols)}
-        lengths = [len(one.start) for one in joined]
+        self.digits = tuple([one.digits for one in ordered[: len(self.symbols)]])
+        self.timeframes = tuple([one.length for one in ordered])
+        self.labels = tuple([times.duration_text(one) for one in self.timeframes])
+        owners = [self.ids[one.symbol] for one in ordered]
+        self.numbers = {key: number for number, key in enumerate(zip(owners, self.timeframes, strict=True))}
+        self.rank = _frozen(np.argsort(np.lexsort((owners, self.timeframes))).astype(np.int64))
+        lengths = [len(one.start) for one in ordered]
         self.rows = sum(lengths)
-        columns = {name: _join([getattr(one, name) for one in joined]) for name in COLUMNS}
+        self.base_rows = sum(lengths[: len(self.symbols)])
+        columns = {name: _join([getattr(one, name) for one in ordered]) for name in COLUMNS}
         self.columns = columns
         starts = _frozen(np.concatenate(([0], np.cumsum(lengths))).astype(np.int64))
         self.starts = starts
         self.first = starts.data
-        self.symbol_of = _frozen(np.repeat(np.arange(len(joined), dtype=np.int32), lengths)).data
-        self.unit = _frozen(np.array([10**one.digits for one in joined], dtype=np.int64)).data
+        self.series_of = _frozen(np.repeat(np.arange(len(ordered), dtype=np.int32), lengths)).data
+        self.symbol_of = self.series_of
+        if len(ordered) > len(self.symbols):
+            self.symbol_of = _frozen(np.repeat(np.array(owners, dtype=np.int32), lengths)).data
+        self.unit = _frozen(np.array([10**digits for digits in self.digits], dtype=np.int64)).data
         self.start = columns["start"].data
         self.end = columns["end"].data
         self.available_at = columns["available_at"].data
@@ -61,6 +77,19 @@ class Table:
         self.low = columns["low"].data
         self.close = columns["close"].data
         self.volume = columns["volume"].data
+
+    def series_id(self, symbol: int, timeframe: Any) -> int:
+        """Return the number of a symbol's series of a timeframe, text or ns, or (None) its shortest; ValueRefused."""
+        if timeframe is None:
+            return symbol
+        length = times.duration(timeframe, field="timeframe") if isinstance(timeframe, str) else timeframe
+        found = self.numbers.get((symbol, length))
+        if found is None:
+            known = [times.duration_text(one) for owner, one in sorted(self.numbers) if owner == symbol]
+            raise errors.ValueRefused(
+                "timeframe", f"one that {self.symbols[symbol]} has: {', '.join(known)}", timeframe
+            )
+        return found
 
 
 class Bar:
@@ -77,6 +106,12 @@ class Bar:
         """Name of the symbol."""
         name: str = self._table.symbols[self._table.symbol_of[self._row]]
         return name
+
+    @property
+    def timeframe(self) -> str:
+        """How long a whole bar of its series lasts, such as ``1m`` or ``1h``."""
+        label: str = self._table.labels[self._table.series_of[self._row]]
+        return label
 
     @property
     def unit(self) -> int:
@@ -124,7 +159,37 @@ class Bar:
         return self._table.volume[self._row]
 
     def __repr__(self) -> str:
-        return f"Bar({self.symbol}, end={self.end}, close={self.close}/{self.unit})"
+        return f"Bar({self.symbol}, {self.timeframe}, end={self.end}, close={self.close}/{self.unit})"
+
+
+def _ordered(joined: Sequence[series.Series]) -> tuple[list[series.Series], list[str]]:
+    """Return the series with each symbol's shortest one first, in the order of ids, and the symbols; ValueRefused."""
+    own: dict[str, list[tuple[int, series.Series]]] = {}
+    for one in joined:
+        own.setdefault(one.symbol, []).append((one.length, one))
+    if len(own) == len(joined):
+        return list(joined), list(own)
+    shortest, longer = [], []
+    for number, (symbol, found) in enumerate(own.items()):
+        found.sort(key=_length)
+        lengths = [length for length, _ in found]
+        if len(set(lengths)) < len(lengths):
+            raise errors.ValueRefused("symbol", "in one series only of each timeframe", symbol)
+        for length, one in found[1:]:
+            if one.digits != found[0][1].digits:
+                raise errors.ValueRefused(f"{symbol}.digits", f"{found[0][1].digits} in every timeframe", one.digits)
+            longer.append((length, number, one))
+        shortest.append(found[0][1])
+    longer.sort(key=_place)
+    return [*shortest, *(one for _, _, one in longer)], list(own)
+
+
+def _length(found: tuple[int, series.Series]) -> int:
+    return found[0]
+
+
+def _place(found: tuple[int, int, series.Series]) -> tuple[int, int]:
+    return found[:2]
 
 
 def _join(parts: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:

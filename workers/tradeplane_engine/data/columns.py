@@ -120,7 +120,8 @@ def imported(raw: Raw, settings: Settings) -> Imported:
     _refuse(raw, start, good)
     wrong = _bracket(units, good)
     volume, bad_volumes = _volume(raw)
-    end = start + (settings.timeframe or timeframe_of(start))
+    timeframe = settings.timeframe or timeframe_of(start)
+    end = start + timeframe
     made = series.Series(
         symbol=raw.symbol,
         start=start,
@@ -128,6 +129,7 @@ def imported(raw: Raw, settings: Settings) -> Imported:
         available_at=end + settings.delay if settings.delay else end,
         volume=volume,
         digits=digits,
+        timeframe=timeframe,
         **units,
     )
     return Imported(made, moved, wrong, bad_volumes)
@@ -151,7 +153,7 @@ def joined(raws: Sequence[Raw], settings: Settings) -> Imported:
     names = ("start", "end", "available_at", "open", "high", "low", "close", "volume")
     whole = {name: np.concatenate([getattr(one.series, name) for one in parts]) for name in names}
     return Imported(
-        series.Series(symbol=raws[0].symbol, digits=parts[0].series.digits, **whole),
+        series.Series(symbol=raws[0].symbol, digits=parts[0].series.digits, timeframe=span, **whole),
         sum(one.rounded_prices for one in parts),
         sum(one.high_low_errors for one in parts),
         sum(one.volume_errors for one in parts),

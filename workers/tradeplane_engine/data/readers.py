@@ -11,6 +11,7 @@ pandas or polars frame, Arrow table         the argument ``symbol``, else its co
 file ``*.parquet``, ``*.csv``               as a frame, else the file's stem
 folder                                      as above, for each such file directly in it
 list                                        as above; a symbol's sources must follow each other in time
+mapping of timeframe to any of these        of each; the keys are text such as ``1m`` and ``1h``
 ==========================================  ===========================================================
 
 Columns are found whatever their case: open, high, low, close, volume, and the start of the bar under ``ts``,
@@ -18,6 +19,7 @@ Columns are found whatever their case: open, high, low, close, volume, and the s
 which is imported only then; pandas is never imported, a frame of it brings its own methods.
 """
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,35 +28,44 @@ from typing import Any
 
 from tradeplane_engine import errors
 from tradeplane_engine.data import columns, frames, series
+from tradeplane_engine.domain import times
 
 _SUFFIXES = (".parquet", ".csv")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Loaded:
-    """Bars of a run, by symbol in the order of names, and what reading them counted in all."""
+    """Bars of a run, and what reading them counted in all.
+
+    symbols : the shortest timeframe of each symbol, in the order of names
+    longer : the others, by timeframe, then symbol
+    """
 
     symbols: Mapping[str, columns.Imported]
+    longer: tuple[columns.Imported, ...] = ()
 
     @property
     def series(self) -> tuple[series.Series, ...]:
-        """The bars, in the order of symbols' names."""
-        return tuple(one.series for one in self.symbols.values())
+        """The bars, in the order of symbols' names, then the longer timeframes'."""
+        return tuple(one.series for one in self._all())
 
     @property
     def rounded_prices(self) -> int:
         """Prices that had more digits than their symbol's integers."""
-        return sum(one.rounded_prices for one in self.symbols.values())
+        return sum(one.rounded_prices for one in self._all())
 
     @property
     def high_low_errors(self) -> int:
         """Bars whose high or low contradicts the bar."""
-        return sum(one.high_low_errors for one in self.symbols.values())
+        return sum(one.high_low_errors for one in self._all())
 
     @property
     def volume_errors(self) -> int:
         """Volumes that were no number of shares."""
-        return sum(one.volume_errors for one in self.symbols.values())
+        return sum(one.volume_errors for one in self._all())
+
+    def _all(self) -> tuple[columns.Imported, ...]:
+        return (*self.symbols.values(), *self.longer)
 
 
 def load(source: Any, settings: columns.Settings | None = None, *, symbol: str | None = None) -> Loaded:
@@ -66,22 +77,49 @@ def load(source: Any, settings: columns.Settings | None = None, *, symbol: str |
     settings : digits, timeframe and publication delay
     symbol : name of all the source's bars; a column ``symbol`` is ignored then
     """
-    found: dict[str, columns.Imported] = {}
-    raws: list[columns.Raw] = []
-    for one in _walk(source, symbol):
-        if isinstance(one, columns.Raw):
-            raws.append(one)
-        elif one.series.symbol in found:
-            raise errors.ValueRefused("symbol", "in one series only", one.series.symbol)
-        else:
-            found[one.series.symbol] = one
-    for name, read in convert(raws, settings or columns.Settings()).items():
-        if name in found:
-            raise errors.ValueRefused("symbol", "in one source only", name)
-        found[name] = read
+    given = settings or columns.Settings()
+    found: list[columns.Imported] = []
+    for each, own in _timeframes(source, given):
+        raws: list[columns.Raw] = []
+        for one in _walk(each, symbol):
+            if isinstance(one, columns.Raw):
+                raws.append(one)
+            else:
+                found.append(one)
+        found += convert(raws, own).values()
     if not found:
         raise errors.DataRefused("unreadable", "there are no bars")
-    return Loaded(MappingProxyType(dict(sorted(found.items()))))
+    return arranged(found)
+
+
+def arranged(found: Iterable[columns.Imported]) -> Loaded:
+    """Return bars of one or more timeframes in their order; raises ValueRefused for two series of one timeframe."""
+    shortest: dict[str, columns.Imported] = {}
+    longer: list[tuple[int, str, columns.Imported]] = []
+    known: set[tuple[str, int]] = set()
+    for one in sorted(found, key=lambda one: (one.series.length, one.series.symbol)):
+        symbol, length = one.series.symbol, one.series.length
+        if (symbol, length) in known:
+            raise errors.ValueRefused("symbol", f"in one series only of {times.duration_text(length)}", symbol)
+        known.add((symbol, length))
+        if shortest.setdefault(symbol, one) is not one:
+            longer.append((length, symbol, one))
+    return Loaded(MappingProxyType(dict(sorted(shortest.items()))), tuple(one for _, _, one in longer))
+
+
+def _timeframes(source: Any, settings: columns.Settings) -> Iterator[tuple[Any, columns.Settings]]:
+    """Divide a mapping of timeframes; any other source is one of its own."""
+    lengths = {}
+    if isinstance(source, Mapping) and source:
+        with contextlib.suppress(errors.ValueRefused):
+            lengths = {key: times.duration(key) for key in source}
+    if not lengths:
+        yield source, settings
+        return
+    if settings.timeframe is not None:
+        raise errors.ValueRefused("timeframe", "the keys of data, where they are timeframes", settings.timeframe)
+    for key, length in lengths.items():
+        yield source[key], replace(settings, timeframe=length)
 
 
 def convert(raws: Iterable[columns.Raw], settings: columns.Settings) -> dict[str, columns.Imported]:

@@ -27,6 +27,9 @@ def joined(loaded: readers.Loaded, symbol: str, to: str, at: int) -> readers.Loa
     if old is None:
         return loaded
     ends = int(np.searchsorted(old.series.start, at))
+    if any(one.series.symbol == symbol and one.series.start[0] < at for one in loaded.longer):
+        limit = f"of one timeframe for {symbol}, which becomes {to} (timeframes= makes longer ones)"
+        raise errors.ValueRefused("data", limit, "several")
     if new is None:
         if ends < len(old.series):
             raise errors.DataRefused("rename", f"{symbol} becomes {to}, which has no bars, and {symbol}'s go on")
@@ -46,7 +49,7 @@ def joined(loaded: readers.Loaded, symbol: str, to: str, at: int) -> readers.Loa
         del found[symbol]
     else:
         found[symbol] = columns.Imported(_from(old.series, ends))
-    return readers.Loaded(MappingProxyType(dict(sorted(found.items()))))
+    return replace(loaded, symbols=MappingProxyType(dict(sorted(found.items()))))
 
 
 def _concatenated(name: str, old: series.Series, new: series.Series, ends: int) -> series.Series:

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeplane_engine import errors
+from tradeplane_engine.domain import times
 
 IntArray = npt.NDArray[np.int64]
 
@@ -23,6 +24,7 @@ class Series:
     start, end, available_at : shape (n,), ns UTC, starts strictly increasing; ``start < end <= available_at``
     open, high, low, close : shape (n,), price units, positive
     volume : shape (n,), whole shares
+    timeframe : length of a whole bar, ns; 0 for that of the longest bar. A session's last bar may be shorter
     """
 
     symbol: str
@@ -35,11 +37,14 @@ class Series:
     close: IntArray
     volume: IntArray
     digits: int = 4
+    timeframe: int = 0
 
     def __post_init__(self) -> None:
         """Refuse columns of different lengths, prices that are none, and time that runs backwards."""
         if not 0 <= self.digits <= DIGITS_MAX:
             raise errors.ValueRefused(f"{self.symbol}.digits", f"from 0 to {DIGITS_MAX}", self.digits)
+        if self.timeframe < 0:
+            raise errors.ValueRefused(f"{self.symbol}.timeframe", "0 or more ns", self.timeframe)
         for name in ("start", "end", "available_at", *_PRICES, "volume"):
             column = getattr(self, name)
             if column.dtype != np.int64 or column.shape != self.start.shape or column.ndim != 1:
@@ -59,6 +64,11 @@ class Series:
 
     def __len__(self) -> int:
         return len(self.start)
+
+    @property
+    def length(self) -> int:
+        """Length of a whole bar, ns; a day where there is none to tell it."""
+        return self.timeframe or int((self.end - self.start).max(initial=0)) or times.DAY
 
     def _refuse_row(self, name: str, good: npt.NDArray[np.bool_], limit: str) -> None:
         if not good.all():

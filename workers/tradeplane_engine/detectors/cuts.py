@@ -49,11 +49,12 @@ def part(one: series.Series, first: int, stop: int) -> series.Series:
 def known(data: Sequence[series.Series], instant: int) -> tuple[list[series.Series], Horizon]:
     """Return what was known at an instant, and up to where a run on it must agree with the whole run."""
     cut, starts = [], []
-    for one in data:
+    symbols = len({one.symbol for one in data})  # series of longer timeframes come after those on which orders fill
+    for number, one in enumerate(data):
         count = int(np.searchsorted(one.available_at, instant, side="right"))
         cut.append(part(one, 0, count))
         # A bar that was not yet known may have opened before: what filled at its open is missing in the cut.
-        starts.append(int(one.start[count]) if count < len(one) else None)
+        starts.append(int(one.start[count]) if number < symbols and count < len(one) else None)
     return cut, _horizon(data, instant, starts)
 
 

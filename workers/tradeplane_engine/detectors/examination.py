@@ -66,7 +66,7 @@ def examine(
     ----------
     factory : makes a kernel with fresh strategies that has not run, from bars of the same symbols in any order; bars
         may be fewer, none of a symbol, or other ones
-    data : bars of the run, in the order of its symbols' ids
+    data : bars of the run, in the order of its symbols' ids; series of longer timeframes after each symbol's shortest
     run : the kernel after its run
     seed : of the points; the same seed examines the same points
     audit : also replay everything but the last bar, and the whole run with a changed future
@@ -76,7 +76,8 @@ def examine(
     ------
     errors.ValueRefused where the data are not those of the run.
     """
-    if tuple(one.symbol for one in data) != run.table.symbols or cuts.rows(data) != run.table.rows:
+    names = tuple(one.symbol for one in data[: len(run.table.symbols)])
+    if names != run.table.symbols or cuts.rows(data) != run.table.rows:
         raise errors.ValueRefused("data", "the bars of the run, in the order of its symbols", len(data))
     case = _Case(factory, data, run, seed, [])
     clock = options.clock or _stopped
@@ -105,7 +106,7 @@ def examine(
 
 def _recomputed(case: _Case, computed: Sequence[recomputed.Computed], *, audit: bool) -> _Found:
     rng = case.rng(1)
-    subjects = [*recomputed.declared(case.run, case.data), *computed]
+    subjects = [*recomputed.declared(case.run), *computed]
     return [found for one in subjects for found in recomputed.examine(one, case.data, rng, audit=audit)]
 
 

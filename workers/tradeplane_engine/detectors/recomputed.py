@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeplane_engine import indicators
-from tradeplane_engine.core import kernel
+from tradeplane_engine.core import kernel, table
 from tradeplane_engine.data import series
 from tradeplane_engine.detectors import cuts, findings
 from tradeplane_engine.indicators import columns
@@ -47,6 +47,7 @@ class Computed:
     values : what the run read, per symbol
     first : index of the first defined row
     span : rows, the newest included, that a value depends on; None for all history
+    timeframe : of the bars that it was computed from, ns; None for the shortest of each symbol
     """
 
     strategy: str
@@ -55,25 +56,33 @@ class Computed:
     values: Mapping[str, Mapping[str, Array]]
     first: int = 0
     span: int | None = None
+    timeframe: int | None = None
+
+    def of(self, data: Sequence[series.Series]) -> list[series.Series]:
+        """Return the series that it was computed from, of a run's, where each symbol's shortest one comes first."""
+        if self.timeframe is None:
+            return list(data[: len({one.symbol for one in data})])
+        return [one for one in data if one.length == self.timeframe]
 
 
-def declared(run: kernel.Kernel, data: Sequence[series.Series]) -> list[Computed]:
+def declared(run: kernel.Kernel) -> list[Computed]:
     """Return every indicator that the strategies of a run declared."""
-    bounds = np.cumsum([0, *(len(one) for one in data)]).tolist()
+    bars = run.table
     return [
         Computed(
             strategy=slot.name,
             name=f"{spec.name}{dict(spec.arguments)}",
             compute=_of_spec(spec),
             values={
-                one.symbol: {name: column[bounds[at] : bounds[at + 1]] for name, column in values.items()}
-                for at, one in enumerate(data)
+                symbol: {name: column[_rows(bars, number, timeframe)] for name, column in values.items()}
+                for number, symbol in enumerate(bars.symbols)
             },
             first=spec.warmup,
             span=spec.span,
+            timeframe=timeframe,
         )
         for slot in run.slots
-        for spec, values in slot.declared
+        for spec, values, timeframe in slot.declared
     ]
 
 
@@ -84,7 +93,7 @@ def examine(
 
     With ``audit`` also on the longest series without its last bar, at the price of a whole computation.
     """
-    long_enough = [one for one in data if len(one) > subject.first]
+    long_enough = [one for one in subject.of(data) if len(one) > subject.first]
     if not long_enough:
         return []
     places: list[tuple[series.Series, int, int]] = []  # series, first row and end of a cut
@@ -156,6 +165,11 @@ def _end(one: series.Series, subject: Computed, rng: np.random.Generator) -> int
 
 def _seeded(data: Sequence[series.Series], rng: np.random.Generator, count: int) -> list[series.Series]:
     return [data[int(at)] for at in rng.integers(0, len(data), count)]
+
+
+def _rows(bars: table.Table, symbol: int, timeframe: int | None) -> slice:
+    number = bars.series_id(symbol, timeframe)
+    return slice(int(bars.starts[number]), int(bars.starts[number + 1]))
 
 
 def _of_spec(spec: indicators.Spec) -> Compute:

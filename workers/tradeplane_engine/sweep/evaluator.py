@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tradeplane_engine import errors
 from tradeplane_engine.core import kernel, log, risk, sweep_kernel, venue_settings
 from tradeplane_engine.core.table import Table
 from tradeplane_engine.rules import columns
@@ -69,6 +70,8 @@ class Evaluator:
     """
 
     def __init__(self, table: Table, settings: Settings, ends: IntArray | None = None) -> None:
+        if table.base_rows < table.rows:
+            raise errors.ValueRefused("data", "with one timeframe per symbol in a sweep", sorted(set(table.labels)))
         self.table = table
         self.settings = settings
         self.costs = settings.costs()
@@ -222,7 +225,7 @@ class Evaluator:
         shares = np.concatenate((trades.shares, trades.waiting[last]))
         symbols = np.searchsorted(table.starts, decided, "right") - 1
         at = table.columns["available_at"][decided]
-        order = np.lexsort((symbols, at))
+        order = np.lexsort((table.rank[symbols], at))
         numbers = np.empty(len(order), dtype=np.int64)
         numbers[order] = np.arange(1, len(order) + 1)
         count = len(trades.rows)

@@ -151,6 +151,7 @@ def _save(table: Table, folder: Path) -> None:
         np.save(folder / f"{name}.npy", table.columns[name])
     np.save(folder / "starts.npy", table.starts)
     np.save(folder / "digits.npy", np.array(table.digits, dtype=np.int64))
+    np.save(folder / "timeframes.npy", np.array(table.timeframes, dtype=np.int64))
     (folder / "symbols").write_text("\n".join(table.symbols))
 
 
@@ -160,10 +161,15 @@ def _prepare(folder: str, settings: Settings, ends: IntArray) -> None:
     columns: dict[str, Any] = {name: np.load(path / f"{name}.npy", mmap_mode="r") for name in COLUMNS}
     starts = np.load(path / "starts.npy").tolist()
     parts = zip((path / "symbols").read_text().split("\n"), starts[:-1], starts[1:], strict=True)
-    digits = np.load(path / "digits.npy").tolist()
+    each = zip(*(np.load(path / f"{name}.npy").tolist() for name in ("digits", "timeframes")), strict=True)
     data = [
-        Series(symbol=symbol, digits=kept, **{name: column[first:stop] for name, column in columns.items()})
-        for (symbol, first, stop), kept in zip(parts, digits, strict=True)
+        Series(
+            symbol=symbol,
+            digits=digits,
+            timeframe=timeframe,
+            **{name: column[first:stop] for name, column in columns.items()},
+        )
+        for (symbol, first, stop), (digits, timeframe) in zip(parts, each, strict=True)
     ]
     _evaluator[:] = [Evaluator(Table(data), settings, ends)]
 
