@@ -29,6 +29,7 @@ cdef class Context:
     cdef readonly long long now
     cdef public dict targets
     cdef public list wanted
+    cdef readonly list explanations
     cdef Py_ssize_t _row
     cdef object _kernel
     cdef long long[::1] _last_row

@@ -7,7 +7,7 @@ not exist outside the core.
 """
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -21,6 +21,8 @@ from tradeplane_engine.core import order as orders
 from tradeplane_engine.core.order import Order
 from tradeplane_engine.core.risk import Book
 from tradeplane_engine.core.table import Bar, Table
+from tradeplane_engine.domain import orders as domain
+from tradeplane_engine.domain import times
 
 _MOST = 9_000_000_000  # shares; more would leave 64 bits
 
@@ -123,7 +125,10 @@ class Context:
     now : instant of the turn, ns UTC
     """
 
-    __slots__ = ("_book", "_kernel", "_last_row", "_ledger", "_row", "_table", "name", "now", "targets", "wanted")
+    __slots__ = (
+        *("_book", "_kernel", "_last_row", "_ledger", "_row", "_table", "explanations", "name", "now", "targets"),
+        "wanted",
+    )
 
     def __init__(self, name: str, table: Table, book: Book, kernel: Any) -> None:
         self.name = name
@@ -135,6 +140,7 @@ class Context:
         self._row = 0
         self.targets: dict[int, int] = {}
         self.wanted: list[Order] = []
+        self.explanations: list[domain.Explanation] = []
         self._last_row = array("q", [-1] * len(table.timeframes))
 
     # What is declared in on_start.
@@ -260,6 +266,46 @@ class Context:
             amount = int(self._ledger.equity() * part)  # toward zero
         price = self._kernel.mark(number) or self._table.close[newest]
         return exact.whole_shares(amount, price, self._table.unit[number])
+
+    # What the strategy says about its decision.
+
+    def signal(
+        self,
+        symbol: str,
+        strength: float,
+        *,
+        direction: int = 0,
+        confidence: float | None = None,
+        horizon: int | None = None,
+        model: str = "",
+        features: Sequence[float] = (),
+    ) -> None:
+        """Record what speaks for a position; it moves nothing. Raises ValueRefused naming a field that is none.
+
+        Parameters
+        ----------
+        strength : finite, in the unit of whatever gave it
+        direction : 1 long, -1 short, 0 neither
+        confidence : probability that the direction is right, from 0 to 1, where one is known
+        horizon : for how long it speaks, ns, where that is known
+        model : digest of the artifact that gave it
+        features : the row that it was computed from
+        """
+        self.symbol_id(symbol)
+        found = domain.Signal(symbol, strength, tuple(features), direction, confidence, horizon, model)
+        self._explanation().signals.append(found)
+
+    def outcome(self, outcome: domain.Outcome, detail: str = "") -> None:
+        """Record what the turn led to, and why; ``traded`` where nothing is said."""
+        found = self._explanation()
+        found.outcome = domain.Outcome(outcome)
+        found.detail = detail
+
+    def _explanation(self) -> domain.Explanation:
+        """The one of this turn."""
+        if not self.explanations or self.explanations[len(self.explanations) - 1].at != self.now:
+            self.explanations.append(domain.Explanation(times.Nanos(self.now)))
+        return self.explanations[len(self.explanations) - 1]
 
     def timer(self, at: int, name: str = "") -> None:
         """Ask for ``on_timer`` at an instant (ns UTC) after now, whether bars come then or not."""

@@ -30,7 +30,7 @@ cdef class OrderFlow:
 
     @cython.locals(
         context=Context, book=Book, symbol=cython.int, target=cython.longlong, held=cython.longlong,
-        working=cython.longlong, change=cython.longlong, rounds=cython.int, order=Order
+        change=cython.longlong, rounds=cython.int, order=Order
     )
     cpdef object decide(self, Slot slot)
 
@@ -83,6 +83,9 @@ cdef class OrderFlow:
     @cython.locals(order=Order, symbol=cython.int, held=cython.longlong)
     cpdef object close_out(self, Slot slot)
 
+    @cython.locals(scope=Scope, slot=Slot)
+    cpdef object quote(self, int symbol, long long price, long long end)
+
     cpdef object forget(self, int symbol)
 
     cdef object later(self, long long at, int what, Order order, Order other)
@@ -94,3 +97,6 @@ cdef class OrderFlow:
 
     @cython.locals(context=Context)
     cdef object _hear(self, Slot slot, Update update)
+
+@cython.locals(change=cython.longlong)
+cpdef long long missing(long long target, long long held, long long buying, long long selling) except? -1

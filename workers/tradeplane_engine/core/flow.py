@@ -114,10 +114,7 @@ class OrderFlow:
             for symbol, wish in targets.items():
                 target = wish
                 held = context._ledger.quantity[symbol]
-                working = book._buying[symbol] - book._selling[symbol]
-                if (held > 0 and target < 0) or (held < 0 and target > 0):
-                    target = 0  # a broker's order never crosses zero: close first, open at the next turn
-                change = target - held - working
+                change = missing(target, held, book._buying[symbol], book._selling[symbol])
                 if change > 0:
                     wanted.append(Order(slot.number, symbol, 1, change))
                 elif change < 0:
@@ -407,6 +404,13 @@ class OrderFlow:
                 self.accept(order)
                 self.tell("new", order)
 
+    def quote(self, symbol: int, price: int, end: int) -> None:
+        """Take a close, known since the end of its bar, as a symbol's price."""
+        self.price[symbol] = price
+        self.bar_end[symbol] = end
+        for scope in (self.account, *[slot.scope for slot in self.slots]):
+            scope.book.ledger.mark(symbol, price)
+
     def forget(self, symbol: int) -> None:
         """Have no price of a symbol any more: nothing can be ordered of it."""
         self.price[symbol] = 0
@@ -431,6 +435,24 @@ class OrderFlow:
         slot.tell(update)
         if not slot.busy and (context.targets or context.wanted):
             self.decide(slot)
+
+
+def missing(target: int, held: int, buying: int, selling: int) -> int:
+    """Return the signed quantity to order, so that a position comes nearer to its target and never crosses zero.
+
+    A target on the other side closes first, and a later turn opens. Working orders (``buying`` and ``selling``,
+    unsigned) count as if they will fill where that asks for less, and as if they will not where that could cross zero.
+    """
+    if held < 0:
+        return -missing(-target, -held, selling, buying)
+    if held > 0:
+        change = max(target, 0) - (held + buying - selling)
+        return change if change >= 0 else max(change, min(selling - held, 0))
+    if buying and selling:
+        return 0
+    if buying:
+        return max(target - buying, 0)
+    return min(target + selling, 0) if selling else target
 
 
 def number(order: Order) -> int:

@@ -23,6 +23,7 @@ cdef class Kernel:
     cdef readonly object equity
     cdef Quiet _quiet
     cdef readonly Py_ssize_t instants
+    cdef Py_ssize_t _closed, _opened, _ended
     cdef readonly long long now
     cdef readonly bint started, delayed, watching
     cdef readonly Agenda agenda
@@ -37,21 +38,26 @@ cdef class Kernel:
         opened=cython.Py_ssize_t, ended=cython.Py_ssize_t, first=cython.Py_ssize_t, last=cython.Py_ssize_t,
         row=cython.Py_ssize_t, now=cython.longlong, slot=Slot, delayed=cython.bint, found=list, sources=cython.int
     )
-    cdef object _loop(self)
+    cdef object _loop(self, long long until)
 
     cpdef object run(self)
+    cpdef object advance(self, long long until)
+
+    @cython.locals(context=Context)
+    cpdef object turn(self, Slot slot, object act, long long sent_at)
+    cpdef object quote(self, int symbol, long long price, long long end)
 
     @cython.locals(slot=Slot, ledger=Ledger)
-    cdef object _stop(self)
+    cpdef object stop(self)
 
     @cython.locals(slot=Slot)
     cdef bint _following(self) except -1
 
     @cython.locals(quiet=Quiet)
-    cdef Py_ssize_t _pass(self, Py_ssize_t closed, Py_ssize_t opened) except -1
+    cdef Py_ssize_t _pass(self, Py_ssize_t closed, Py_ssize_t opened, long long until) except -1
 
     @cython.locals(slot=Slot, flow=OrderFlow)
-    cdef object _start(self)
+    cpdef object start(self)
 
     cdef object _happen(self, int phase)
 

@@ -62,7 +62,8 @@ class Kernel:
     """
 
     __slots__ = (
-        *("_close_at", "_close_rows", "_end_at", "_end_rows", "_equity", "_open_at", "_open_rows", "_quiet"),
+        *("_close_at", "_close_rows", "_closed", "_end_at", "_end_rows", "_ended", "_equity", "_open_at"),
+        *("_open_rows", "_opened", "_quiet"),
         *("account", "agenda", "delayed", "equity", "flow", "instants", "log", "market", "now", "slots", "started"),
         *("table", "watching"),
     )
@@ -77,6 +78,9 @@ class Kernel:
         self.agenda = Agenda()
         self.watching = False
         self._quiet: Quiet | None = None
+        self._closed = 0
+        self._opened = 0
+        self._ended = 0
         self.now = 0
         self.instants = 0
         self.started = False
@@ -174,19 +178,54 @@ class Kernel:
 
     def run(self) -> None:
         """Run from the first bar to the last."""
-        self._start()
+        self.start()
         # Searching for cycles among the orders of a run finds none, and takes an eighth of a followed column's time.
         collects = gc.isenabled() and self._following()
         if collects:
             gc.disable()
         try:
-            self._loop()
+            self._loop(agenda.NEVER)
         finally:
             if collects:
                 gc.enable()
-        self._stop()
+        self.stop()
 
-    def _loop(self) -> None:  # noqa: C901, PLR0912, PLR0915 - one loop; a call per step would cost every bar
+    # A run that is led from outside: start, then advance and turn as often as one likes, then stop.
+
+    def advance(self, until: int) -> None:
+        """Let everything happen until an instant (ns UTC), but for the opens of bars that start then.
+
+        What is done before the next step finds the market as a strategy's turn at that instant does; an instant before
+        one that was reached changes nothing.
+        """
+        self._loop(until)
+        self.now = max(self.now, until)
+        self.flow.now = self.now
+
+    def quote(self, symbol: int, price: int, end: int) -> None:
+        """Take in the close of a bar that is none of the table's, such as a longer one that is made of its bars."""
+        self.flow.quote(symbol, price, end)
+
+    def turn(self, slot: Slot, act: Any, sent_at: int) -> None:
+        """Give a strategy a turn now, in which ``act(context)`` says what it wants.
+
+        The venue has its orders from ``sent_at`` (ns UTC) on, or from now on if that is past.
+        """
+        context = slot.context
+        context.now = self.now
+        slot.busy = True
+        try:
+            act(context)
+        except errors.EngineError:
+            raise
+        except Exception as error:
+            raise errors.StrategyFailed(slot.name, f"instant {self.now}", error) from error
+        slot.busy = False
+        self.flow.latency = max(sent_at - self.now, 0)
+        if context.targets or context.wanted:
+            self.flow.decide(slot)
+
+    def _loop(self, until: int) -> None:  # noqa: C901, PLR0912, PLR0915 - one; a call per step would cost every bar
         table = self.table
         flow = self.flow
         market = self.market
@@ -201,12 +240,12 @@ class Kernel:
         rows = table.rows
         base = table.base_rows
         delayed = self.delayed
-        closed = 0
-        opened = 0
-        ended = 0
+        closed = self._closed
+        opened = self._opened
+        ended = self._ended
         while closed < rows:
             if self._quiet is not None and self.account.book.open_orders == 0:
-                closed = self._pass(closed, opened)
+                closed = self._pass(closed, opened, until)
                 opened = self._quiet.opened
                 if closed == rows:
                     break
@@ -216,6 +255,8 @@ class Kernel:
             if delayed and ended < base and end_at[ended] < now:
                 now = end_at[ended]
             now = min(now, flow.due_at, self.agenda.next_at)
+            if now > until:
+                break
             self.now = now
             flow.now = now
             if self.agenda.next_at == now:
@@ -247,6 +288,8 @@ class Kernel:
                 self._open_session()
             elif closed > first:
                 self._turn(first, closed)
+            if now == until:
+                break
             if opened < base and open_at[opened] == now:
                 found: list[Order] = []
                 sources = 0
@@ -258,14 +301,19 @@ class Kernel:
                         sources += 1
                 if found:
                     self._open(found, sources)
+        self._closed = closed
+        self._opened = opened
+        self._ended = ended
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """End the run: every strategy hears it, and the log gets its last row."""
         for slot in self.slots:
             slot.strategy.on_stop(slot.context)
         ledger = self.account.book.ledger
         self.log.write(log.END, self.now, -1, -1, -1, ledger.cash, ledger.equity(), ledger.fills)
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Begin the run: every strategy declares what it needs."""
         for slot in self.slots:
             slot.strategy.on_start(slot.context)
             self.watching = self.watching or slot.scope.policy.watches
@@ -287,10 +335,10 @@ class Kernel:
                 return False
         return True
 
-    def _pass(self, closed: int, opened: int) -> int:
+    def _pass(self, closed: int, opened: int, until: int) -> int:
         """Take in quiet instants; return the next close's place."""
         quiet: Any = self._quiet
-        closed = quiet.advance(closed, opened, self.instants, min(self.agenda.next_at, self.flow.due_at))
+        closed = quiet.advance(closed, opened, self.instants, min(self.agenda.next_at, self.flow.due_at, until))
         self.instants = quiet.instants
         self.now = max(self.now, quiet.now)
         self.flow.now = self.now

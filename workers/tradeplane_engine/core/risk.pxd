@@ -60,7 +60,7 @@ cdef class Policy:
 
 cdef class Scope:
     cdef readonly str name
-    cdef readonly Policy policy
+    cdef public Policy policy
     cdef readonly Book book
 
 cdef class Proposal:

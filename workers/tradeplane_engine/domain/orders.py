@@ -4,8 +4,9 @@ A strategy answers each trigger with exactly one :class:`Decision`. Each of its 
 one order at the broker, under a client order id that can be read and rebuilt (:func:`client_order_id`).
 """
 
+import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tradeplane_engine import errors
@@ -54,11 +55,44 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """Score of one symbol, with the feature row it was computed from (NaN where a feature is undefined)."""
+    """What speaks for a position in one symbol; raises ValueRefused naming a field that is none.
+
+    score : its strength, finite, in the unit of whatever gave it
+    features : the row that it was computed from (NaN where a feature is undefined)
+    direction : 1 long, -1 short, 0 neither
+    confidence : probability that the direction is right; None where nobody knows one
+    horizon : for how long it speaks, ns; None where nobody says so
+    model : digest of the artifact that gave it
+    """
 
     symbol: str
     score: float
-    features: tuple[float, ...]
+    features: tuple[float, ...] = ()
+    direction: int = 0
+    confidence: float | None = None
+    horizon: int | None = None
+    model: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be ranked, and directions and probabilities that are none."""
+        if not math.isfinite(self.score):
+            raise errors.ValueRefused(f"signal of {self.symbol}, strength", "finite", self.score)
+        if self.direction not in {-1, 0, 1}:
+            raise errors.ValueRefused(f"signal of {self.symbol}, direction", "-1, 0 or 1", self.direction)
+        if self.confidence is not None and not 0 <= self.confidence <= 1:
+            raise errors.ValueRefused(f"signal of {self.symbol}, confidence", "from 0 to 1", self.confidence)
+        if self.horizon is not None and self.horizon <= 0:
+            raise errors.ValueRefused(f"signal of {self.symbol}, horizon", "above 0 ns", self.horizon)
+
+
+@dataclass(slots=True)
+class Explanation:
+    """What a strategy says about its decision of one instant; without an outcome it is ``traded``."""
+
+    at: times.Nanos
+    outcome: Outcome = Outcome.TRADED
+    detail: str = ""
+    signals: list[Signal] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
