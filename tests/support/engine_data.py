@@ -119,6 +119,7 @@ def strategy(
     symbols: Sequence[str] = SYMBOLS,
     top: int = 2,
     bottom: int = 1,
+    capital: str = "300000",
     allowed: limits.Limits | None = None,
 ) -> settings.StrategySettings:
     """Settings of a strategy on the random walks."""
@@ -130,7 +131,7 @@ def strategy(
         timeframe="1d",
         features=ALPHA,
         model_digest=DIGEST,
-        portfolio=portfolio.TopBottomN(top=top, bottom=bottom, capital=numbers.money("300000")),
+        portfolio=portfolio.TopBottomN(top=top, bottom=bottom, capital=numbers.money(capital)),
         policy="prudent",
         limits=allowed or limits.Limits(allow_short=True),
     )

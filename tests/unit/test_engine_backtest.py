@@ -6,10 +6,11 @@ from fractions import Fraction
 import pytest
 
 from support import engine_data
-from tradeplane_engine import backtest, errors
+from tradeplane_engine import backtest, errors, journal
 from tradeplane_engine.core import limits
 from tradeplane_engine.domain import bars, numbers, orders
 from tradeplane_engine.models import predictor
+from tradeplane_engine.venue import fees
 
 COUNT = 100
 START = engine_data.ending(60)
@@ -191,16 +192,14 @@ def test_bars_longer_than_the_strategys_are_refused() -> None:
 
 
 def test_a_broken_desk_gives_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fill booked to the account and not to its strategy is noticed before anything is reported."""
-    from tradeplane_engine import ledger  # noqa: PLC0415 - patched here only
+    """A fee of the account that no strategy has is noticed before anything is reported."""
+    booked = journal.Journal.fill
 
-    booked = ledger.Ledger.apply
+    def generous(self: journal.Journal, uid: str, fill: orders.Fill, number: int) -> None:
+        booked(self, uid, fill, number)
+        self.fees.add((fees.Charge("CAT", 1),), "2020-01-01")
 
-    def forgetful(self: ledger.Ledger, fill: orders.Fill) -> None:
-        if self.starting == numbers.money("1000000"):
-            booked(self, fill)
-
-    monkeypatch.setattr(ledger.Ledger, "apply", forgetful)
+    monkeypatch.setattr(journal.Journal, "fill", generous)
     with pytest.raises(errors.LedgerBroken):
         run()
 

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from support import engine_data, minute_data
-from tradeplane_engine import backtest, errors, record, replay, settings
+from tradeplane_engine import backtest, desk, errors, record, replay, settings
 from tradeplane_engine.data import dataset
-from tradeplane_engine.domain import bars, numbers, orders, timeframes, times
-from tradeplane_engine.venue import market
+from tradeplane_engine.domain import bars, orders, timeframes, times
 
 DAYS = (minute_data.DAY, minute_data.NEXT_DAY)
 SYMBOLS = ("AAA", "BBB")
@@ -22,79 +21,57 @@ MINUTES = [
 POLICY: dict[str, Any] = {"position": {"allowShort": True}}
 
 
-def order(decided: str, *, day: timeframes.Hours = minute_data.DAY) -> orders.Order:
-    """A day market order for ten shares, decided at an instant of a day."""
-    at = times.Nanos(minute_data.at(decided) + day.start - minute_data.DAY.start)
-    return orders.Order("order", at, "AAA", orders.Side.BUY, engine_data.shares(10))
+def at(text: str, day: timeframes.Hours = minute_data.DAY) -> times.Nanos:
+    """Return an instant of a day, given as of the first one."""
+    return times.Nanos(minute_data.at(text) + day.start - minute_data.DAY.start)
 
 
-def one_minute(*found: bars.Bar, start: str = "") -> bars.BarSlice:
-    """Slice of one minute; without bars, give its start."""
-    begin = found[0].start if found else minute_data.at(start)
-    return bars.BarSlice("1m", times.Nanos(begin + times.MINUTE), {one.symbol: one for one in found})
+def fills_of(decided: str, *minutes: str, delay_s: int = 0, next_day: tuple[str, ...] = ()) -> tuple[list[str], int]:
+    """Where a day market order of AAA fills, and how many orders expire.
 
-
-def working(wanted: orders.Order, *, sent: str = "") -> market.Market:
-    """Market in which an order works, sent at its decision or later."""
-    found = market.Market(engine_data.REALISTIC, days=DAYS)
-    found.submit(wanted, at=minute_data.at(sent) if sent else None)
-    return found
+    decided : the end of the bar that decides, known after the delay
+    minutes, next_day : starts of the minutes in which AAA trades; BBB trades in each of both days
+    """
+    starts = [*map(at, minutes), *(at(text, minute_data.NEXT_DAY) for text in next_day)]
+    others = [one for day in DAYS for one in minute_data.walk("BBB", day)]
+    traded = dataset.slices([*(minute_data.minute("AAA", start) for start in starts), *others], (), timeframe="1m")
+    made = desk.Desk(engine_data.account(), traded, state=orders.State.ENABLED, days=DAYS)
+    made.declare(engine_data.strategy(symbols=SYMBOLS, top=1, bottom=0))
+    bar = minute_data.minute("AAA", times.Nanos(at(decided) - times.MINUTE), delay_s=delay_s)
+    made.decide("0a0b", bars.BarSlice("1m", bar.end, {"AAA": bar}), lambda ctx: ctx.order("AAA", "buy", 10))
+    made.advance(traded[-1].end)
+    return [times.text(fill.at)[5:16] for fill in made.journal.fills], len(made.journal.expired)
 
 
 def test_an_order_waits_for_its_symbols_next_minute() -> None:
     """A minute without a trade does not end a day order."""
-    found = working(order("15:00"))
-    assert found.trade(one_minute(start="15:00")) == market.NOTHING
-    (fill,) = found.trade(one_minute(minute_data.minute("AAA", "15:01", "100"))).fills
-    assert (fill.at, fill.price) == (minute_data.at("15:01"), numbers.price("100.01"))
+    assert fills_of("15:00", "14:59", "15:01") == (["03-02T15:01"], 0)
 
 
 def test_an_order_fills_at_no_price_from_before_it_was_sent() -> None:
     """A bar that ended at 15:00 and is known at 15:00:01 cannot be traded on at the open of 15:00."""
-    found = market.Market(engine_data.REALISTIC, days=DAYS)
-    found.submit(order("15:00"), at=times.Nanos(minute_data.at("15:00") + times.SECOND))
-    assert found.trade(one_minute(minute_data.minute("AAA", "15:00"))).fills == ()
-    (fill,) = found.trade(one_minute(minute_data.minute("AAA", "15:01"))).fills
-    assert fill.at == minute_data.at("15:01")
+    assert fills_of("15:00", "14:59", "15:00", "15:01", delay_s=1) == (["03-02T15:01"], 0)
 
 
 def test_without_any_delay_the_open_at_the_decision_counts() -> None:
     """A bar that is known when it ends may be traded on at the next one's open."""
-    (fill,) = working(order("15:00")).trade(one_minute(minute_data.minute("AAA", "15:00"))).fills
-    assert fill.at == minute_data.at("15:00")
+    assert fills_of("15:00", "14:59", "15:00") == (["03-02T15:00"], 0)
 
 
 def test_a_day_order_ends_with_its_session() -> None:
     """Without a minute of its symbol until the close it expires, and does not trade the next day."""
-    found = working(order("20:58"))
-    assert found.trade(one_minute(start="20:58")) == market.NOTHING
-    assert [one.client_order_id for one in found.trade(one_minute(start="20:59")).expired] == ["order"]
-    assert found.trade(one_minute(minute_data.minute("AAA", minute_data.NEXT_DAY.start))) == market.NOTHING
-
-
-def test_an_order_of_a_day_ends_even_if_its_last_minutes_have_no_slice() -> None:
-    """The next day's first slice comes after the close, whatever came before it."""
-    traded = working(order("20:58")).trade(one_minute(minute_data.minute("AAA", minute_data.NEXT_DAY.start)))
-    assert ([*traded.fills], len(traded.expired)) == ([], 1)
+    assert fills_of("20:58", "20:57", next_day=("14:30",)) == ([], 1)
 
 
 def test_an_order_at_the_close_waits_for_the_next_open() -> None:
     """What is decided on a session's last bar is for the next session."""
-    found = working(order("21:00"))
-    opening = minute_data.minute("AAA", minute_data.NEXT_DAY.start)
-    (fill,) = found.trade(one_minute(opening)).fills
-    assert fill.at == minute_data.NEXT_DAY.start
+    assert fills_of("21:00", "20:59", next_day=("14:30",)) == (["03-05T14:30"], 0)
 
 
 def test_market_orders_never_fill_outside_the_regular_session() -> None:
     """One from before the open waits through every early minute for it; the auction after the close is none."""
-    found = working(order("13:00"))
-    assert found.trade(one_minute(minute_data.minute("AAA", "13:01"))) == market.NOTHING
-    (fill,) = found.trade(one_minute(minute_data.minute("AAA", "14:30"))).fills
-    assert fill.at == minute_data.at("14:30")
-    late = working(order("20:59"))
-    traded = late.trade(one_minute(minute_data.minute("AAA", "21:00")))
-    assert ([*traded.fills], len(traded.expired)) == ([], 1)
+    assert fills_of("13:00", "12:59", "13:01", "14:30") == (["03-02T14:30"], 0)
+    assert fills_of("20:59", "20:58", "21:00", next_day=("14:30",)) == ([], 1)
 
 
 def strategy(timeframe: str, session: str = "regular") -> settings.StrategySettings:

@@ -6,7 +6,7 @@ from support import engine_data
 from tradeplane_engine import errors, execution, portfolio
 from tradeplane_engine.domain import numbers, orders
 
-PRICES = {symbol: engine_data.bar(symbol, price="100") for symbol in engine_data.SYMBOLS}
+CLOSES = dict.fromkeys(engine_data.SYMBOLS, numbers.price("100"))
 TWO_AND_ONE = portfolio.TopBottomN(top=2, bottom=1, capital=numbers.money("300000"))
 
 
@@ -17,25 +17,25 @@ def scored(**scores: float) -> tuple[orders.Signal, ...]:
 
 def test_the_best_are_bought_and_the_worst_sold_short() -> None:
     """Each name gets capital / (top + bottom); the middle gets zero."""
-    found = portfolio.targets(scored(AAA=1, BBB=5, CCC=3, DDD=4, EEE=2), construct=TWO_AND_ONE, prices=PRICES)
+    found = portfolio.targets(scored(AAA=1, BBB=5, CCC=3, DDD=4, EEE=2), construct=TWO_AND_ONE, closes=CLOSES)
     assert found == engine_data.quantities({"AAA": -1000, "BBB": 1000, "CCC": 0, "DDD": 1000, "EEE": 0})
 
 
 def test_equal_scores_are_ordered_by_symbol() -> None:
     """Ties never depend on the order in which signals came."""
-    found = portfolio.targets(scored(EEE=1, DDD=1, CCC=1, BBB=1, AAA=1), construct=TWO_AND_ONE, prices=PRICES)
+    found = portfolio.targets(scored(EEE=1, DDD=1, CCC=1, BBB=1, AAA=1), construct=TWO_AND_ONE, closes=CLOSES)
     assert found == engine_data.quantities({"AAA": 1000, "BBB": 1000, "CCC": 0, "DDD": 0, "EEE": -1000})
 
 
 def test_fewer_scores_than_needed_give_no_targets() -> None:
     """Two scores are no ranking for two longs and a short."""
-    assert portfolio.targets(scored(AAA=1, BBB=2), construct=TWO_AND_ONE, prices=PRICES) == {}
+    assert portfolio.targets(scored(AAA=1, BBB=2), construct=TWO_AND_ONE, closes=CLOSES) == {}
 
 
 def test_targets_are_whole_shares() -> None:
     """What the capital does not buy whole is left in cash."""
-    prices = {symbol: engine_data.bar(symbol, price="333.33") for symbol in engine_data.SYMBOLS}
-    found = portfolio.targets(scored(AAA=1, BBB=2, CCC=3), construct=TWO_AND_ONE, prices=prices)
+    closes = dict.fromkeys(engine_data.SYMBOLS, numbers.price("333.33"))
+    found = portfolio.targets(scored(AAA=1, BBB=2, CCC=3), construct=TWO_AND_ONE, closes=closes)
     assert found["CCC"] == engine_data.shares(300)
 
 

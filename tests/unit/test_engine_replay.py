@@ -1,4 +1,4 @@
-"""A session is played by a desk with events as a gateway would record them; the replay must give its orders again."""
+"""A session is played by the oracle, with events as a gateway records them; its replay must give its orders again."""
 
 import json
 import subprocess
@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from support import engine_data
-from tradeplane_engine import backtest, desk, errors, loop, record, replay, settings
+from support import engine_data, plain_desk
+from tradeplane_engine import backtest, declarative, errors, record, replay, settings
 from tradeplane_engine.core import limits
 from tradeplane_engine.data import dataset
 from tradeplane_engine.domain import bars, numbers, orders, times
@@ -40,25 +40,24 @@ def translate(config: Mapping[str, Any]) -> settings.StrategySettings:
         generation=config["generation"],
         top=config["spec"]["top"],
         bottom=config["spec"]["bottom"],
+        capital=config["spec"]["capital"],
         allowed=limits.from_spec(config["policy"]["spec"]),
     )
 
 
-def config(generation: int, *, top: int, bottom: int) -> dict[str, Any]:
+def config(generation: int, *, top: int, bottom: int, capital: str = "300000") -> dict[str, Any]:
     """What a strategy event holds."""
-    spec = {"top": top, "bottom": bottom}
+    spec = {"top": top, "bottom": bottom, "capital": capital}
     return {"uid": UID, "generation": generation, "spec": spec, "policy": {"name": "prudent", "spec": POLICY}}
 
 
 class Session:
-    """Plays a session live: the loop on its last bars, the desk as gateway, and a record of what happened."""
+    """Plays a session live: the strategy on its last bars, the oracle as gateway, and a record of what happened."""
 
     def __init__(self) -> None:
-        self.desk = desk.Desk(replace(engine_data.account(), limits=limits.from_spec(POLICY)))
-        self.clock = backtest.SessionClock()
+        self.desk = plain_desk.PlainDesk(replace(engine_data.account(), limits=limits.from_spec(POLICY)))
         self.events: list[dict[str, Any]] = []
         self.slices = DATA.slices()
-        self.loop: loop.Loop | None = None
         self.note("environment", spec={}, policy={"name": "prudent", "hash": "1", "spec": POLICY})
         self.state("halted")
         self.start(1, top=2, bottom=1, at=FIRST)
@@ -77,41 +76,37 @@ class Session:
         self.desk.bind("prudent", limits.from_spec(spec))
         self.note("policy", name="prudent", hash="2", spec=dict(spec))
 
-    def start(self, generation: int, *, top: int, bottom: int, at: int) -> None:
+    def start(self, generation: int, *, top: int, bottom: int, at: int, capital: str = "300000") -> None:
         """Start a process for a generation, warm from the last bars before a session."""
-        made = config(generation, top=top, bottom=bottom)
-        strategy = translate(made)
-        self.desk.declare(strategy)
+        made = config(generation, top=top, bottom=bottom, capital=capital)
+        declared = translate(made)
+        self.desk.declare(declared)
         self.note("strategy", config=made)
-        features = sources.LastBars(strategy.features, strategy.symbols)
-        venue = backtest.StrategyVenue(self.desk, UID)
-        self.clock.close(self.slices[at - 1])
-        self.loop = loop.Loop(strategy, loop.Ports(features, engine_data.LastReturn(), venue, self.clock))
-        self.loop.warm(self.slices[at - 61 : at])
+        self.features = sources.LastBars(declared.features, declared.symbols)
+        self.strategy = declarative.Declarative(declared, features=self.features, model=engine_data.LastReturn())
+        for one in self.slices[at - 61 : at]:
+            self.features.observe(one)
 
     def session(self, number: int, *, outcome: str = "traded") -> None:
         """Open and close a session, and decide on it."""
         one = self.slices[number]
         self.desk.open_session(one)
-        self.clock.close(one)
-        assert self.loop is not None
-        if outcome == "missed":
-            self.loop.missed(one.end, detail="down", one=one)
-        else:
-            self.loop.step(one)
+        self.features.observe(one)
+        if outcome == "traded":
+            self.desk.decide(UID, one, self.strategy.shown(one.bars.values()))
         self.note("decision", uid=UID, trigger=times.text(one.end), outcome=outcome)
 
     def cancel_all(self) -> None:
         """Cancel what is open, as a halt does."""
-        for order in self.desk._market.open_orders:
-            self.desk.cancel(order.client_order_id)
-            self.note("cancelled", client_order_id=order.client_order_id)
+        for name in list(self.desk.waiting):
+            del self.desk.waiting[name]
+            self.note("cancelled", client_order_id=name)
 
     def stop_last(self) -> None:
         """Stop one intent at the last instant."""
-        order = self.desk._market.open_orders[-1]
-        self.desk.forget(order.client_order_id)
-        self.note("not-sent", client_order_id=order.client_order_id, reason="halted")
+        name = list(self.desk.waiting)[-1]
+        del self.desk.waiting[name], self.desk.orders[name]
+        self.note("not-sent", client_order_id=name, reason="halted")
 
     def document(self) -> dict[str, Any]:
         """Return the session record."""
@@ -133,7 +128,7 @@ def played() -> Session:
     live.state("enabled")
     for number in (63, 64, 65):
         live.session(number)
-    live.start(2, top=1, bottom=1, at=66)
+    live.start(2, top=1, bottom=1, at=66, capital="200000")
     live.session(66)
     live.policy(TIGHT)
     live.session(67)
@@ -183,22 +178,24 @@ def by_trigger(found: backtest.Result) -> dict[times.Nanos, list[bytes]]:
 def test_the_replay_gives_the_sessions_orders_byte_for_byte(live: Session) -> None:
     """Halts, edits, missed bars, cancellations and all."""
     again = replayed(live.document())
-    assert again.order_bytes == backtest.result(live.desk).order_bytes
+    assert again.order_bytes == live.desk.order_bytes
     assert len(again.orders) > 20
     assert again.unmatched == ()
 
 
 def test_the_replay_gives_the_sessions_money(live: Session) -> None:
     """Fills, equity, refusals and cash too."""
-    again, once = replayed(live.document()), backtest.result(live.desk)
-    assert again.fills == once.fills
-    assert again.rejects == once.rejects
-    assert (again.cash, again.positions, again.equity) == (once.cash, once.positions, once.equity)
+    again, once = replayed(live.document()), live.desk
+    assert again.fills == tuple(once.fills)
+    assert [(one.trigger, one.symbol, one.reason) for one in again.rejects] == once.rejects
+    assert (again.cash, again.positions) == (once.ledger.cash, once.ledger.quantities)
+    assert (again.fees, again.realised) == (once.ledger.fees_booked, once.ledger.realised)
+    assert again.equity == tuple(once.equity)
 
 
 def test_the_session_refused_for_each_reason(live: Session) -> None:
     """The comparison above covers refusals: halted ones and those of the edited policy."""
-    assert {one.reason for one in backtest.result(live.desk).rejects} >= {"halted", "order-notional"}
+    assert {reason for _, _, reason in live.desk.rejects} >= {"halted", "order-notional"}
 
 
 def test_without_the_halt_it_would_have_ordered_in_that_window(live: Session) -> None:
@@ -225,7 +222,7 @@ def test_each_kind_of_event_matters(live: Session, kind: str) -> None:
     events = list(live.events)
     drop = max(at for at, event in enumerate(events) if event["type"] == kind)
     changed = {**live.document(), "sequence": events[:drop] + events[drop + 1 :]}
-    again, once = replayed(changed), backtest.result(live.desk)
+    again, once = replayed(changed), replayed(live.document())
     assert (again.orders, again.fills, again.rejects) != (once.orders, once.fills, once.rejects)
 
 
@@ -243,7 +240,7 @@ def test_other_bars_give_other_orders(live: Session) -> None:
     )
     session = record.parse(live.document())
     again = replay.run(session, other, predictors={engine_data.DIGEST: engine_data.LastReturn()}, translate=translate)
-    assert again.order_bytes != backtest.result(live.desk).order_bytes
+    assert again.order_bytes != live.desk.order_bytes
 
 
 def test_a_decision_on_no_bar_is_refused(live: Session) -> None:
@@ -319,7 +316,7 @@ sys.stdout.buffer.write(b"\\n".join(found.order_bytes))
     answer = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path), paths], capture_output=True, check=True, env={}, cwd=tmp_path
     )
-    assert tuple(answer.stdout.split(b"\n")) == backtest.result(live.desk).order_bytes
+    assert tuple(answer.stdout.split(b"\n")) == live.desk.order_bytes
 
 
 def test_an_action_of_the_session_changes_both_alike() -> None:

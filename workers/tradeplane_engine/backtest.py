@@ -1,31 +1,16 @@
-"""A backtest: the loop over a dataset, behind the same gate as in live, on the venue's market model."""
+"""A backtest of a manifest: its strategy over a dataset, on the core's kernel."""
 
-from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from operator import attrgetter
+from dataclasses import dataclass
 
-from tradeplane_engine import desk, execution, loop, record, settings
+from tradeplane_engine import declarative, desk, journal, record, settings
 from tradeplane_engine.data import dataset
-from tradeplane_engine.domain import bars, numbers, orders, times
+from tradeplane_engine.domain import numbers, orders, times
 from tradeplane_engine.features import sources
 from tradeplane_engine.models import predictor
 
 _Orders = tuple[orders.Order, ...]  # aliases, because a field of Result has the module's name
-_AVAILABLE = attrgetter("available_at")
 _Fills = tuple[orders.Fill, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """An intent that the gate refused."""
-
-    uid: str
-    trigger: times.Nanos
-    symbol: str
-    scope: str
-    reason: str
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +24,8 @@ class Result:
 
     orders: _Orders
     fills: _Fills
-    decisions: tuple[desk.Decided, ...]
-    rejects: tuple[Reject, ...]
+    decisions: tuple[journal.Decided, ...]
+    rejects: tuple[journal.Reject, ...]
     equity: tuple[desk.EquityPoint, ...]
     expired: tuple[str, ...]
     positions: Mapping[str, numbers.Quantity]
@@ -57,42 +42,10 @@ class Result:
 
     @property
     def pnl(self) -> numbers.Money | None:
-        """Last equity less the first, which has no position yet; None where the last is unknown."""
-        if not self.equity or self.equity[-1].equity is None or self.equity[0].equity is None:
+        """Last equity less the first, which has no position yet; None without any."""
+        if not self.equity:
             return None
         return numbers.Money(self.equity[-1].equity - self.equity[0].equity)
-
-
-@dataclass(slots=True)
-class SessionClock:
-    """Trading time of a backtest: the instant from which the last slice was known."""
-
-    at: times.Nanos = field(default=times.Nanos(0))
-
-    def now(self) -> times.Nanos:
-        """Return the current trading time."""
-        return self.at
-
-    def close(self, one: bars.BarSlice) -> None:
-        """Move to the instant from which every bar of the slice is known."""
-        known = max(map(_AVAILABLE, one.bars.values()), default=one.end)
-        self.at = max(self.at, known, one.end)
-
-
-@dataclass(frozen=True, slots=True)
-class StrategyVenue:
-    """One strategy's view of the desk."""
-
-    desk: desk.Desk
-    uid: str
-
-    def book(self) -> Mapping[str, execution.Holding]:
-        """Return position and working orders per symbol."""
-        return self.desk.holdings(self.uid)
-
-    def submit(self, decision: orders.Decision) -> None:
-        """Hand over the decision."""
-        self.desk.decide(self.uid, decision)
 
 
 def run(
@@ -111,50 +64,36 @@ def run(
     """
     slices = data.triggers(strategy.symbols, timeframe=strategy.timeframe, session=strategy.session)
     features = sources.precompute(slices, symbols=strategy.symbols, features=strategy.features, start=start)
-    keeper = desk.Desk(account, state=orders.State.ENABLED, days=data.trading())
-    keeper.declare(strategy)
-    clock = SessionClock()
-    ports = loop.Ports(features=features, predictor=model, venue=StrategyVenue(keeper, strategy.uid), clock=clock)
-    looped = loop.Loop(strategy, ports)
     traded = slices if data.timeframe == strategy.timeframe else data.slices(strategy.symbols)
-    ahead = deque(one for one in traded if start <= one.end <= end)
+    keeper = desk.Desk(
+        account,
+        [one for one in traded if start <= one.end <= end],
+        state=orders.State.ENABLED,
+        days=data.trading(),
+    )
+    keeper.declare(strategy)
+    declared = declarative.Declarative(strategy, features=features, model=model)
     for one in slices:
         if start <= one.end <= end:
-            while ahead and ahead[0].end <= one.end:
-                keeper.open_session(ahead.popleft())
-            keeper.quote(one)
-            clock.close(one)
-            looped.step(one)
+            keeper.decide(strategy.uid, one, declared.shown(one.bars.values()))
     return result(keeper)
 
 
 def result(keeper: desk.Desk, *, unmatched: tuple[str, ...] = ()) -> Result:
     """Collect what a desk kept, after checking that its ledgers add up; raises LedgerBroken."""
     keeper.check()
-    rejects = tuple(
-        Reject(
-            uid=decided.uid,
-            trigger=decided.decision.trigger,
-            symbol=verdict.intent.symbol,
-            scope=verdict.scope,
-            reason=verdict.reason,
-            detail=verdict.detail,
-        )
-        for decided in keeper.decided
-        for verdict in decided.verdicts
-        if not verdict.accepted
-    )
+    told = keeper.journal
     return Result(
-        orders=tuple(keeper.orders.values()),
-        fills=tuple(keeper.fills),
-        decisions=tuple(keeper.decided),
-        rejects=rejects,
-        equity=tuple(keeper.equity),
-        expired=tuple(keeper.expired),
-        positions=keeper.ledger.quantities,
-        cash=keeper.ledger.cash,
-        fees=keeper.ledger.fees_booked,
-        realised=keeper.ledger.realised,
+        orders=tuple(told.orders.values()),
+        fills=tuple(told.fills),
+        decisions=tuple(told.decided),
+        rejects=tuple(told.rejects),
+        equity=keeper.equity,
+        expired=tuple(told.expired),
+        positions=keeper.positions,
+        cash=numbers.Money(keeper.ledger.cash),
+        fees=told.fees.booked,
+        realised=numbers.Money(keeper.ledger.realised),
         dividends_not_paid=keeper.dividends_not_paid,
         unmatched=unmatched,
     )

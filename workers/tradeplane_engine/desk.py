@@ -1,16 +1,38 @@
-"""The desk of a backtest: what the gateway is in live. Ledgers, state, policies, the gate and the market behind it.
+"""The desk of a backtest: one account on the core's kernel, with everything under the names that a session uses.
 
-One desk is one account. For each session: :meth:`Desk.open_session` (splits, fills, marks), then the strategies'
-decisions through :meth:`Desk.decide`, which judges their intents with the books as of that instant.
+What the gateway is in live: it has a state and policies, lets strategies decide, and knows orders by client order id.
+Fills, ledgers and the risk chain are the kernel's. A decision is made at its trigger, the end of its bars, as the
+gateway judges it; the venue has its orders from the instant on at which those bars were known.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
-from tradeplane_engine import errors, execution, ledger, settings
-from tradeplane_engine.core import gate, limits
+import numpy as np
+
+from tradeplane_engine import errors, journal, settings
+from tradeplane_engine.core import (
+    agenda,
+    context,
+    control,
+    costs,
+    kernel,
+    limits,
+    order,
+    risk,
+    sessions,
+    slot,
+    table,
+    venue_settings,
+)
+from tradeplane_engine.core import ledger as books
+from tradeplane_engine.data import series
 from tradeplane_engine.domain import bars, numbers, orders, timeframes, times
-from tradeplane_engine.venue import market, profile
+from tradeplane_engine.venue import profile
+
+Act = Callable[[context.Context], None]
+
+_NO_LIMITS = limits.Limits(allow_short=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,27 +50,11 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
-    """A decision as recorded, with one verdict per intent."""
-
-    uid: str
-    decision: orders.Decision
-    verdicts: tuple[gate.Verdict, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class EquityPoint:
-    """Account equity at the close of a session, fees as booked; None while a held symbol has no price."""
+    """Account equity at the close of a session or shorter bar, fees as booked."""
 
     at: times.Nanos
-    equity: numbers.Money | None
-
-
-@dataclass(slots=True)
-class _Strategy:
-    settings: settings.StrategySettings
-    ledger: ledger.Ledger
-    symbols: frozenset[str]
+    equity: numbers.Money
 
 
 class Desk:
@@ -57,186 +63,210 @@ class Desk:
     Parameters
     ----------
     account : the account
+    traded : slices on which orders fill, oldest first, with their corporate actions
     state : what may leave at the start
     days : regular trading hours in order, where slices are shorter than a day
+
+    Attributes
+    ----------
+    journal : what happened, in order
+    dividends_not_paid : what the account's positions would have received; neither venue nor desk pays it
     """
 
     def __init__(
         self,
         account: Account,
+        traded: Sequence[bars.BarSlice],
         *,
         state: orders.State = orders.State.HALTED,
         days: Sequence[timeframes.Hours] = (),
     ) -> None:
         self.account = account
-        self.state = state
-        self.ledger = ledger.Ledger(account.cash, account.costs)
-        self.prices: dict[str, bars.Bar] = {}
-        self.orders: dict[str, orders.Order] = {}
-        self.fills: list[orders.Fill] = []
-        self.decided: list[Decided] = []
-        self.equity: list[EquityPoint] = []
-        self.expired: list[str] = []
         self.dividends_not_paid = numbers.Money(0)
-        self._market = market.Market(account.costs, days=days)
-        self._sent_at: times.Nanos | None = None
-        self._strategies: dict[str, _Strategy] = {}
-        self._owner: dict[str, str] = {}
+        self._state = state
         self._policies: dict[str, limits.Limits | None] = {account.policy: account.limits}
+        self._strategies: dict[str, _Trader] = {}
+        self._timeframe = traded[0].timeframe if traded else timeframes.DAY
+        self._kernel = kernel.Kernel(
+            _table(traded),
+            costs.Costs(half_spread_bps=account.costs.half_spread_bps),
+            account.cash,
+            risk.Policy(account.policy, account.limits or _NO_LIMITS),
+            venue_settings.Venue(sessions=_sessions(days or _days(traded))),
+        )
+        self.journal = journal.Journal(account.ledger, account.costs, self._kernel)
+        for action in (action for one in traded for action in one.actions):
+            if action.symbol in self._kernel.table.ids:
+                self._kernel.agenda.add(action.ex_start, agenda.ACTION, _Happening(action, self))
+        self._kernel.start()
 
-    def declare(self, strategy: settings.StrategySettings) -> None:
-        """Take a new strategy, or a new generation of one, whose sub-ledger goes on."""
-        self._policies.setdefault(strategy.policy, strategy.limits)
-        known = self._strategies.get(strategy.uid)
-        if known is None:
-            book = ledger.Ledger(strategy.portfolio.capital, self.account.costs)
-            self._strategies[strategy.uid] = _Strategy(strategy, book, frozenset(strategy.symbols))
-        else:
-            known.settings, known.symbols = strategy, frozenset(strategy.symbols)
+    @property
+    def ledger(self) -> books.Ledger:
+        """The account's ledger."""
+        return self._kernel.account.book.ledger
+
+    @property
+    def positions(self) -> dict[str, numbers.Quantity]:
+        """What the account holds."""
+        return self._held(self.ledger)
+
+    @property
+    def equity(self) -> tuple[EquityPoint, ...]:
+        """Equity at the end of each slice so far."""
+        found = self._kernel
+        pairs = zip(found.equity_at[: found.instants].tolist(), found.equity[: found.instants].tolist(), strict=True)
+        return tuple(EquityPoint(times.Nanos(at), numbers.Money(equity)) for at, equity in pairs)
+
+    def holds(self, uid: str) -> dict[str, numbers.Quantity]:
+        """Return what a strategy holds."""
+        return self._held(self._strategies[uid].slot.scope.book.ledger)
+
+    # What may leave.
+
+    def enter(self, state: orders.State) -> None:
+        """Let a state act from the next decision on; the states between enabled and halted act as halted."""
+        self._state = state
+        self._judge()
 
     def bind(self, policy: str, allowed: limits.Limits | None) -> None:
         """Let a policy say something else from the next decision on, wherever it is used; None: it is refused."""
         self._policies[policy] = allowed
+        self._judge()
 
     def bind_account(self, policy: str, allowed: limits.Limits | None) -> None:
         """Judge the account by another policy from the next decision on."""
         self.account = replace(self.account, policy=policy, limits=allowed)
-        self._policies[policy] = allowed
+        self.bind(policy, allowed)
 
-    def check(self) -> None:
-        """Raise LedgerBroken unless every ledger adds up and the strategies' positions sum to the account's."""
-        self.ledger.check_conservation()
-        total: dict[str, int] = {}
-        for strategy in self._strategies.values():
-            strategy.ledger.check_conservation()
-            for symbol, quantity in strategy.ledger.quantities.items():
-                total[symbol] = total.get(symbol, 0) + quantity
-        held = {symbol: quantity for symbol, quantity in total.items() if quantity}
-        if held != self.ledger.quantities:
-            raise errors.LedgerBroken(f"the strategies hold {held}, the account {self.ledger.quantities}")
+    def declare(self, declared: settings.StrategySettings) -> None:
+        """Take a new strategy, or a new generation of one, whose sub-ledger goes on with the new capital."""
+        self._policies.setdefault(declared.policy, declared.limits)
+        known = self._strategies.get(declared.uid)
+        capital = declared.portfolio.capital
+        if known is None:
+            recorder = journal.Recorder(self.journal, declared.uid)
+            name = f"{len(self._strategies):06d}-{declared.uid}"  # strategies have numbers in the order of declaration
+            self._kernel.add(name, recorder, capital, risk.Policy(declared.policy, declared.limits))
+            self._strategies[declared.uid] = _Trader(declared, self._kernel.slots[-1], recorder)
+        else:
+            change = capital - known.settings.portfolio.capital
+            control.CapitalChange(change, known.slot.name).act(self._kernel)
+            known.settings = declared
+        self._judge()
 
-    def sub_ledger(self, uid: str) -> ledger.Ledger:
-        """Return a strategy's own ledger."""
-        return self._strategies[uid].ledger
+    def _judge(self) -> None:
+        """Give every scope the policy and the state that act on it now; without a policy nothing leaves."""
+        whole = self._policies[self.account.policy]
+        control.PolicyChange(risk.Policy(self.account.policy, whole or _NO_LIMITS)).act(self._kernel)
+        for one in self._strategies.values():
+            name = one.settings.policy
+            own = self._policies[name]
+            control.PolicyChange(risk.Policy(name, own or _NO_LIMITS), one.slot.name).act(self._kernel)
+            judged = self._state is orders.State.ENABLED and own is not None and whole is not None
+            state = risk.ENABLED if judged else risk.HALTED
+            if one.slot.scope.book.state != state:
+                self._kernel.flow.enter(one.slot, state, self._state.value)
 
-    def open_session(self, one: bars.BarSlice) -> None:
-        """Book what happens from the open to the close of one slice, in that order."""
-        for action in one.actions:
-            self._act(action)
-        for fill in (traded := self._market.trade(one)).fills:
-            self.ledger.apply(fill)
-            self._strategies[self._owner[fill.client_order_id]].ledger.apply(fill)
-            self.fills.append(fill)
-        self.expired.extend(order.client_order_id for order in traded.expired)
-        self.prices.update(one.bars)
-        self.equity.append(EquityPoint(one.end, self.ledger.equity(self.prices)))
+    # What happens.
 
-    def quote(self, one: bars.BarSlice) -> None:
-        """Judge by the bars that a strategy decides on, and send what it decides no earlier than they are known."""
-        self.prices.update(one.bars)
-        self._sent_at = max((bar.available_at for bar in one.bars.values()), default=one.end)
+    def advance(self, until: times.Nanos) -> None:
+        """Let every slice open, fill and close that ends by an instant."""
+        self._kernel.advance(until)
 
-    def holdings(self, uid: str) -> dict[str, execution.Holding]:
-        """Return position and working orders per symbol of one strategy."""
-        found = self._strategies[uid].ledger.quantities
-        buying, selling = self._working(uid)
-        return {
-            symbol: execution.Holding(
-                position=found.get(symbol, numbers.Quantity(0)),
-                working_buy=buying.get(symbol, numbers.Quantity(0)),
-                working_sell=selling.get(symbol, numbers.Quantity(0)),
-            )
-            for symbol in {*found, *buying, *selling}
-        }
-
-    def decide(self, uid: str, decision: orders.Decision) -> tuple[gate.Verdict, ...]:
-        """Record a decision, judge its intents and send what may be sent."""
-        verdicts: tuple[gate.Verdict, ...] = ()
-        if decision.intents:
-            verdicts = gate.judge(decision.intents, state=self.state, now=decision.trigger, scopes=self._scopes(uid))
-        self.decided.append(Decided(uid, decision, verdicts))
-        for verdict in verdicts:
-            if verdict.accepted:
-                self._send(uid, decision.trigger, verdict.intent)
-        return verdicts
+    def decide(self, uid: str, one: bars.BarSlice, act: Act) -> orders.Decision:
+        """Let a strategy decide on a slice of its bars, whose end is the trigger; record and judge what it wants."""
+        trader = self._strategies[uid]
+        self.advance(one.end)
+        if one.timeframe != self._timeframe and one.end >= self._kernel.now:
+            for bar in one.bars.values():  # as the gateway judges: by the age of the strategy's own bars
+                self._kernel.quote(self._kernel.table.ids[bar.symbol], bar.close, bar.end)
+        trader.recorder.open(one.end)
+        sent_at = max((bar.available_at for bar in one.bars.values()), default=one.end)
+        self._kernel.turn(trader.slot, act, sent_at)
+        return trader.recorder.close(trader.slot.context.explanations)
 
     def cancel(self, client_order_id: str) -> bool:
         """Take an open order out of the market; False when there is none."""
-        return self._market.cancel(client_order_id) is not None
+        found = self.journal.known.get(client_order_id)
+        if found is None or found.ended:
+            return False
+        self._kernel.flow.end(found, order.CANCELED, "canceled", "")
+        return True
 
     def forget(self, client_order_id: str) -> bool:
         """Undo an order that was never sent; False when there is none open."""
-        if not self.cancel(client_order_id):
-            return False
-        del self.orders[client_order_id]
-        return True
+        found = self.cancel(client_order_id)
+        if found:
+            del self.journal.orders[client_order_id]
+        return found
 
-    def _send(self, uid: str, trigger: times.Nanos, intent: orders.Intent) -> None:
-        key = orders.OrderKey(
-            ledger=self.account.ledger,
-            uid=uid,
-            trigger=trigger,
-            symbol=intent.symbol,
-            role=intent.role,
-            number=intent.number,
-        )
-        order = orders.Order(
-            client_order_id=orders.client_order_id(key),
-            bar_end=trigger,
-            symbol=intent.symbol,
-            side=intent.side,
-            quantity=intent.quantity,
-            type=intent.type,
-            time_in_force=intent.time_in_force,
-        )
-        self._market.submit(order, at=self._sent_at)
-        self._owner[order.client_order_id] = uid
-        self.orders[order.client_order_id] = order
+    def check(self) -> None:
+        """Raise LedgerBroken unless every ledger adds up and the strategies' positions sum to the account's."""
+        self.ledger.check()
+        total: dict[str, int] = {}
+        for uid, one in self._strategies.items():
+            one.slot.scope.book.ledger.check()
+            for symbol, quantity in self.holds(uid).items():
+                total[symbol] = total.get(symbol, 0) + quantity
+        held = {symbol: quantity for symbol, quantity in total.items() if quantity}
+        if held != self.positions:
+            raise errors.LedgerBroken(f"the strategies hold {held}, the account {self.positions}")
+        self.journal.check()
 
-    def _act(self, action: bars.CorporateAction) -> None:
-        if action.split[0] != action.split[1]:
-            self.ledger.split(action.symbol, action.split)
-            for strategy in self._strategies.values():
-                strategy.ledger.split(action.symbol, action.split)
-            self._market.split(action.symbol, action.split)
-        paid = numbers.divide_half_even(action.dividend * self.ledger.quantity(action.symbol), numbers.ONE_SHARE)
-        self.dividends_not_paid = numbers.Money(self.dividends_not_paid + paid)
+    def _held(self, ledger: books.Ledger) -> dict[str, numbers.Quantity]:
+        symbols = self._kernel.table.symbols
+        return {symbols[n]: numbers.Quantity(held) for n, held in enumerate(ledger.quantities) if held}
 
-    def _scopes(self, uid: str) -> tuple[gate.Scope, ...]:
-        """Return what judges a strategy's intents; nothing, so that none passes, while a policy is refused."""
-        strategy = self._strategies[uid]
-        own, whole = self._policies[strategy.settings.policy], self._policies[self.account.policy]
-        if own is None or whole is None:
-            return ()
-        equity = strategy.ledger.equity_exact_fees(self.prices, capital=strategy.settings.portfolio.capital)
-        mine = self._book(uid, strategy.ledger, equity)
-        all_of_it = self._book(None, self.ledger, self.ledger.equity(self.prices))
-        return (
-            gate.Scope(name="strategy", limits=own, book=mine, symbols=strategy.symbols),
-            gate.Scope(name="account", limits=whole, book=all_of_it),
-        )
 
-    def _book(self, uid: str | None, held: ledger.Ledger, equity: numbers.Money | None) -> gate.Book:
-        """What one strategy or (None) the account holds and has open."""
-        buying, selling = self._working(uid)
-        return gate.Book(
-            equity=equity,
-            positions=held.quantities,
-            working_buy=buying,
-            working_sell=selling,
-            prices=self.prices,
-            open_orders=len(self._open(uid)),
-        )
+@dataclass(slots=True)
+class _Trader:
+    """One strategy: its settings of now, and its place in the kernel."""
 
-    def _working(self, uid: str | None) -> tuple[Mapping[str, numbers.Quantity], Mapping[str, numbers.Quantity]]:
-        """Unfilled buys and sells per symbol, of one strategy or (None) of the account."""
-        buying: dict[str, numbers.Quantity] = {}
-        selling: dict[str, numbers.Quantity] = {}
-        for order in self._open(uid):
-            side = buying if order.side is orders.Side.BUY else selling
-            side[order.symbol] = numbers.Quantity(side.get(order.symbol, 0) + order.quantity)
-        return buying, selling
+    settings: settings.StrategySettings
+    slot: slot.Slot
+    recorder: journal.Recorder
 
-    def _open(self, uid: str | None) -> list[orders.Order]:
-        """Open orders of one strategy or (None) of the account."""
-        return [order for order in self._market.open_orders if uid is None or self._owner[order.client_order_id] == uid]
+
+@dataclass(frozen=True, slots=True)
+class _Happening:
+    """A corporate action: a split acts; a dividend is counted, because the venue pays none."""
+
+    action: bars.CorporateAction
+    desk: Desk = field(repr=False)
+
+    def act(self, run: kernel.Kernel) -> None:
+        """Let it act on what is held and open now."""
+        action = self.action
+        new, old = action.split
+        if new != old:
+            run.split(action.symbol, new, old)
+        held = run.account.book.ledger.quantities[run.table.ids[action.symbol]]
+        paid = numbers.divide_half_even(action.dividend * held, numbers.ONE_SHARE)
+        self.desk.dividends_not_paid = numbers.Money(self.desk.dividends_not_paid + paid)
+
+
+def _table(traded: Sequence[bars.BarSlice]) -> table.Table:
+    """Return the slices' bars, each known at its end: that is when decisions are made."""
+    history: dict[str, list[bars.Bar]] = {}
+    for one in traded:
+        for symbol, bar in one.bars.items():
+            history.setdefault(symbol, []).append(bar)
+    made = [series.of(symbol, history[symbol]) for symbol in sorted(history)]
+    return table.Table([replace(one, available_at=one.end) for one in made])
+
+
+def _days(traded: Sequence[bars.BarSlice]) -> list[timeframes.Hours]:
+    """Return the sessions of daily slices; slices that overlap are of one session."""
+    found: list[timeframes.Hours] = []
+    for one in traded:
+        start = min(bar.start for bar in one.bars.values())
+        if found and start < found[-1].end:
+            found[-1] = timeframes.Hours(found[-1].start, one.end)
+        else:
+            found.append(timeframes.Hours(start, one.end))
+    return found
+
+
+def _sessions(days: Sequence[timeframes.Hours]) -> sessions.Sessions:
+    opens, closes = ([getattr(one, name) for one in days] for name in ("start", "end"))
+    return sessions.Sessions(np.array(opens, dtype=np.int64), np.array(closes, dtype=np.int64))

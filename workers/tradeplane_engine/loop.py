@@ -119,7 +119,8 @@ class Loop:
             late = failure.reason == "late"
             outcome = orders.Outcome.PREDICTION_LATE if late else orders.Outcome.NO_SIGNAL
             return orders.Decision(trigger=one.end, outcome=outcome, detail=str(failure))
-        targets = portfolio.targets(found, construct=strategy.portfolio, prices=one.bars)
+        closes = {symbol: bar.close for symbol, bar in one.bars.items()}
+        targets = portfolio.targets(found, construct=strategy.portfolio, closes=closes)
         if not targets:
             detail = f"too-few-scores: at least {strategy.portfolio.needed} needed, got {len(found)}"
             return orders.Decision(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 
 from tradeplane_engine import errors
-from tradeplane_engine.domain import bars, numbers, orders
+from tradeplane_engine.domain import numbers, orders
 
 _SYMBOL, _SCORE = attrgetter("symbol"), attrgetter("score")
 
@@ -37,7 +37,7 @@ class TopBottomN:
 
 
 def targets(
-    signals: Sequence[orders.Signal], *, construct: TopBottomN, prices: Mapping[str, bars.Bar]
+    signals: Sequence[orders.Signal], *, construct: TopBottomN, closes: Mapping[str, numbers.Price]
 ) -> dict[str, numbers.Quantity]:
     """Return the wanted position of every scored symbol; empty with fewer scores than needed."""
     if len(signals) < construct.needed:
@@ -47,7 +47,7 @@ def targets(
     each = numbers.Money(construct.capital // construct.needed)
     wanted = dict.fromkeys(map(_SYMBOL, ranked), numbers.Quantity(0))
     for signal in ranked[: construct.top]:
-        wanted[signal.symbol] = numbers.shares(each, prices[signal.symbol].close)
+        wanted[signal.symbol] = numbers.shares(each, closes[signal.symbol])
     for signal in ranked[len(ranked) - construct.bottom :]:
-        wanted[signal.symbol] = numbers.shares(numbers.Money(-each), prices[signal.symbol].close)
+        wanted[signal.symbol] = numbers.shares(numbers.Money(-each), closes[signal.symbol])
     return wanted

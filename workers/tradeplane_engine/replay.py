@@ -1,22 +1,22 @@
 """Replay: a session record, bars and artifacts give the session's orders again. Needs no address of anything.
 
 1. control events (state, policies, strategies, cancellations) act where they stand in the ledger's sequence;
-2. a ``decision`` event first moves the market to its trigger: every session in between opens, fills and closes;
-3. the strategy's own loop then decides on that bar, from history and artifact, and the gate judges with the books as of
-   that instant. What the record says about orders is never read, except that one was stopped or cancelled.
+2. a ``decision`` event first moves the kernel to its trigger: every session in between opens, fills and closes;
+3. the strategy then decides on that bar, from history and artifact, and the risk chain judges with the books as of that
+   instant. What the record says about orders is never read, except that one was stopped or cancelled.
 
 Decisions that gave no signal in the session (missed, late, failed predictions) are facts of that day's machines, not of
 the strategy: they are taken from the record, without intents.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tradeplane_engine import backtest, desk, errors, loop, record, settings
+from tradeplane_engine import backtest, declarative, desk, errors, record, settings
 from tradeplane_engine.core import gate, limits
 from tradeplane_engine.data import dataset
-from tradeplane_engine.domain import bars, orders, timeframes, times
+from tradeplane_engine.domain import bars, orders, times
 from tradeplane_engine.features import sources
 from tradeplane_engine.models import predictor
 from tradeplane_engine.venue import profile
@@ -30,7 +30,6 @@ def run(
     *,
     predictors: Mapping[str, predictor.Predictor],
     translate: Translate,
-    until: times.Nanos | None = None,
 ) -> backtest.Result:
     """Rebuild a session.
 
@@ -38,22 +37,20 @@ def run(
     ----------
     predictors : by digest, for every model digest that the strategies name
     translate : a StrategyConfig as recorded to engine settings
-    until : after the last event, go on to open and close the sessions that end by then
     """
     replay = Replay(session, data, predictors=predictors, translate=translate)
     for event in session.sequence:
         replay.act(event)
-    if until is not None:
-        replay.advance(until)
     return replay.result()
 
 
 @dataclass(slots=True)
 class _Running:
-    """One generation of a strategy: its loop, and its own slices that the loop has not seen yet, newest first."""
+    """One generation of a strategy: its features, and its own slices that it has not seen yet, newest first."""
 
-    settings: settings.StrategySettings
-    loop: loop.Loop
+    strategy: declarative.Declarative
+    features: sources.LastBars
+    window: int
     ahead: list[bars.BarSlice]
 
 
@@ -71,9 +68,7 @@ class Replay:
         self._data = data
         self._predictors = predictors
         self._translate = translate
-        self._ahead = list(reversed(data.slices()))
-        self._clock = backtest.SessionClock()
-        self._desk = _new_desk(session, days=data.trading())
+        self._desk = desk.Desk(_account(session), _traded(session, data), days=data.trading())
         self._running: dict[str, _Running] = {}
         self._unmatched: list[str] = []
 
@@ -83,7 +78,7 @@ class Replay:
             case record.EnvironmentEvent():
                 self._desk.bind_account(event.policy_name, _limits(event.policy_spec))
             case record.StateEvent():
-                self._desk.state = event.state
+                self._desk.enter(event.state)
             case record.PolicyEvent():
                 self._desk.bind(event.name, _limits(event.spec) if event.hash else None)
             case record.StrategyEvent():
@@ -95,62 +90,42 @@ class Replay:
             case record.CancelledEvent():
                 self._match(event.client_order_id, found=self._desk.cancel(event.client_order_id))
 
-    def advance(self, until: times.Nanos) -> None:
-        """Open and close every session that ends by ``until``."""
-        while self._ahead and self._ahead[-1].end <= until:
-            one = self._ahead.pop()
-            self._desk.open_session(one)
-            self._clock.close(one)
-
     def result(self) -> backtest.Result:
         """Collect the outcome; raises LedgerBroken when it does not add up."""
         return backtest.result(self._desk, unmatched=tuple(self._unmatched))
 
-    def _declare(self, strategy: settings.StrategySettings) -> None:
-        """Start a generation as a new process would: with a new loop and the history up to its first trigger."""
-        model = self._predictors.get(strategy.model_digest)
+    def _declare(self, declared: settings.StrategySettings) -> None:
+        """Start a generation as a new process would: with the history up to its first trigger."""
+        model = self._predictors.get(declared.model_digest)
         if model is None:
-            raise errors.ModelRefused(f"predictors: none has the digest {strategy.model_digest}")
-        self._desk.declare(strategy)
-        ports = loop.Ports(
-            features=sources.LastBars(strategy.features, strategy.symbols),
-            predictor=model,
-            venue=backtest.StrategyVenue(self._desk, strategy.uid),
-            clock=self._clock,
+            raise errors.ModelRefused(f"predictors: none has the digest {declared.model_digest}")
+        self._desk.declare(declared)
+        features = sources.LastBars(declared.features, declared.symbols)
+        slices = self._data.triggers(declared.symbols, timeframe=declared.timeframe, session=declared.session)
+        self._running[declared.uid] = _Running(
+            strategy=declarative.Declarative(declared, features=features, model=model),
+            features=features,
+            window=declared.features.window,
+            ahead=list(reversed(slices)),
         )
-        slices = self._data.triggers(strategy.symbols, timeframe=strategy.timeframe, session=strategy.session)
-        ahead = list(reversed(slices))
-        self._running[strategy.uid] = _Running(strategy, loop.Loop(strategy, ports), ahead)
 
     def _decide(self, event: record.DecisionEvent) -> None:
         running = self._running.get(event.uid)
         if running is None:
             raise errors.ValueRefused("sequence", "a strategy event before its decisions", event.uid)
-        self._move_to(event)
         past = []
         while running.ahead and running.ahead[-1].end < event.trigger:
             past.append(running.ahead.pop())
-        running.loop.warm(past[-running.settings.features.window :])
         if not running.ahead or running.ahead[-1].end != event.trigger:
-            raise self._no_bar(event)
+            limit = f"the end of a bar of dataset {self._data.name}"
+            raise errors.ValueRefused(f"sequence, decision {event.seq}", limit, times.text(event.trigger))
         one = running.ahead.pop()
-        self._desk.quote(one)
-        self._clock.close(one)
+        for each in (*past[-running.window :], one):
+            running.features.observe(each)
         if event.outcome is orders.Outcome.TRADED:
-            running.loop.step(one)
-            return
-        running.loop.warm([one])
-        self._desk.decide(event.uid, orders.Decision(trigger=event.trigger, outcome=event.outcome))
-
-    def _move_to(self, event: record.DecisionEvent) -> None:
-        if not self._desk.decided:  # nothing can have traded before the session's first decision
-            while len(self._ahead) > 1 and self._ahead[-2].end <= event.trigger:
-                self._ahead.pop()
-        self.advance(event.trigger)
-
-    def _no_bar(self, event: record.DecisionEvent) -> errors.ValueRefused:
-        limit = f"the end of a bar of dataset {self._data.name}"
-        return errors.ValueRefused(f"sequence, decision {event.seq}", limit, times.text(event.trigger))
+            self._desk.decide(event.uid, one, running.strategy.shown(one.bars.values()))
+        else:
+            self._desk.decide(event.uid, one, lambda ctx: ctx.outcome(event.outcome))
 
     def _match(self, client_order_id: str, *, found: bool) -> None:
         if not found:
@@ -165,15 +140,24 @@ def _limits(spec: Mapping[str, Any]) -> limits.Limits | None:
         return None
 
 
-def _new_desk(session: record.Record, *, days: Sequence[timeframes.Hours]) -> desk.Desk:
+def _account(session: record.Record) -> desk.Account:
     for event in session.sequence:
         if isinstance(event, record.EnvironmentEvent):
-            account = desk.Account(
+            return desk.Account(
                 ledger=session.ledger,
                 cash=session.starting_cash,
                 costs=profile.named(session.venue_profile),
                 policy=event.policy_name,
                 limits=_limits(event.policy_spec),
             )
-            return desk.Desk(account, days=days)
     raise errors.ValueRefused("sequence", "at least one environment event", "none")
+
+
+def _traded(session: record.Record, data: dataset.Dataset) -> tuple[bars.BarSlice, ...]:
+    """Return the slices from the first decision's on: nothing can have traded before it."""
+    first = next((event.trigger for event in session.sequence if isinstance(event, record.DecisionEvent)), None)
+    slices = data.slices()
+    if first is None:
+        return ()
+    until = sum(one.end <= first for one in slices)
+    return slices[max(until - 1, 0) :]

@@ -1,12 +1,14 @@
 """One symbol's bars of one timeframe as columns of integers: the form in which a run reads its data."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
 import numpy.typing as npt
 
 from tradeplane_engine import errors
-from tradeplane_engine.domain import times
+from tradeplane_engine.domain import bars, times
 
 IntArray = npt.NDArray[np.int64]
 
@@ -74,3 +76,12 @@ class Series:
         if not good.all():
             row = int(np.argmin(good))
             raise errors.ValueRefused(f"{self.symbol}.{name}, row {row}", limit, int(getattr(self, name)[row]))
+
+
+def of(symbol: str, found: Sequence[bars.Bar]) -> Series:
+    """Return one symbol's bars, oldest first, as columns."""
+    columns = {
+        name: np.fromiter(map(attrgetter(name), found), dtype=np.int64, count=len(found))
+        for name in ("start", "end", "available_at", *_PRICES, "volume")
+    }
+    return Series(symbol=symbol, **columns)

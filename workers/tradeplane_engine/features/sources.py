@@ -1,4 +1,4 @@
-"""Where the loop gets its newest rows from: the last bars (live), or history computed beforehand (backtest).
+"""Where a decision's rows come from: the last bars (live, replay), or history computed beforehand (backtest).
 
 Both give the same bits, because a row is a function of its window alone.
 """
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from tradeplane_engine import errors
 from tradeplane_engine.domain import bars, times
 from tradeplane_engine.features import alpha158, history, registry
 
@@ -21,12 +22,20 @@ class LastBars:
     def __init__(self, features: registry.FeatureSet, symbols: Sequence[str]) -> None:
         self._features = features
         self._histories = {symbol: history.SymbolHistory(symbol) for symbol in sorted(symbols)}
+        self._end = times.Nanos(0)
 
     def observe(self, one: bars.BarSlice) -> None:
         """Take in the next slice, oldest first."""
         for symbol, found in self._histories.items():
             found.append(one.bars.get(symbol), end=one.end, actions=one.actions)
             found.keep_last(self._features.window)
+        self._end = one.end
+
+    def rows_at(self, end: times.Nanos) -> Scorable:
+        """Return the rows of the slice that was observed last; raises ValueRefused for the end of another one."""
+        if end != self._end:
+            raise errors.ValueRefused("features", f"asked for at {times.text(self._end)}", times.text(end))
+        return self.rows()
 
     def rows(self) -> Scorable:
         """Return the symbols with a complete window, sorted, and their rows (n, n_features)."""
@@ -37,20 +46,15 @@ class LastBars:
 
 
 class Precomputed:
-    """Rows of a whole history, looked up by the end of the slice that was observed last."""
+    """Rows of a whole history, looked up by the end of their bars."""
 
     def __init__(self, rows: dict[int, Scorable], width: int) -> None:
         self._rows = rows
         self._nothing: Scorable = ((), np.empty((0, width)))
-        self._end = 0
 
-    def observe(self, one: bars.BarSlice) -> None:
-        """Move to the slice."""
-        self._end = one.end
-
-    def rows(self) -> Scorable:
+    def rows_at(self, end: times.Nanos) -> Scorable:
         """Return as :meth:`LastBars.rows`."""
-        return self._rows.get(self._end, self._nothing)
+        return self._rows.get(end, self._nothing)
 
 
 def precompute(
