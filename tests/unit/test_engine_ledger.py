@@ -112,17 +112,27 @@ def test_what_a_reverse_split_drops_is_realised() -> None:
 
 
 def test_a_broken_ledger_is_noticed() -> None:
-    """A position that appears without a fill fails the conservation check."""
+    """A cost that no fill led to fails the conservation check, and so does money that none moved."""
     found = booked(engine_data.fill("buy", 100, "100"))
-    found.positions["BBB"] = ledger.Position(engine_data.shares(1), numbers.money("50"))
-    with pytest.raises(errors.LedgerBroken, match="cash flow"):
+    found._books.costs[0] += 1
+    with pytest.raises(errors.LedgerBroken, match="costs"):
         found.check_conservation()
+
+
+def test_symbols_come_as_they_are_traded() -> None:
+    """However many: each has its own position, and the books still add up."""
+    names = [f"S{number}" for number in range(100)]
+    found = booked(*(engine_data.fill("buy", n + 1, "100", symbol=name) for n, name in enumerate(names)))
+    assert found.quantities == {name: engine_data.shares(n + 1) for n, name in enumerate(names)}
+    found.check_conservation()
+    prices = {name: engine_data.bar(name, price="100") for name in names}
+    assert found.equity(prices) == found.cash + numbers.money("505000")
 
 
 def test_a_lost_fee_is_noticed() -> None:
     """Running sums are compared with their parts."""
     found = booked(engine_data.fill("sell", 100, "100"))
-    found._charges["2020-01-02"].pop("SEC")
+    found._fees._days["2020-01-02"].pop("SEC")
     with pytest.raises(errors.LedgerBroken, match="fees"):
         found.check_conservation()
 

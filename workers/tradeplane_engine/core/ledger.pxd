@@ -9,6 +9,8 @@ cdef class Ledger:
     cdef long long[::1] quantity, cost, worth, marked
     cdef const long long[::1] unit
 
+    cpdef object widen(self, object unit)
+
     @cython.locals(worth=cython.longlong, total=int128)
     cpdef object mark(self, int symbol, long long price)
 

@@ -64,6 +64,17 @@ class Ledger:
         self.worth = array("q", zeros)
         self.marked = array("q", zeros)  # the price of the last mark
 
+    def widen(self, unit: Sequence[int]) -> None:
+        """Make room for further symbols behind those that there are; ``unit`` is that of all of them."""
+        zeros = bytes(8 * (len(unit) - len(self.unit)))
+        self.unit = unit
+        self.quantities = array("q", [*self.quantities, *array("q", zeros)])
+        self.costs = array("q", [*self.costs, *array("q", zeros)])
+        self.worth = array("q", [*self.worth, *array("q", zeros)])
+        self.marked = array("q", [*self.marked, *array("q", zeros)])
+        self.quantity = self.quantities
+        self.cost = self.costs
+
     def mark(self, symbol: int, price: int) -> None:
         """Value the position of a symbol at a price."""
         if self.quantity[symbol] or self.worth[symbol]:
