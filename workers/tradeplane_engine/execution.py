@@ -1,12 +1,12 @@
 """Execution: from targets to intents. Market orders for the difference, in the order of the symbols.
 
-What is missing is the core's rule, :func:`tradeplane_engine.core.flow.missing`.
+What is missing is the core's rule, :func:`tradeplane_engine.core.context.missing`.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tradeplane_engine.core import flow
+from tradeplane_engine.core import context
 from tradeplane_engine.domain import numbers, orders
 
 _ZERO = numbers.Quantity(0)
@@ -32,7 +32,7 @@ def market_orders(
     wanted = [symbol for symbol, target in targets.items() if target or symbol in holdings]
     for symbol in sorted(wanted):
         held = holdings.get(symbol, NOTHING)
-        change = flow.missing(targets[symbol], held.position, held.working_buy, held.working_sell)
+        change = context.missing(targets[symbol], held.position, held.working_buy, held.working_sell)
         if change:
             side = orders.Side.BUY if change > 0 else orders.Side.SELL
             intents.append(orders.Intent(symbol=symbol, side=side, quantity=numbers.Quantity(abs(change))))

@@ -38,7 +38,8 @@ class Strategy:
     """Base of every code strategy; a hook that is not overridden costs nothing.
 
     ``Parameters`` is the pydantic model of its parameters, which are validated before the run and lie in
-    ``self.parameters``. Hooks see a symbol's bars from the first one on at which every declared indicator is defined.
+    ``self.parameters``. Hooks see a symbol's bars from the first one on at which every declared indicator is defined
+    and before which there are ``warm_up`` others, for ``ctx.history``.
     """
 
     class Parameters(pydantic.BaseModel):
@@ -48,6 +49,7 @@ class Strategy:
 
     parameters: Parameters
     name: ClassVar[str] = ""
+    warm_up: ClassVar[int] = 0
 
     def __init__(self, **parameters: object) -> None:
         self.parameters = self.Parameters(**parameters)

@@ -15,6 +15,8 @@ cdef class Indicator:
     cdef readonly long long denominator
     cdef readonly object spec
 
+    cdef object _read(self, object values)
+
     @cython.locals(context=Context, row=cython.Py_ssize_t)
     cdef Py_ssize_t _at(self) except -2
 
@@ -37,6 +39,13 @@ cdef class Context:
     @cython.locals(quantity=cython.longlong, number=cython.int, held=cython.longlong, book=Book)
     cpdef target(self, str symbol, object shares=*, object weight=*, object notional=*)
 
+    @cython.locals(
+        book=Book, symbol=cython.int, wish=cython.longlong, held=cython.longlong, change=cython.longlong
+    )
+    cdef list _take(self, int number)
+
     cpdef int symbol_id(self, object symbol) except -1
     cdef long long _quantity(self, int number, object shares, object weight, object notional) except? -1
     cdef Py_ssize_t _newest(self, object symbol, object timeframe) except? -1
+
+cpdef long long missing(long long target, long long held, long long buying, long long selling) except? -1

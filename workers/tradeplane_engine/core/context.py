@@ -52,6 +52,10 @@ class Indicator:
         self.spec = spec
         self.denominator = spec.denominator
         self.is_exact = spec.exact
+        self._read(values)
+
+    def _read(self, values: npt.NDArray[Any]) -> None:
+        """Read another column from now on."""
         if self.is_exact:
             self._exact_values = values.data
         else:
@@ -307,6 +311,20 @@ class Context:
             self.explanations.append(domain.Explanation(times.Nanos(self.now)))
         return self.explanations[len(self.explanations) - 1]
 
+    def _take(self, number: int) -> list[Order]:
+        """Return what is wanted as orders, and want nothing more; a target becomes a market order for what it lacks."""
+        targets, self.targets = self.targets, {}
+        wanted, self.wanted = self.wanted, []
+        book = self._book
+        for symbol, wish in targets.items():
+            held = self._ledger.quantity[symbol]
+            change = missing(wish, held, book._buying[symbol], book._selling[symbol])
+            if change > 0:
+                wanted.append(Order(number, symbol, 1, change))
+            elif change < 0:
+                wanted.append(Order(number, symbol, -1, -change))
+        return wanted
+
     def timer(self, at: int, name: str = "") -> None:
         """Ask for ``on_timer`` at an instant (ns UTC) after now, whether bars come then or not."""
         if at <= self.now:
@@ -440,3 +458,26 @@ class Context:
         if row < 0:
             raise errors.ValueRefused("symbol", "one with a known bar", symbol)
         return row
+
+
+def missing(target: int, held: int, buying: int, selling: int) -> int:
+    """Return the signed quantity to order, so that a position comes nearer to its target and never crosses zero.
+
+    A target on the other side closes first, and a later turn opens. Working orders (``buying`` and ``selling``,
+    unsigned) count as if they will fill where that asks for less, and as if they will not where that could cross zero.
+    """
+    if held < 0:
+        return -missing(-target, -held, selling, buying)
+    if held > 0:
+        change = max(target, 0) - (held + buying - selling)
+        return change if change >= 0 else max(change, min(selling - held, 0))
+    if buying and selling:
+        return 0
+    if buying:
+        return max(target - buying, 0)
+    return min(target + selling, 0) if selling else target
+
+
+def number(order: Order) -> int:
+    """Return the key by which orders are sorted."""
+    return order.id

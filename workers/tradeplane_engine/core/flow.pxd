@@ -28,10 +28,7 @@ cdef class OrderFlow:
     cdef long long due_at
     cdef long long[::1] price, bar_end, last_split
 
-    @cython.locals(
-        context=Context, book=Book, symbol=cython.int, target=cython.longlong, held=cython.longlong,
-        change=cython.longlong, rounds=cython.int, order=Order
-    )
+    @cython.locals(context=Context, rounds=cython.int, order=Order)
     cpdef object decide(self, Slot slot)
 
     @cython.locals(leg=Order, market=Market, row=cython.Py_ssize_t, seen=cython.bint, at_once=cython.bint)
@@ -99,4 +96,3 @@ cdef class OrderFlow:
     cdef object _hear(self, Slot slot, Update update)
 
 @cython.locals(change=cython.longlong)
-cpdef long long missing(long long target, long long held, long long buying, long long selling) except? -1

@@ -108,18 +108,7 @@ class OrderFlow:
                 cause = RecursionError("on_order_update orders anew each time")
                 raise errors.StrategyFailed(slot.name, f"instant {self.now}", cause)
             self.decisions += 1
-            targets, context.targets = context.targets, {}
-            wanted, context.wanted = context.wanted, []
-            book = context._book
-            for symbol, wish in targets.items():
-                target = wish
-                held = context._ledger.quantity[symbol]
-                change = missing(target, held, book._buying[symbol], book._selling[symbol])
-                if change > 0:
-                    wanted.append(Order(slot.number, symbol, 1, change))
-                elif change < 0:
-                    wanted.append(Order(slot.number, symbol, -1, -change))
-            for order in wanted:
+            for order in context._take(slot.number):
                 if order.status < orders.TERMINAL:
                     self.judge(slot, order)
         slot.busy = False
@@ -435,26 +424,3 @@ class OrderFlow:
         slot.tell(update)
         if not slot.busy and (context.targets or context.wanted):
             self.decide(slot)
-
-
-def missing(target: int, held: int, buying: int, selling: int) -> int:
-    """Return the signed quantity to order, so that a position comes nearer to its target and never crosses zero.
-
-    A target on the other side closes first, and a later turn opens. Working orders (``buying`` and ``selling``,
-    unsigned) count as if they will fill where that asks for less, and as if they will not where that could cross zero.
-    """
-    if held < 0:
-        return -missing(-target, -held, selling, buying)
-    if held > 0:
-        change = max(target, 0) - (held + buying - selling)
-        return change if change >= 0 else max(change, min(selling - held, 0))
-    if buying and selling:
-        return 0
-    if buying:
-        return max(target - buying, 0)
-    return min(target + selling, 0) if selling else target
-
-
-def number(order: Order) -> int:
-    """Return the key by which orders are sorted."""
-    return order.id

@@ -56,7 +56,8 @@ class Slot:
         self.on_bar = _hook(strategy, "on_bar")
         self.on_bars = _hook(strategy, "on_bars")
         self.on_order_update = _hook(strategy, "on_order_update")
-        self.first_row = np.array(self.context._table.starts[: len(self.context._table.timeframes)], dtype=np.int64)
+        first = self.context._table.starts[: len(self.context._table.timeframes)]
+        self.first_row = np.asarray(first, dtype=np.int64) + getattr(strategy, "warm_up", 0)
         self._first_row = self.first_row.data
         self.follows = False
         self._wish = self._first_row  # a column per row of the table once ``follows``

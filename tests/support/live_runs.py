@@ -1,0 +1,137 @@
+"""A strategy live, with a backtest's kernel as its broker: the same bars, the same venue, the same log."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from support import engine_runs
+from tradeplane_engine import live, settings, strategy
+from tradeplane_engine.core import context, costs, kernel, order, risk, table
+from tradeplane_engine.data import series
+from tradeplane_engine.domain import bars, numbers, orders, times
+
+
+class Now:
+    """Trading time that a test sets."""
+
+    def __init__(self) -> None:
+        self.at = times.Nanos(2**62)
+
+    def now(self) -> times.Nanos:
+        """Return it."""
+        return self.at
+
+
+def told(symbols: Sequence[str], timeframe: str = "1m") -> settings.CodeSettings:
+    """Return settings of a strategy on some symbols with the made-up runs' capital."""
+    return settings.CodeSettings(
+        name="cross",
+        uid="0a-0b",
+        generation=1,
+        symbols=tuple(symbols),
+        timeframe=timeframe,
+        policy="loose",
+        limits=engine_runs.LOOSE,
+        entrypoint="made:Up",
+        capital=numbers.Money(engine_runs.CASH),
+    )
+
+
+def bar(one: table.Bar) -> bars.Bar:
+    """Return the message form of a kernel's bar."""
+    fields = ("symbol", "start", "end", "available_at", "open", "high", "low", "close", "volume")
+    return bars.Bar(**{name: getattr(one, name) for name in fields})
+
+
+class Broker(strategy.Strategy):
+    """Sits in a kernel: hands its bars to a live strategy, and that one's decisions to the kernel.
+
+    hosted : the strategy that is live
+    symbols : universe
+    warm : instants whose bars are history
+    """
+
+    def __init__(self, hosted: strategy.Strategy, symbols: Sequence[str], *, warm: int = 0) -> None:
+        super().__init__()
+        self.hosted = hosted
+        self.symbols = sorted(symbols)
+        self.decisions: list[orders.Decision] = []
+        self.equities: list[tuple[int, int]] = []
+        self.left = warm
+        self.events: list[live.OrderEvent] = []
+        self.mine: dict[int, str] = {}
+
+    def on_start(self, ctx: context.Context) -> None:
+        """Start the live strategy."""
+        self.ctx = ctx
+        self.host = live.Host(told(self.symbols), self.hosted, self, Now())
+
+    def on_bars(self, ctx: context.Context, bars_: list[table.Bar]) -> None:
+        """Show them, as history first."""
+        one = bars.BarSlice("1m", times.Nanos(bars_[0].end), {each.symbol: bar(each) for each in bars_})
+        if self.left:
+            self.left -= 1
+            self.host.warm([one])
+            return
+        self.host.step(one)
+        self.equities.append((ctx.equity, self.host.equity))
+
+    def on_stop(self, ctx: context.Context) -> None:  # noqa: ARG002 - a hook
+        """Stop it."""
+        self.host.stop()
+
+    def submit(self, decision: orders.Decision) -> list[live.Verdict]:
+        """Send the intents as the kernel's orders."""
+        self.decisions.append(decision)
+        found = []
+        for intent in decision.intents:
+            sent = self.ctx.order(intent.symbol, intent.side.value, Decimal(intent.quantity) / 10**9)
+            key = orders.OrderKey("made", "0a0b", decision.trigger, intent.symbol, number=intent.number)
+            found.append(live.Verdict(orders.client_order_id(key)))
+            self.mine[id(sent)] = found[-1].client_order_id
+        return found
+
+    def order_events(self, after: int) -> list[live.OrderEvent]:
+        """Return what the kernel has said."""
+        return [event for event in self.events if event.sequence > after]
+
+    def on_order_update(self, ctx: context.Context, update: kernel.Update) -> None:
+        """Keep fills and ends for the next call."""
+        happened = live.Happened.FILL if update.quantity else live.Happened.ENDED
+        if update.event == "new":
+            return
+        name = self.symbols[update.order.symbol]
+        self.events.append(
+            live.OrderEvent(
+                sequence=len(self.events) + 1,
+                event=happened,
+                client_order_id=self.mine[id(update.order)],
+                symbol=name,
+                side=orders.Side.BUY if update.order.side > 0 else orders.Side.SELL,
+                quantity=numbers.Quantity(update.order.quantity),
+                trigger=times.Nanos(update.order.created),
+                at=times.Nanos(ctx.now),
+                executed=numbers.Quantity(update.quantity),
+                price=numbers.Price(update.price),
+                fee=numbers.Money(update.fee),
+                status=order.STATUSES[update.order.status],
+                reason=update.reason,
+            )
+        )
+
+
+def run(data: list[series.Series], trader: strategy.Strategy, **given: Any) -> kernel.Kernel:
+    """Run one strategy in a kernel."""
+    policy = risk.Policy("loose", engine_runs.LOOSE)
+    fees = costs.Costs(half_spread_bps=Fraction(1), commission_bps=Fraction(1))
+    found = kernel.Kernel(table.Table(data), fees, engine_runs.CASH, policy, **given)
+    found.add("cross", trader, engine_runs.CASH, policy)
+    found.run()
+    return found
+
+
+def through_broker(data: list[series.Series], hosted: strategy.Strategy, **given: Any) -> tuple[kernel.Kernel, Broker]:
+    """Run a strategy live on the same bars."""
+    broker = Broker(hosted, [one.symbol for one in data], **given)
+    return run(data, broker), broker

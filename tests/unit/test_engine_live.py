@@ -1,0 +1,408 @@
+"""A strategy's class decides live what it decides in a backtest, to the last bit; what cannot leave is refused."""
+
+from typing import Any
+
+import pytest
+
+from support import engine_runs, honest_strategies, live_runs
+from tradeplane_engine import errors, live, strategy
+from tradeplane_engine.core import context, kernel, table
+from tradeplane_engine.core import live as core_live
+from tradeplane_engine.data import series
+from tradeplane_engine.domain import bars, numbers, orders, times
+
+# What they order in a hook outside of a turn leaves with the next decision.
+LATER = {"Answers", "Timed"}
+REFUSED = {"Rests": "kind", "AtOnce": "kind", "Brackets": "bracket", "CleansUp": "cancel"}
+SAME = [name for name in honest_strategies.MAKERS if name not in {*LATER, *REFUSED}]
+
+
+def walks(rows: int = 400, *, gaps: bool = True) -> list[series.Series]:
+    """Three symbols whose minutes differ."""
+    return [engine_runs.walk(name, rows + 50 * at, seed=40 + at, gaps=gaps) for at, name in enumerate("ABC")]
+
+
+@pytest.mark.parametrize("name", [*SAME, "Cross"])
+def test_live_gives_the_backtests_orders_fills_and_equity(name: str) -> None:
+    """Bar by bar, with the kernel as broker, the log of the run is the backtest's, and so is the equity at each bar."""
+    make = engine_runs.Cross if name == "Cross" else honest_strategies.MAKERS[name]
+    tested = live_runs.run(walks(), make())
+    lived, broker = live_runs.through_broker(walks(), make())
+    assert len(tested.orders) > 0
+    assert lived.log.rows().tolist() == tested.log.rows().tolist()
+    assert all(account == own for account, own in broker.equities)
+    assert [one.trigger for one in broker.decisions] == sorted({one.trigger for one in broker.decisions})
+
+
+@pytest.mark.parametrize("name, field", REFUSED.items())
+def test_what_cannot_leave_is_refused_by_name(name: str, field: str) -> None:
+    """At the call, so that the strategy's author sees the line."""
+    with pytest.raises(errors.ValueRefused, match=field):
+        live_runs.through_broker(walks(), honest_strategies.MAKERS[name]())
+
+
+def test_a_table_that_grows_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever room there is at first, decisions are the same, and a bar that was kept keeps its values."""
+
+    class Keeps(engine_runs.Cross):
+        def __init__(self) -> None:
+            super().__init__()
+            self.kept: list[tuple[table.Bar, int, int]] = []
+
+        def on_bar(self, ctx: context.Context, bar: table.Bar) -> None:
+            super().on_bar(ctx, bar)
+            self.kept.append((bar, bar.close, bar.end))
+
+    tested = live_runs.run(walks(), Keeps())
+    monkeypatch.setattr(core_live, "_ROOM", 3)
+    hosted = Keeps()
+    lived, _ = live_runs.through_broker(walks(), hosted)
+    assert lived.log.rows().tolist() == tested.log.rows().tolist()
+    assert hosted.kept
+    assert all((bar.close, bar.end) == (close, end) for bar, close, end in hosted.kept)
+
+
+@pytest.mark.parametrize("name", ["sma", "highest", "linearreg", "hma", "weighted", "median", "Bands", "Volumes"])
+def test_a_warm_up_stands_for_the_bars_before(name: str) -> None:
+    """With as many bars of history as it asks for, indicators are what they are with all of them."""
+    data = walks(300, gaps=False)
+    make = honest_strategies.MAKERS[name]
+    warm = 150
+    whole, all_of_it = live_runs.through_broker(data, make(), warm=warm)
+    _, broker = live_runs.through_broker(data, make())
+    reach = broker.host.warm_up
+    cut = [cut_off(one, warm - reach) for one in data]
+    assert 0 < reach < warm
+    later, some_of_it = live_runs.through_broker(cut, make(), warm=reach)
+    assert all_of_it.decisions == some_of_it.decisions
+    assert len(whole.orders) == len(later.orders) > 0
+
+
+def cut_off(one: series.Series, rows: int) -> series.Series:
+    """Return a series without its first rows."""
+    names = ("start", "end", "available_at", "open", "high", "low", "close", "volume")
+    return series.Series(one.symbol, *(getattr(one, name)[rows:].copy() for name in names))
+
+
+class Venue:
+    """Passes everything and says what a test wants."""
+
+    def __init__(self) -> None:
+        self.decisions: list[orders.Decision] = []
+        self.events: list[live.OrderEvent] = []
+        self.refusals: list[str] = []
+        self.decided_before = False
+
+    def submit(self, decision: orders.Decision) -> list[live.Verdict] | None:
+        """Keep it."""
+        self.decisions.append(decision)
+        if self.decided_before:
+            return None
+        return [
+            live.Verdict(f"{decision.trigger}-{at}", *([self.refusals.pop(0), "said"] if self.refusals else []))
+            for at, _ in enumerate(decision.intents)
+        ]
+
+    def order_events(self, after: int) -> list[live.OrderEvent]:
+        """Return what a test put there."""
+        return [event for event in self.events if event.sequence > after]
+
+    def happen(self, event: live.Happened, client_order_id: str, **changed: Any) -> None:
+        """Put an event of an order to buy ten at the end."""
+        told = {
+            "symbol": "A",
+            "side": orders.Side.BUY,
+            "quantity": numbers.quantity("10"),
+            "trigger": END,
+            "at": times.Nanos(END + 1),
+        }
+        self.events.append(
+            live.OrderEvent(len(self.events) + 1, event, client_order_id, **(told | changed))  # type: ignore[arg-type]
+        )
+
+
+END = times.Nanos(engine_runs.START)
+
+
+def minute(number: int, symbols: str = "A", **changed: Any) -> bars.BarSlice:
+    """Return a minute's slice; prices are those of one bar."""
+    end = times.Nanos(END + number * engine_runs.MINUTE)
+    price = numbers.price("100")
+    one = {"open": price, "high": price, "low": price, "close": price, "volume": 5, "available_at": end} | changed
+    start = times.Nanos(end - engine_runs.MINUTE)
+    return bars.BarSlice("1m", end, {name: bars.Bar(name, start, end, **one) for name in symbols})
+
+
+class Tells(strategy.Strategy):
+    """Wants ten shares from the first bar on, and keeps what it is told."""
+
+    def on_start(self, ctx: context.Context) -> None:  # noqa: ARG002 - a hook
+        """Begin."""
+        self.said: list[tuple[str, str, int]] = []
+        self.shown: list[tuple[int, int]] = []
+
+    def on_bar(self, ctx: context.Context, bar: table.Bar) -> None:
+        """Want them."""
+        self.shown.append((bar.end, ctx.position(bar.symbol)))
+        ctx.target(bar.symbol, shares=10)
+
+    def on_order_update(self, ctx: context.Context, update: kernel.Update) -> None:
+        """Keep it, with the instant that the context gives."""
+        assert ctx.now == update.at
+        self.said.append((update.event, update.reason, update.order.filled // 10**9))
+
+
+def hosted(one: strategy.Strategy, *, symbols: str = "A", now: live_runs.Now | None = None) -> tuple[live.Host, Venue]:
+    """Return a strategy that is live, and its venue."""
+    venue = Venue()
+    return live.Host(live_runs.told(symbols), one, venue, now or live_runs.Now(), "sha256:code"), venue
+
+
+def test_every_trigger_has_one_decision_with_the_codes_digest() -> None:
+    """It names its orders once; wanting the same again orders nothing, while one is on its way."""
+    host, venue = hosted(Tells())
+    for number in range(3):
+        host.step(minute(number))
+    assert [(one.outcome.value, len(one.intents), one.model_digest) for one in venue.decisions] == [
+        ("traded", 1, "sha256:code"),
+        ("traded", 0, "sha256:code"),
+        ("traded", 0, "sha256:code"),
+    ]
+
+
+def test_a_strategy_hears_what_becomes_of_its_orders() -> None:
+    """New with the verdict; parts, fill and cash with the ledger's word, in its order."""
+    told = Tells()
+    host, venue = hosted(told)
+    host.step(minute(0))
+    first = f"{END}-0"
+    venue.happen(live.Happened.SENT, first)
+    half = {"executed": numbers.quantity("4"), "price": numbers.price("100.5"), "fee": numbers.money("0.25")}
+    venue.happen(live.Happened.FILL, first, **half)
+    host.step(minute(1))
+    venue.happen(live.Happened.FILL, first, **half | {"executed": numbers.quantity("6")})
+    host.idle()
+    assert told.said == [("new", "", 0), ("partial_fill", "", 4), ("fill", "", 10)]
+    assert told.shown == [(END, 0), (END + engine_runs.MINUTE, 4 * 10**9)]
+    assert host.equity == engine_runs.CASH - 5 * 10**9 - 5 * 10**8
+    host.idle()
+    assert len(told.said) == 3
+
+
+def test_a_refused_order_and_one_that_ends_are_wanted_again() -> None:
+    """What the gate refused, and what the broker ended, does not count as working."""
+    told = Tells()
+    host, venue = hosted(told)
+    venue.refusals = ["order-notional"]
+    host.step(minute(0))
+    host.step(minute(1))
+    venue.happen(live.Happened.ENDED, f"{END + engine_runs.MINUTE}-0", status="expired", reason="")
+    host.step(minute(2))
+    assert [len(one.intents) for one in venue.decisions] == [1, 1, 1]
+    assert told.said == [("refused", "said", 0), ("new", "", 0), ("expired", "", 0), ("new", "", 0)]
+
+
+def test_a_fill_after_the_end_is_booked() -> None:
+    """A broker's late execution moves the position and nothing that works."""
+    told = Tells()
+    host, venue = hosted(told)
+    host.step(minute(0))
+    venue.happen(live.Happened.ENDED, f"{END}-0", status="canceled", reason="")
+    late = {"executed": numbers.quantity("4"), "price": numbers.price("100"), "fee": numbers.money("0")}
+    venue.happen(live.Happened.FILL, f"{END}-0", **late)
+    host.step(minute(1))
+    (intent,) = venue.decisions[-1].intents
+    assert intent.quantity == numbers.quantity("6")
+    assert told.shown[-1] == (END + engine_runs.MINUTE, 4 * 10**9)
+
+
+def test_a_new_process_knows_what_the_one_before_has_traded() -> None:
+    """Fills and open orders of earlier attempts count, and are not told."""
+    told = Tells()
+    host, venue = hosted(told)
+    done = {"executed": numbers.quantity("3"), "price": numbers.price("90"), "fee": numbers.money("1")}
+    venue.happen(live.Happened.SENT, "a", quantity=numbers.quantity("3"))
+    venue.happen(live.Happened.FILL, "a", quantity=numbers.quantity("3"), **done)
+    venue.happen(live.Happened.SENT, "b", quantity=numbers.quantity("5"))
+    venue.happen(live.Happened.SENT, "gone", symbol="ZZZ")
+    host.warm([minute(0)])
+    host.step(minute(1))
+    (intent,) = venue.decisions[-1].intents
+    assert intent.quantity == numbers.quantity("2")
+    assert told.said == [("new", "", 0)]
+    assert host.equity == engine_runs.CASH + 3 * 10 * 10**9 - 10**9
+
+
+def test_history_and_missed_bars_are_taken_in_and_not_shown() -> None:
+    """They fill history; a missed trigger is recorded as such."""
+
+    class Reads(Tells):
+        def on_bar(self, ctx: context.Context, bar: table.Bar) -> None:
+            self.rows = len(ctx.history(bar.symbol, 10))
+            super().on_bar(ctx, bar)
+
+    told = Reads()
+    host, venue = hosted(told)
+    host.warm([minute(0), minute(1)])
+    missed = minute(2)
+    host.missed(missed.end, detail="late", one=missed)
+    host.missed(minute(3).end, detail="no bars")
+    host.step(minute(4))
+    assert told.rows == 4
+    assert len(told.shown) == 1
+    assert [(one.outcome.value, one.detail) for one in venue.decisions] == [
+        ("missed", "late"),
+        ("missed", "no bars"),
+        ("traded", ""),
+    ]
+
+
+def test_before_its_indicators_are_defined_there_is_no_signal() -> None:
+    """The decision says what is missing."""
+    host, venue = hosted(engine_runs.Cross())
+    host.step(minute(0))
+    assert venue.decisions[0].outcome is orders.Outcome.NO_SIGNAL
+    assert "50 bars" in venue.decisions[0].detail
+
+
+def test_what_a_hook_wants_between_bars_leaves_with_the_next_decision() -> None:
+    """There is one decision per trigger; a timer rings in its time, and its wish waits."""
+
+    class Timed(strategy.Strategy):
+        def on_start(self, ctx: context.Context) -> None:
+            ctx.timer(END + 5, "early")
+            self.rung: list[tuple[int, str]] = []
+
+        def on_timer(self, ctx: context.Context, name: str) -> None:
+            self.rung.append((ctx.now, name))
+            ctx.order("A", "buy", 1)
+            ctx.order("A", "buy", 2)
+
+    told, now = Timed(), live_runs.Now()
+    host, venue = hosted(told, now=now)
+    host.step(minute(0))
+    now.at = times.Nanos(END + 4)
+    host.idle()
+    assert told.rung == []
+    now.at = times.Nanos(END + 6)
+    host.idle()
+    assert told.rung == [(END + 5, "early")]
+    now.at = times.Nanos(2**62)
+    host.step(minute(1))
+    assert [one.outcome.value for one in venue.decisions] == ["traded", "traded"]
+    assert [(one.number, one.quantity // 10**9) for one in venue.decisions[1].intents] == [(0, 1), (1, 2)]
+
+
+def test_a_split_acts_between_the_fills_before_and_after_it() -> None:
+    """Position, price and what is open are on the new basis, so that the wish is right."""
+    told = Tells()
+    host, venue = hosted(told)
+    host.step(minute(0))
+    fill = {"executed": numbers.quantity("4"), "price": numbers.price("100"), "fee": numbers.money("0")}
+    venue.happen(live.Happened.FILL, f"{END}-0", **fill)
+    one = minute(1)
+    action = bars.CorporateAction("A", times.Nanos(END + 10), (2, 1), numbers.money("0"))
+    half = numbers.price("50")
+    halved = minute(1, open=half, high=half, low=half, close=half)
+    host.step(bars.BarSlice("1m", one.end, halved.bars, (action,)))
+    assert told.shown[-1] == (one.end, 8 * 10**9)
+    assert host.equity == engine_runs.CASH
+    (intent,) = venue.decisions[-1].intents
+    assert (intent.side, intent.quantity) == (orders.Side.SELL, numbers.quantity("10"))
+
+
+def test_a_decision_that_stands_already_leaves_no_order_working() -> None:
+    """What an earlier attempt recorded has acted; this attempt's wish has not."""
+    told = Tells()
+    host, venue = hosted(told)
+    venue.decided_before = True
+    host.step(minute(0))
+    venue.decided_before = False
+    host.step(minute(1))
+    assert told.said[0][0] == "refused"
+    assert len(venue.decisions[1].intents) == 1
+
+
+def test_bars_of_the_future_of_another_timeframe_or_out_of_order_are_refused() -> None:
+    """As for every loop."""
+    now = live_runs.Now()
+    host, _ = hosted(Tells(), now=now)
+    now.at = times.Nanos(END - 1)
+    with pytest.raises(errors.DataRefused, match="not-yet-available"):
+        host.step(minute(0))
+    now.at = END
+    host.step(minute(0))
+    with pytest.raises(errors.DataRefused, match="out-of-order"):
+        host.step(minute(0))
+    with pytest.raises(errors.DataRefused, match="wrong-timeframe"):
+        host.step(bars.BarSlice("5m", times.Nanos(END + 1), {}))
+
+
+def test_code_that_fails_is_named_with_its_bar() -> None:
+    """The cause is kept, whichever hook raised."""
+
+    class Fails(strategy.Strategy):
+        def on_bars(self, ctx: context.Context, bars_: list[table.Bar]) -> None:  # noqa: ARG002 - a hook
+            raise KeyError("left")
+
+    host, _ = hosted(Fails())
+    with pytest.raises(errors.StrategyFailed, match="KeyError: 'left'"):
+        host.step(minute(0))
+
+
+@pytest.mark.parametrize(
+    "asks",
+    [
+        lambda ctx: ctx.follow(lambda bars_: bars_),
+        lambda ctx: ctx.order("A", "buy", 1, "limit", limit=5),
+        lambda ctx: ctx.order("A", "buy", 1, time_in_force="gtc"),
+        lambda ctx: ctx.bracket("A", "buy", 1, take_profit=9, stop_loss=5),
+        lambda ctx: ctx.oco("A", "sell", 1, take_profit=9, stop_loss=5),
+        lambda ctx: ctx.replace(ctx.order("A", "buy", 1), limit=5),
+        lambda ctx: ctx.indicator("sma", 5),
+        lambda ctx: ctx.target("B", shares=1),
+    ],
+)
+def test_what_a_backtest_can_and_live_cannot_is_refused(asks: Any) -> None:
+    """By the name of the method or the field."""
+
+    class Asks(strategy.Strategy):
+        def on_bar(self, ctx: context.Context, bar: table.Bar) -> None:  # noqa: ARG002 - a hook
+            asks(ctx)
+
+    host, venue = hosted(Asks())
+    with pytest.raises(errors.ValueRefused):
+        host.step(minute(0))
+    assert venue.decisions == []
+
+
+def test_an_order_that_is_on_its_way_cannot_be_cancelled() -> None:
+    """One that has not left can, and one that has ended stays."""
+
+    class Cancels(strategy.Strategy):
+        def on_start(self, ctx: context.Context) -> None:  # noqa: ARG002 - a hook
+            self.mine: Any = None
+
+        def on_bar(self, ctx: context.Context, bar: table.Bar) -> None:  # noqa: ARG002 - a hook
+            ctx.cancel(ctx.order("A", "buy", 3))
+            if self.mine is None:
+                self.mine = ctx.order("A", "buy", 1)
+            else:
+                assert ctx.open_orders("A") == [self.mine]
+                ctx.cancel(self.mine)
+
+    host, venue = hosted(Cancels())
+    host.step(minute(0))
+    assert [one.quantity for one in venue.decisions[0].intents] == [numbers.quantity("1")]
+    with pytest.raises(errors.ValueRefused, match="cancel"):
+        host.step(minute(1))
+
+
+def test_more_history_than_market_data_gives_is_refused() -> None:
+    """Before the first bar."""
+
+    class Long(strategy.Strategy):
+        warm_up = 9_000
+
+    with pytest.raises(errors.ValueRefused, match="10000"):
+        hosted(Long())

@@ -1,0 +1,268 @@
+"""Code live: one strategy object between bars that come and a venue that answers.
+
+Per slice of bars, in this order: what the venue has said since the last one is booked and told; splits act; the bars
+are taken in; timers ring; hooks see the bars; what they want becomes the slice's one decision; the venue's verdicts are
+told. Strategy process and replay run this same code. What a hook wants outside of a turn leaves with the next decision.
+
+History is taken in without being shown: it fills indicators and ``ctx.history``. What a strategy keeps in itself begins
+with the first bar that it is shown, and ends with the process.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from operator import attrgetter
+from typing import Any, Protocol
+
+from tradeplane_engine import clock, errors, settings, strategy
+from tradeplane_engine.core import live
+from tradeplane_engine.core import order as core_orders
+from tradeplane_engine.domain import bars, numbers, orders, times
+
+_MOST = 10_000  # what market data gives at once
+_NOTHING, _NO_PRICE, _FREE = numbers.Quantity(0), numbers.Price(0), numbers.Money(0)
+_SPARE = 10  # slices of a warm-up in which a symbol may have no bar
+_AVAILABLE = attrgetter("available_at")
+_ENDS = {"canceled": core_orders.CANCELED, "expired": core_orders.EXPIRED, "rejected": core_orders.REJECTED}
+
+
+class Happened(StrEnum):
+    """What a venue says of an order."""
+
+    SENT = "sent"
+    FILL = "fill"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderEvent:
+    """One step of an order of this strategy, in the sequence of the ledger.
+
+    quantity : of the order; executed, price, fee : of this fill
+    trigger : of the decision that wanted the order
+    at : when it happened
+    status, reason : of an end: canceled, expired or rejected
+    """
+
+    sequence: int
+    event: Happened
+    client_order_id: str
+    symbol: str
+    side: orders.Side
+    quantity: numbers.Quantity
+    trigger: times.Nanos
+    at: times.Nanos
+    executed: numbers.Quantity = _NOTHING
+    price: numbers.Price = _NO_PRICE
+    fee: numbers.Money = _FREE
+    status: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one intent at the gate; ``reason`` is empty when it may be sent."""
+
+    client_order_id: str
+    reason: str = ""
+    detail: str = ""
+
+
+class Venue(Protocol):
+    """Where decisions go, and where the word about orders comes from."""
+
+    def submit(self, decision: orders.Decision) -> Sequence[Verdict] | None:
+        """Hand over the one decision of a trigger; a verdict per intent, None where another decision stands."""
+        ...
+
+    def order_events(self, after: int) -> Sequence[OrderEvent]:
+        """Return what happened to this strategy's orders behind a place in the ledger's sequence."""
+        ...
+
+
+class Host:
+    """Runs one attempt of a strategy with code.
+
+    Parameters
+    ----------
+    told : the generation's settings
+    hosted : the object whose hooks are called
+    venue : takes decisions, tells of orders
+    now : trading time; bars of the future are refused
+    digest : of the code, recorded with each decision
+    """
+
+    def __init__(
+        self,
+        told: settings.CodeSettings,
+        hosted: strategy.Strategy,
+        venue: Venue,
+        now: clock.Clock,
+        digest: str = "",
+    ) -> None:
+        self._told = told
+        self._venue = venue
+        self._clock = now
+        self._digest = digest
+        self._symbols = tuple(sorted(told.symbols))
+        self._ids = {symbol: number for number, symbol in enumerate(self._symbols)}
+        self._core = live.Live(told.name, hosted, self._symbols, told.capital, numbers.PRICE_DIGITS)
+        self._orders: dict[str, Any] = {}
+        self._sequence = 0
+        self._last = times.Nanos(0)
+        self._core.start()
+        if self.warm_up > _MOST:
+            raise errors.ValueRefused("bars before the first decision", f"at most {_MOST}", self.warm_up)
+
+    @property
+    def warm_up(self) -> int:
+        """Slices of history that it wants, and of longer histories the last ones."""
+        return self._core.reach + max(_SPARE, self._core.reach)
+
+    def warm(self, history: Iterable[bars.BarSlice]) -> None:
+        """Take in slices of the past without deciding; what happened to orders up to now is booked, and not told."""
+        slices = list(history)[-self.warm_up :]
+        events = list(self._venue.order_events(self._sequence))
+        for one in slices:
+            self._check(one)
+            self._act(one, events, tell=False)
+            self._take(one)
+        self._apply(events, tell=False)
+
+    def step(self, one: bars.BarSlice) -> orders.Decision:
+        """Decide on one slice and submit the decision."""
+        self._check(one)
+        self._hear(one)
+        rows = self._take(one)
+        now = max(map(_AVAILABLE, one.bars.values()), default=one.end)
+        self._core.ring(now)
+        seen = self._core.show(now, rows)
+        wanted = self._core.wanted()
+        decision = self._decision(one.end, wanted, seen=seen)
+        verdicts = self._venue.submit(decision)
+        self._settle(wanted, verdicts, now)
+        return decision
+
+    def missed(self, trigger: times.Nanos, *, detail: str, one: bars.BarSlice | None = None) -> orders.Decision:
+        """Record that a trigger passed without a decision; its slice, where it came after all, is not shown."""
+        if one is not None:
+            self._check(one)
+            self._hear(one)
+            self._take(one)
+        decision = orders.Decision(
+            trigger=trigger, outcome=orders.Outcome.MISSED, detail=detail, model_digest=self._digest
+        )
+        self._venue.submit(decision)
+        return decision
+
+    def idle(self) -> None:
+        """Between bars: tell what the venue has said, and let timers ring."""
+        self._apply(list(self._venue.order_events(self._sequence)), tell=True)
+        self._core.ring(self._clock.now())
+
+    def stop(self) -> None:
+        """Tell the strategy that it is over."""
+        self._core.stop()
+
+    @property
+    def equity(self) -> numbers.Money:
+        """Equity of the sub-ledger at the last closes."""
+        return numbers.Money(self._core.context.equity)
+
+    def _check(self, one: bars.BarSlice) -> None:
+        if one.end <= self._last:
+            raise errors.DataRefused("out-of-order", f"{times.text(one.end)} after {times.text(self._last)}")
+        if one.timeframe != self._told.timeframe:
+            raise errors.DataRefused("wrong-timeframe", f"must be {self._told.timeframe}, got {one.timeframe}")
+        now = self._clock.now()
+        latest = max(one.bars.values(), key=_AVAILABLE, default=None)
+        if latest is not None and latest.available_at > now:
+            raise errors.DataRefused(
+                "not-yet-available",
+                f"{latest.symbol}: known from {times.text(latest.available_at)}, now {times.text(now)}",
+            )
+        self._last = one.end
+
+    def _hear(self, one: bars.BarSlice) -> None:
+        """Book and tell everything up to now, splits of this slice in their place."""
+        events = list(self._venue.order_events(self._sequence))
+        self._act(one, events, tell=True)
+        self._apply(events, tell=True)
+
+    def _act(self, one: bars.BarSlice, events: list[OrderEvent], *, tell: bool) -> None:
+        """Let the slice's splits act between what was traded before and after them; takes those events away."""
+        for action in sorted(one.actions, key=lambda action: (action.ex_start, action.symbol)):
+            new, old = action.split
+            if new == old or action.symbol not in self._ids:
+                continue
+            before = [event for event in events if event.at < action.ex_start]
+            self._apply(before, tell=tell)
+            events[:] = [event for event in events if event.at >= action.ex_start]
+            self._core.split(self._ids[action.symbol], new, old, action.ex_start)
+
+    def _take(self, one: bars.BarSlice) -> list[int]:
+        rows = []
+        for symbol in sorted(one.bars):
+            bar = one.bars[symbol]
+            row = (bar.start, bar.end, bar.available_at, bar.open, bar.high, bar.low, bar.close, bar.volume)
+            rows.append(self._core.take(self._ids[symbol], row))
+        return rows
+
+    def _decision(self, trigger: times.Nanos, wanted: Sequence[Any], *, seen: bool) -> orders.Decision:
+        if not seen and not wanted:
+            detail = f"warming-up: no symbol has {self._core.warmup + 1} bars yet"
+            return orders.Decision(
+                trigger=trigger, outcome=orders.Outcome.NO_SIGNAL, detail=detail, model_digest=self._digest
+            )
+        counted: Counter[int] = Counter()
+        intents = []
+        for order in wanted:
+            intents.append(
+                orders.Intent(
+                    symbol=self._symbols[order.symbol],
+                    side=orders.Side.BUY if order.side > 0 else orders.Side.SELL,
+                    quantity=numbers.Quantity(order.quantity),
+                    number=counted[order.symbol],
+                )
+            )
+            counted[order.symbol] += 1
+        return orders.Decision(
+            trigger=trigger, outcome=orders.Outcome.TRADED, intents=tuple(intents), model_digest=self._digest
+        )
+
+    def _settle(self, wanted: Sequence[Any], verdicts: Sequence[Verdict] | None, now: times.Nanos) -> None:
+        """Tell what became of the wishes of a turn."""
+        if verdicts is None:
+            for order in wanted:
+                self._core.refuse(order, now, "decided-before", "an earlier attempt decided this trigger")
+            return
+        for order, verdict in zip(wanted, verdicts, strict=True):
+            if verdict.reason:
+                self._core.refuse(order, now, verdict.reason, verdict.detail)
+            else:
+                self._orders[verdict.client_order_id] = order
+                self._core.accept(order, now)
+
+    def _apply(self, events: Iterable[OrderEvent], *, tell: bool) -> None:
+        for event in events:
+            self._sequence = max(self._sequence, event.sequence)
+            order = self._orders.get(event.client_order_id)
+            if order is None:
+                order = self._adopt(event, tell=tell)
+            if order is None or event.event is Happened.SENT:
+                continue
+            if event.event is Happened.FILL:
+                self._core.fill(order, event.executed, event.price, event.fee, event.at, tell=tell)
+            else:
+                self._core.end(order, _ENDS[event.status], event.reason, event.at, tell=tell)
+
+    def _adopt(self, event: OrderEvent, *, tell: bool) -> Any:
+        """Make an order that an earlier attempt wanted; None for a symbol that has left the universe."""
+        symbol = self._ids.get(event.symbol)
+        if symbol is None:
+            return None
+        order = core_orders.Order(0, symbol, event.side.sign, event.quantity)
+        self._orders[event.client_order_id] = order
+        self._core.accept(order, event.trigger, tell=tell)
+        return order
