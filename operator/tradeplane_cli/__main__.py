@@ -1,7 +1,7 @@
 """The ``tradeplane`` command.
 
 A subcommand is a module with ``arguments(parser)`` and ``run(options) -> exit status``; only the chosen one is
-imported, so that ``tradeplane status`` answers without loading what a backtest needs.
+imported, so that ``tradeplane status`` answers without loading what a backtest needs. Its name has one word or two.
 """
 
 import argparse
@@ -24,6 +24,7 @@ class Command:
 COMMANDS: Final = (
     Command("demo", "tradeplane_cli.demo.command", "run the main job on real parts and report"),
     Command("backtest", "tradeplane_cli.backtest", "run manifests, or a session record, on bars, without any server"),
+    Command("backtest diff", "tradeplane_cli.difference", "name the first event in which two saved runs differ"),
     Command("up", "tradeplane_cli.local.up", "start the embedded environment and keep it running until Ctrl-C"),
     Command("down", "tradeplane_cli.local.down", "end environments of this checkout, also ones left behind"),
     Command("status", "tradeplane_cli.local.status", "show what runs in this checkout, and where"),
@@ -35,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(prog="tradeplane", description="The control plane for systematic trading.")
     choices = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    if " ".join(words[:2]) in {command.name for command in COMMANDS}:
+        words[:2] = [" ".join(words[:2])]
     chosen = words[0] if words else None
     for command in COMMANDS:
         subparser = choices.add_parser(command.name, help=command.summary, description=f"{command.summary}.")

@@ -15,7 +15,7 @@ from support import bar_files, engine_runs
 from tradeplane_engine import errors, simulation, strategy
 from tradeplane_engine.core import context, costs, kernel, limits, risk, table, venue_settings
 from tradeplane_engine.data import columns, readers
-from tradeplane_engine.results import frames, result
+from tradeplane_engine.results import frames, tables
 
 FEE = costs.Costs(commission_bps=Fraction(1))
 
@@ -232,7 +232,7 @@ def test_a_run_without_trades_has_the_same_frames(
     one = columns.imported(columns.Raw("X", bar_files.walk(rows, seed=1)), columns.Settings()).series
     empty = simulation.Backtest(one, Cross).run()
     full = simulation.Backtest(folder, Cross, limits=limits.Limits(max_quantity=100 * 10**9), costs=FEE).run()
-    for name in result.FRAMES:
+    for name in tables.FRAMES:
         assert empty.frame(name, numbers=form).schema == full.frame(name, numbers=form).schema
     assert empty.measures(["trades"]) == {"trades": 0}
     assert "100,000.00" in empty._repr_html_()

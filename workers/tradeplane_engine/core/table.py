@@ -16,7 +16,7 @@ from tradeplane_engine import errors
 from tradeplane_engine.data import series
 from tradeplane_engine.domain import times
 
-COLUMNS = ("start", "end", "available_at", "open", "high", "low", "close", "volume")
+COLUMNS = series.COLUMNS
 
 
 class Table:

@@ -1,11 +1,13 @@
 """One symbol's bars of one timeframe as columns of integers: the form in which a run reads its data."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 
 from tradeplane_engine import errors
 from tradeplane_engine.domain import bars, times
@@ -13,6 +15,7 @@ from tradeplane_engine.domain import bars, times
 IntArray = npt.NDArray[np.int64]
 
 _PRICES = ("open", "high", "low", "close")
+COLUMNS = ("start", "end", "available_at", *_PRICES, "volume")
 DIGITS_MAX = 9
 
 
@@ -47,7 +50,7 @@ class Series:
             raise errors.ValueRefused(f"{self.symbol}.digits", f"from 0 to {DIGITS_MAX}", self.digits)
         if self.timeframe < 0:
             raise errors.ValueRefused(f"{self.symbol}.timeframe", "0 or more ns", self.timeframe)
-        for name in ("start", "end", "available_at", *_PRICES, "volume"):
+        for name in COLUMNS:
             column = getattr(self, name)
             if column.dtype != np.int64 or column.shape != self.start.shape or column.ndim != 1:
                 raise errors.ValueRefused(
@@ -82,6 +85,16 @@ def of(symbol: str, found: Sequence[bars.Bar]) -> Series:
     """Return one symbol's bars, oldest first, as columns."""
     columns = {
         name: np.fromiter(map(attrgetter(name), found), dtype=np.int64, count=len(found))
-        for name in ("start", "end", "available_at", *_PRICES, "volume")
+        for name in COLUMNS
     }
     return Series(symbol=symbol, **columns)
+
+
+def digest(found: Iterable[Series]) -> str:
+    """Return the sha256 over the symbols, units, timeframes and columns of series, in their order."""
+    total = hashlib.sha256()
+    for one in found:
+        total.update(orjson.dumps([one.symbol, one.digits, one.timeframe, len(one)]))
+        for name in COLUMNS:
+            total.update(np.ascontiguousarray(getattr(one, name), dtype="<i8").data)
+    return total.hexdigest()

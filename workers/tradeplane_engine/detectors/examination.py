@@ -101,7 +101,7 @@ def examine(
         began = clock()
         found += task()
         seconds[name] = clock() - began
-    return findings.Findings(findings.earliest(found), seconds, tuple(case.notes))
+    return findings.Findings(findings.earliest(found), seconds, tuple(case.notes), audit)
 
 
 def _recomputed(case: _Case, computed: Sequence[recomputed.Computed], *, audit: bool) -> _Found:

@@ -38,11 +38,18 @@ class Findings:
     found : at most one finding per detector, strategy and symbol, the earliest first
     seconds : what each detector took; zeros where no clock was given
     notes : what could not be examined, and why
+    audited : whether the whole run was repeated too, as evidence for a promotion must be
     """
 
     found: tuple[Finding, ...]
     seconds: Mapping[str, float]
     notes: tuple[str, ...] = ()
+    audited: bool = False
+
+    @property
+    def detectors_s(self) -> float:
+        """Seconds of all detectors together."""
+        return sum(self.seconds.values())
 
     @property
     def honest(self) -> bool:

@@ -16,12 +16,12 @@ import numpy.typing as npt
 
 from tradeplane_engine import detectors, errors
 from tradeplane_engine.core import kernel
+from tradeplane_engine.core import log as logs
 from tradeplane_engine.data import readers
 from tradeplane_engine.domain import times
 from tradeplane_engine.measures import inputs, registry
 from tradeplane_engine.results import frames, tables
 
-FRAMES = ("orders", "refused", "fills", "trades", "positions", "equity", "strategies", "flagged")
 _NANO = 10**9
 _SATURDAY, _SUNDAY = 5, 6
 
@@ -89,15 +89,15 @@ class Result:
         return self.frame("flagged")
 
     def frame(self, name: str, *, numbers: frames.Numbers = "float") -> Any:
-        """Return one of :data:`FRAMES`; raises ValueRefused.
+        """Return one of :data:`.tables.FRAMES`; raises ValueRefused.
 
         Parameters
         ----------
         name : which
         numbers : money, prices and quantities as ``float``, or exactly as ``text`` or ``decimal``
         """
-        if name not in FRAMES:
-            raise errors.ValueRefused("frame", f"one of {FRAMES}", name)
+        if name not in tables.FRAMES:
+            raise errors.ValueRefused("frame", f"one of {tables.FRAMES}", name)
         if numbers not in frames.NUMBERS:
             raise errors.ValueRefused("numbers", f"one of {frames.NUMBERS}", numbers)
         return frames.frame(frames.arrays(getattr(self._tables, name)(), numbers))
@@ -106,6 +106,28 @@ class Result:
     def log(self) -> npt.NDArray[np.int64]:
         """Rows of the event log, shape (n, 8); :mod:`tradeplane_engine.core.log` says what they mean."""
         return self._tables.log
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the strategies, by their numbers in the event log."""
+        return list(self._tables.names)
+
+    @property
+    def words(self) -> list[str]:
+        """Reasons and scopes, by their numbers in the event log."""
+        return list(self._tables.run.log.reasons)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Numbers of orders, refusals, fills and trades."""
+        found = self._tables
+        refused = int(np.count_nonzero(found.log[:, 0] == logs.REFUSED))
+        return {
+            "orders": len(found.run.orders),
+            "refused": refused,
+            "fills": len(found.executions),
+            "trades": len(found.trips),
+        }
 
     @property
     def final_equity(self) -> Decimal:
@@ -155,14 +177,32 @@ class Result:
 
     def report(self, path: str | Path) -> Path:
         """Write the report as one HTML file that needs no network, and return its path."""
-        from tradeplane_engine.report import content, page  # noqa: PLC0415 - most runs are never printed
+        from tradeplane_engine.report import page  # noqa: PLC0415 - most runs are never printed
 
         target = Path(path)
+        target.write_text(page.write(self._content), encoding="utf-8")
+        return target
+
+    def report_json(self) -> str:
+        """Return the report as canonical JSON."""
+        from tradeplane_engine.report import document  # noqa: PLC0415 - as above
+
+        return document.write(self._content)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the run into a folder (:mod:`.saved` names the files), and return its path; raises ValueRefused."""
+        from tradeplane_engine.results import saved  # noqa: PLC0415 - as above
+
+        return saved.write(self, Path(folder))
+
+    @functools.cached_property
+    def _content(self) -> Any:
+        """What the report says."""
+        from tradeplane_engine.report import content  # noqa: PLC0415 - as above
+
         rows, symbols = self._tables.run.table.rows, len(self._tables.symbols)
         facts = {"Result": self.hash, "Bars": f"{rows:,}", "Symbols": f"{symbols:,}"}
-        found = content.build(self.run, content.Options(title=self.name, facts=facts))
-        target.write_text(page.write(found), encoding="utf-8")
-        return target
+        return content.build(self.run, content.Options(title=self.name, facts=facts))
 
     def _curve(self, strategy: str | None = None) -> inputs.Curve:
         found = self._tables.worth(strategy)
@@ -181,13 +221,12 @@ class Result:
         return f"Result({self.name}, equity={equity}, fills={self._ledger.fills}, hash={self.hash[:12]})"
 
     def _repr_html_(self) -> str:
-        found = self._tables
-        counts = (len(found.run.orders), len(found.executions), len(found.trips))
+        found, counts = self._tables, self.counts
         rows = {
             "Equity": f"{self.final_equity:,.2f} USD",
             "Profit": f"{self.profit:,.2f} USD",
             "Fees": f"{self.fees:,.2f} USD",
-            "Orders, fills, trades": ", ".join(f"{one:,}" for one in counts),
+            "Orders, fills, trades": ", ".join(f"{counts[one]:,}" for one in ("orders", "fills", "trades")),
             "Bars, symbols": f"{found.run.table.rows:,}, {len(found.symbols):,}",
             "Result": self.hash[:16],
         }

@@ -14,6 +14,7 @@ from tradeplane_engine.data import series
 from tradeplane_engine.domain import numbers
 from tradeplane_engine.results import curves, frames, round_trips
 
+FRAMES = ("orders", "refused", "fills", "trades", "positions", "equity", "strategies", "flagged")
 _NANO = 10**9
 
 Columns = dict[str, Any]

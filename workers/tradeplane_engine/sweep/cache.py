@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from tradeplane_engine.core.table import COLUMNS, Table
 from tradeplane_engine.rules.function import Function
 from tradeplane_engine.rules.rule import Rule
 from tradeplane_engine.sweep.evaluator import Outcome
@@ -30,7 +29,7 @@ class Cache:
     Parameters
     ----------
     folder : where the files lie; made if absent
-    data : the data set's digest, see :func:`digest_of`
+    data : the data set's digest, see :func:`tradeplane_engine.data.series.digest`
     """
 
     def __init__(self, folder: Path, data: str) -> None:
@@ -57,15 +56,6 @@ class Cache:
     def __len__(self) -> int:
         """Number of configurations ever tried on this data with any settings: what a deflated Sharpe ratio needs."""
         return len(self._known)
-
-
-def digest_of(table: Table) -> str:
-    """Digest of a table's symbols, units and columns."""
-    found = hashlib.sha256()
-    found.update(orjson.dumps([table.symbols, table.digits, table.starts.tolist()]))
-    for name in COLUMNS:
-        found.update(np.ascontiguousarray(table.columns[name], dtype="<i8").data)
-    return found.hexdigest()
 
 
 def key_of(configuration: Rule | Function, data: str, settings: Settings, ends: IntArray) -> str:

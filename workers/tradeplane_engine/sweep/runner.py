@@ -17,10 +17,10 @@ import numpy.typing as npt
 
 from tradeplane_engine import errors
 from tradeplane_engine.core.table import COLUMNS, Table
-from tradeplane_engine.data.series import Series
+from tradeplane_engine.data.series import Series, digest
 from tradeplane_engine.rules.function import Function
 from tradeplane_engine.rules.rule import Rule
-from tradeplane_engine.sweep.cache import Cache, digest_of, key_of
+from tradeplane_engine.sweep.cache import Cache, key_of
 from tradeplane_engine.sweep.evaluator import Evaluator, Outcome
 from tradeplane_engine.sweep.results import Results, results
 from tradeplane_engine.sweep.settings import Settings
@@ -68,6 +68,7 @@ class Sweep:
         ends: IntArray | None = None,
         cache: Path | None = None,
     ) -> None:
+        self.data = tuple(data)
         self.table = Table(data)
         self.parameters = list(parameters)
         self.settings = settings
@@ -95,7 +96,7 @@ class Sweep:
         kept: Cache | None = None
         keys: list[str] = []
         if self.cache is not None:
-            data = digest_of(self.table)
+            data = digest(self.data)
             kept = Cache(self.cache, data)
             keys = [key_of(one, data, self.settings, self.ends) for one in self.configurations]
             found = [kept.get(key) for key in keys]
