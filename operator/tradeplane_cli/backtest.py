@@ -1,5 +1,6 @@
-"""``tradeplane backtest``: manifests on bars, or a session again from its record. Needs no server and no address.
+"""``tradeplane backtest``: a class or manifests on bars, or a session again from its record. Needs no server.
 
+A class is run by :mod:`.scripted`.
 From manifests, the Model is trained as its source says and the Strategy trades the bars after the training's end, or
 those that a Backtest among the manifests names: the same hash as in a cluster that serves the same bars.
 From a record, the same loop gives the session's orders again.
@@ -19,6 +20,7 @@ import pydantic
 import yaml
 
 from tradeplane_api import kinds, schema
+from tradeplane_cli import scripted
 from tradeplane_cli.local import demo_data, environment
 from tradeplane_engine import backtest, errors, record, replay, settings
 from tradeplane_engine.data import dataset
@@ -32,6 +34,12 @@ _CALENDAR = "XNYS"
 # Options that mean something for one source only; given with the other one they are refused, not ignored.
 _OF_MANIFESTS = {"start": "--from", "end": "--to", "cash": "--cash", "profile": "--profile"}
 _OF_RECORD = {"artifacts": "--artifacts", "without": "--without"}
+_ABSENT: tuple[object, ...] = (None, False, [])
+_STRANGERS = {
+    "FILE.py:CLASS": {**_OF_RECORD, "profile": "--profile", "orders": "--orders"},
+    "--filename": {**_OF_RECORD, **scripted.OPTIONS},
+    "--record": {**_OF_MANIFESTS, **scripted.OPTIONS},
+}
 _WITHOUT = {"halt": record.without_halts, "edit": record.without_edits}
 
 
@@ -39,16 +47,23 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument(
+        "strategy", nargs="?", metavar="FILE.py:CLASS", help="a strategy's class, or package.module:CLASS"
+    )
+    source.add_argument(
         "-f", "--filename", type=Path, help="folder or file of Strategy, Model, RiskPolicy and Backtest manifests"
     )
     source.add_argument("--record", type=Path, help="session record, as the gateway's /v1/session-record gives it")
-    parser.add_argument("--data", type=Path, help="dataset folder (default: the demo's bars)")
+    parser.add_argument(
+        "--data", type=Path, help="folder of bars: a dataset (default: the demo's), or of a class CSV or Parquet files"
+    )
     parser.add_argument("--artifacts", type=Path, help="folder of the artifact store that the record's models are in")
     parser.add_argument(
-        "--from", dest="start", help="first day (default: the Backtest's, else the end of the training)"
+        "--from", dest="start", help="first day (default: the Backtest's, the end of the training, the first bar)"
     )
     parser.add_argument("--to", dest="end", help="last day (default: the Backtest's, else that of the last bar)")
-    parser.add_argument("--cash", help=f"the account's cash in USD (default {backtest_run.CASH})")
+    parser.add_argument(
+        "--cash", help=f"the account's cash in USD (default {backtest_run.CASH}, of a class {scripted.CASH})"
+    )
     parser.add_argument("--profile", help=f"venue profile (default {backtest_run.PROFILE})")
     parser.add_argument(
         "--without", action="append", default=[], choices=sorted(_WITHOUT), help="leave these events of the record out"
@@ -56,12 +71,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--orders", action="store_true", help="print each order as canonical JSON instead of the summary"
     )
+    scripted.arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the backtest and print its orders or its summary."""
     try:
         _refuse_strangers(options)
+        if options.strategy:
+            return scripted.run(options)
         source = _session(options) if options.record else Manifests.read(options.filename)
         data = _with_hours(dataset.read(options.data or _demo_bars()))
         if isinstance(source, Manifests):
@@ -115,9 +133,9 @@ class Manifests:
 
 
 def _refuse_strangers(options: argparse.Namespace) -> None:
-    source, strangers = ("--record", _OF_MANIFESTS) if options.record else ("--filename", _OF_RECORD)
-    for name, option in strangers.items():
-        if getattr(options, name):
+    source = "--record" if options.record else "--filename" if options.filename else "FILE.py:CLASS"
+    for name, option in _STRANGERS[source].items():
+        if getattr(options, name) not in _ABSENT:
             raise errors.ValueRefused(option, f"absent with {source}", str(getattr(options, name)))
 
 

@@ -9,8 +9,11 @@ The run is the same kernel that the bench, the sweeps and the manifests use. The
 same hash in every process, whatever the order of the symbols and however the rows were divided into files.
 """
 
+import contextlib
 import dataclasses
+import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import KW_ONLY, dataclass, field
 from decimal import Decimal
 from fractions import Fraction
@@ -30,6 +33,9 @@ from tradeplane_engine.venue import events
 
 Usd = int | str | Decimal
 Span = int | str
+Watch = Callable[[kernel.Kernel], AbstractContextManager[object]]
+
+_AUDITED_BELOW_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +90,8 @@ class Backtest:
     timeframes : longer ones that are made of the shortest bars of each symbol, within the sessions
     delay : from a bar's end to its publication, ns or text
     examine : whether the honesty detectors examine the run; what they find is the result's ``findings``
+    audit : whether they repeat the whole run too, twice; None: where it took less than ten seconds
+    seed : of the points that the detectors look at
     """
 
     data: Any
@@ -102,13 +110,29 @@ class Backtest:
     timeframes: Sequence[Span] = ()
     delay: Span = 0
     examine: bool = True
+    audit: bool | None = False
+    seed: int = 0
 
-    def run(self) -> result.Result:
-        """Run from the first bar to the last; raises EngineError."""
+    def run(
+        self, *, watch: Watch = contextlib.nullcontext, clock: Callable[[], float] = time.perf_counter
+    ) -> result.Result:
+        """Run from the first bar to the last; raises EngineError.
+
+        Parameters
+        ----------
+        watch : called with the kernel before it runs; what it returns is entered while it runs, to show progress
+        clock : seconds that only grow; they are in the result's ``seconds``
+        """
+        began = clock()
         prepared = self.prepare()
-        found = prepared.run()
+        ready = clock()
+        with watch(prepared.kernel):
+            found = prepared.run()
+        took = clock() - ready
+        found.seconds = {"prepare": ready - began, "run": took}
         if self.examine:
-            found.findings = prepared.examine()
+            audit = took < _AUDITED_BELOW_S if self.audit is None else self.audit
+            found.findings = prepared.examine(seed=self.seed, audit=audit, clock=clock)
         return found
 
     def prepare(self) -> "Prepared":

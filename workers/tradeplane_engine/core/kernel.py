@@ -315,7 +315,12 @@ class Kernel:
     def start(self) -> None:
         """Begin the run: every strategy declares what it needs."""
         for slot in self.slots:
-            slot.strategy.on_start(slot.context)
+            try:
+                slot.strategy.on_start(slot.context)
+            except errors.EngineError:
+                raise
+            except Exception as error:
+                raise errors.StrategyFailed(slot.name, "on_start", error) from error
             self.watching = self.watching or slot.scope.policy.watches
         self.watching = self.watching or self.account.policy.watches
         session_opens.schedule(self)
@@ -451,7 +456,8 @@ class Kernel:
                     shown.append(Bar(table, row))
             if shown:
                 slot.on_bars(context, shown)
-        except errors.EngineError:
+        except errors.EngineError as error:
+            error.add_note(f"strategy {slot.name!r} at {Bar(table, context._row)}")
             raise
         except Exception as error:
             raise errors.StrategyFailed(slot.name, str(Bar(table, context._row)), error) from error

@@ -159,7 +159,8 @@ class Bar:
         return self._table.volume[self._row]
 
     def __repr__(self) -> str:
-        return f"Bar({self.symbol}, {self.timeframe}, end={self.end}, close={self.close}/{self.unit})"
+        end = times.text(times.Nanos(self.end))
+        return f"Bar({self.symbol}, {self.timeframe}, end={end}, close={self.close}/{self.unit})"
 
 
 def _ordered(joined: Sequence[series.Series]) -> tuple[list[series.Series], list[str]]:

@@ -5,7 +5,7 @@
 ==========================================  ===========================================================
 source                                      symbols
 ==========================================  ===========================================================
-``Series``, ``Imported``                    their own
+``Series``, ``Imported``, ``Loaded``        their own
 mapping of symbol to any one-symbol source  the keys
 pandas or polars frame, Arrow table         the argument ``symbol``, else its column ``symbol``
 file ``*.parquet``, ``*.csv``               as a frame, else the file's stem
@@ -66,6 +66,32 @@ class Loaded:
 
     def _all(self) -> tuple[columns.Imported, ...]:
         return (*self.symbols.values(), *self.longer)
+
+    def of(self, symbols: Iterable[str]) -> "Loaded":
+        """Return the bars of these symbols; raises ValueRefused for one that has none."""
+        wanted = sorted(set(symbols))
+        for one in wanted:
+            if one not in self.symbols:
+                raise errors.ValueRefused("symbol", f"one of the data ({', '.join(self.symbols)})", one)
+        return Loaded(MappingProxyType({one: self.symbols[one] for one in wanted}))
+
+    def between(self, start: int | None, end: int | None) -> "Loaded":
+        """Return the bars that start at or after an instant and end at or before another (ns UTC).
+
+        Counts stay those of the whole reading. Raises ValueRefused where no bar is left.
+        """
+        low, high = -(2**63) if start is None else start, 2**63 - 1 if end is None else end
+        kept = {}
+        for name, one in self.symbols.items():
+            rows = (one.series.start >= low) & (one.series.end <= high)
+            columns_of = {column: getattr(one.series, column)[rows] for column in series.COLUMNS}
+            kept[name] = replace(one, series=replace(one.series, **columns_of))
+        if not any(len(one.series) for one in kept.values()):
+            every = [one.series for one in self.symbols.values() if len(one.series)]
+            bounds = min(int(one.start[0]) for one in every), max(int(one.end[-1]) for one in every)
+            span = " to ".join(times.text(times.Nanos(one)) for one in bounds)
+            raise errors.ValueRefused("period", f"with bars, which are from {span}", (start, end))
+        return Loaded(MappingProxyType(kept))
 
 
 def load(source: Any, settings: columns.Settings | None = None, *, symbol: str | None = None) -> Loaded:
@@ -153,6 +179,8 @@ def raws(source: Any, *, symbol: str | None = None) -> Iterator[columns.Raw]:
 def _walk(source: Any, symbol: str | None) -> Iterator[columns.Raw | columns.Imported]:
     if isinstance(source, columns.Imported | columns.Raw):
         yield source
+    elif isinstance(source, Loaded):
+        yield from source.symbols.values()
     elif isinstance(source, series.Series):
         yield columns.Imported(source)
     elif isinstance(source, str | Path):

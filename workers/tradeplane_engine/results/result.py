@@ -9,6 +9,7 @@ import html
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -36,9 +37,11 @@ class Result:
     settings : the canonical settings that are part of the hash
     data : the bars, and what reading them counted
     findings : what the honesty detectors found; None where the run was not examined
+    seconds : what reading the data (``prepare``) and the run took
     """
 
     findings: detectors.Findings | None = None
+    seconds: Mapping[str, float] = MappingProxyType({})
 
     def __init__(self, name: str, run: kernel.Kernel, data: readers.Loaded, settings: Mapping[str, Any]) -> None:
         self.name = name
@@ -148,6 +151,11 @@ class Result:
     def profit(self) -> Decimal:
         """Final equity less the starting cash, exact, USD."""
         return _usd(self._ledger.equity() - self._ledger.starting)
+
+    @property
+    def detectors_s(self) -> float:
+        """Seconds that the honesty detectors took."""
+        return 0.0 if self.findings is None else self.findings.detectors_s
 
     def measures(self, names: Iterable[str] | None = None) -> dict[str, float | None]:
         """Return the named measures, or all of them; what is undefined is None."""

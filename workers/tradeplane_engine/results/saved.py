@@ -39,6 +39,7 @@ class Finished(Protocol):
     settings: dict[str, Any]
     data: readers.Loaded
     findings: detectors.Findings | None
+    seconds: Mapping[str, float]
 
     @property
     def names(self) -> list[str]:
@@ -82,15 +83,8 @@ class Saved:
     rows: npt.NDArray[np.int64]
 
 
-def write(result: Finished, folder: Path, *, seconds: Mapping[str, float] | None = None) -> Path:
-    """Write a result into a folder, which is made if absent; raises ValueRefused where it holds something else.
-
-    Parameters
-    ----------
-    result : to write
-    folder : where; files of an earlier run in it are replaced
-    seconds : what the caller measured, by name
-    """
+def write(result: Finished, folder: Path) -> Path:
+    """Write a result in the place of an earlier run; raises ValueRefused for a folder that holds something else."""
     if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / _RUN).is_file())):
         raise errors.ValueRefused("out", "a folder that is new, empty or of an earlier run", str(folder))
     (folder / "frames").mkdir(parents=True, exist_ok=True)
@@ -102,7 +96,7 @@ def write(result: Finished, folder: Path, *, seconds: Mapping[str, float] | None
     result.report(folder / "report.html")
     (folder / "report.json").write_text(result.report_json(), encoding="utf-8")
     taken = {} if result.findings is None else dict(result.findings.seconds)
-    (folder / "seconds.json").write_bytes(_json({**(seconds or {}), "detectors": taken}))
+    (folder / "seconds.json").write_bytes(_json({**result.seconds, "detectors": taken}))
     (folder / _RUN).write_bytes(_json(document(result)))
     return folder
 
