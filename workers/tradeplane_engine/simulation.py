@@ -28,8 +28,8 @@ from tradeplane_engine.core import limits as risk_limits
 from tradeplane_engine.data import columns, readers, renames, resampling, series
 from tradeplane_engine.domain import numbers, times
 from tradeplane_engine.results import result
+from tradeplane_engine.venue import accounts, brokers, events
 from tradeplane_engine.venue import actions as venue_actions
-from tradeplane_engine.venue import events
 
 Usd = int | str | Decimal
 Span = int | str
@@ -81,7 +81,10 @@ class Backtest:
     parameters : of the one strategy
     limits : of the account's policy; without it there is no limit, but shorts are refused
     costs : of the venue; none unless given
-    venue : how it fills: at which price, along which path, how late, how much of the volume, in which sessions
+    venue : how it fills: at which price, along which path, how late, how much of the volume, in which sessions, and
+        whose rules orders must obey
+    account : at the venue: how far it lends and what that costs; None lends without end, for nothing. With rules and
+        without an account it is a margin account
     actions : splits, dividends, renames and delistings of the data's symbols, which are raw prices
     name : of the run
     symbol : of a frame without a column ``symbol``
@@ -102,6 +105,7 @@ class Backtest:
     limits: risk_limits.Limits = field(default_factory=risk_limits.Limits)
     costs: venue_costs.Costs = field(default_factory=venue_costs.Costs)
     venue: venue_settings.Venue = field(default_factory=venue_settings.Venue)
+    account: accounts.Account | None = None
     actions: Sequence[venue_actions.Action] = ()
     name: str = ""
     symbol: str | None = None
@@ -152,6 +156,10 @@ class Backtest:
             parameters = own.parameters.model_dump(mode="json")
             trading[one.called] = {"capital": str(capital), "limits": _limits(one.limits), "parameters": parameters}
         events.schedule(run, happening)
+        ruled = self.venue.rules is not None
+        account = accounts.Account() if self.account is None and ruled else self.account
+        if account is not None:
+            brokers.install(run, account, ruled=ruled)
         settings: dict[str, Any] = {
             "cash": str(cash),
             "costs": _costs(self.costs),
@@ -163,6 +171,8 @@ class Backtest:
         }
         if loaded.longer:
             settings["timeframes"] = [[one.symbol, one.length] for one in loaded.series]
+        if account is not None:
+            settings["account"] = account.described()
         return Prepared(self.name or ", ".join(trading), run, loaded, settings, self._again, self.venue)
 
     def _again(self, data: Sequence[series.Series]) -> kernel.Kernel:
@@ -272,6 +282,8 @@ def _renamed(
 def _venue(venue: venue_settings.Venue) -> dict[str, Any]:
     """Name every setting of a venue; a hook by its name, sessions by their number and bounds."""
     found: dict[str, Any] = {one.name: getattr(venue, one.name) for one in dataclasses.fields(venue)}
+    if venue.rules is None:
+        del found["rules"]  # the identity of runs from before there were any
     for name in ("participation", "slippage_bps", "volume_share"):
         found[name] = None if found[name] is None else str(found[name])
     if venue.impact is not None:

@@ -18,8 +18,8 @@ def split(flow: OrderFlow, symbol: int, new: int, old: int) -> None:
     """Turn ``old`` shares of a symbol into ``new``: positions, marks and open orders.
 
     What falls below 1e-9 share of a strategy's position is cut toward zero; the account holds what its strategies do.
-    A forward split restates open orders; what becomes nothing is cancelled. A reverse split cancels the orders with
-    prices, as the broker does, and restates those at the market.
+    A forward split restates open orders, but for those that the broker cancels; what becomes nothing is cancelled. A
+    reverse split cancels the orders with prices and restates those at the market.
     """
     if new <= 0 or old <= 0:
         raise errors.ValueRefused("split", "of positive numbers of shares", (new, old))
@@ -39,7 +39,9 @@ def split(flow: OrderFlow, symbol: int, new: int, old: int) -> None:
     affected = _affected(flow, symbol)
     for order in affected:
         before = order.counted
-        kept = new > old or order.kind == orders.MARKET
+        kept = order.kind == orders.MARKET or new > old
+        if kept and order.kind != orders.MARKET and flow.broker is not None:
+            kept = flow.broker.keeps(order, forward=new > old)
         if not kept or not order.restate(new, old):
             order.reason = _REASON  # it ends below, when every book is right
             continue

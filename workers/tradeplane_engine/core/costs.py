@@ -20,6 +20,9 @@ class Accrual(Protocol):
     def fill(self, order: Order, price: int, quantity: int, digits: int, at: int) -> tuple[int, int]:
         """Return what a fill costs the order's strategy and what it costs the account, money."""
 
+    def most(self, order: Order, price: int, quantity: int, digits: int, at: int) -> int:
+        """Return the most that a fill may cost the account, money; nothing is booked."""
+
 
 class Schedule(Protocol):
     """Fees by date."""

@@ -21,7 +21,8 @@ cdef class OrderFlow:
     cdef readonly Log log
     cdef readonly Scope account
     cdef readonly list slots, orders, due, splits
-    cdef readonly object sessions, breach, accrual
+    cdef readonly object sessions, breach, accrual, rules
+    cdef public object broker
     cdef readonly long long latency, decisions, pending
     cdef Proposal proposal
     cdef readonly long long now
@@ -43,8 +44,13 @@ cdef class OrderFlow:
     @cython.locals(tif=cython.int)
     cdef object _place(self, Order order)
 
-    @cython.locals(leg=Order, found=Log, scope=Scope)
+    @cython.locals(scope=Scope)
     cdef object refuse(self, Slot slot, Order order, object refusal)
+
+    cdef object reject(self, Slot slot, Order order, object refusal)
+
+    @cython.locals(leg=Order, found=Log)
+    cdef object _turn_down(self, Order order, str reason, str scope)
 
     cpdef object at_open(self, Order order)
 

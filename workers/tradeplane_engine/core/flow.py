@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Callable
 
 from tradeplane_engine import errors
+from tradeplane_engine.core import broker as brokers
 from tradeplane_engine.core import exact, log, path, tradable, venue_settings
 from tradeplane_engine.core import order as orders
 from tradeplane_engine.core.costs import Costs
@@ -43,24 +44,14 @@ class OrderFlow:
     due_at : instant of the next expiry, or of a request that latency delays; NEVER for none
     price, bar_end : last close and its end, per symbol
     accrual : fees by date; None without a schedule
+    broker : asked about each order, once the chains have let it out; None takes all
     splits, last_split : (at, symbol, new, old) of each split so far; instant of each symbol's last one, -1 for none
     """
 
     __slots__ = (
-        *(
-            "account",
-            "accrual",
-            "bar_end",
-            "breach",
-            "costs",
-            "decisions",
-            "due",
-            "due_at",
-            "last_split",
-            "latency",
-            "log",
-        ),
-        *("market", "now", "orders", "pending", "price", "proposal", "sessions", "slots", "splits", "table"),
+        *("account", "accrual", "bar_end", "breach", "broker", "costs", "decisions", "due", "due_at", "last_split"),
+        *("latency", "log", "market", "now", "orders", "pending", "price", "proposal", "rules", "sessions", "slots"),
+        *("splits", "table"),
     )
 
     def __init__(
@@ -83,6 +74,8 @@ class OrderFlow:
         self.proposal = Proposal()
         self.latency = venue.latency
         self.sessions = venue.sessions
+        self.rules = venue.rules
+        self.broker: brokers.Broker | None = None
         self.accrual = None if costs.schedule is None else costs.schedule.accrual(venue.sessions)
         self.orders: list[Order] = []
         self.decisions = 0
@@ -123,6 +116,11 @@ class OrderFlow:
         if refusal is not None and not self.breach(self, slot, order, refusal):
             self.refuse(slot, order, refusal)
             return
+        if self.broker is not None:
+            rejection = self.broker.refusal(order)
+            if rejection is not None:
+                self.reject(slot, order, rejection)
+                return
         order.live_from = self.now + self.latency
         self.accept(order)
         for leg in order.legs:
@@ -197,12 +195,25 @@ class OrderFlow:
     def refuse(self, slot: Slot, order: Order, refusal: tuple[Scope, Violation]) -> None:
         """End an order that a chain forbids, before it has a number."""
         scope, violation = refusal
+        self._turn_down(order, violation.reason, scope.name)
+        if slot.on_order_update is not None:
+            detail = f"{scope.name}: {violation.reason} allows {violation.limit}, got {violation.value}"
+            self.tell("refused", order, detail)
+
+    def reject(self, slot: Slot, order: Order, refusal: brokers.Refusal) -> None:
+        """End an order that the venue does not take, before it has a number."""
+        self._turn_down(order, brokers.word(refusal), brokers.SCOPE)
+        if slot.on_order_update is not None:
+            more = "".join([f", {name} {value}" for name, value in refusal.extra.items()])
+            self.tell("rejected", order, f"{brokers.word(refusal)}{more}")
+
+    def _turn_down(self, order: Order, reason: str, scope: str) -> None:
         order.move(orders.REJECTED)
-        order.reason = violation.reason
+        order.reason = reason
         for leg in order.legs:
             if not leg.ended and leg.id == 0:
                 leg.move(orders.CANCELED if leg.status == orders.HELD else orders.REJECTED)
-                leg.reason = violation.reason
+                leg.reason = reason
         found = self.log
         found.write(
             log.REFUSED,
@@ -211,12 +222,9 @@ class OrderFlow:
             order.symbol,
             -1,
             order.side * order.quantity,
-            found.reason(violation.reason),
-            found.reason(scope.name),
+            found.reason(reason),
+            found.reason(scope),
         )
-        if slot.on_order_update is not None:
-            detail = f"{scope.name}: {violation.reason} allows {violation.limit}, got {violation.value}"
-            self.tell("refused", order, detail)
 
     # From order to fills.
 
@@ -271,6 +279,15 @@ class OrderFlow:
         if quantity == 0 or (order.time_in_force == orders.FOK and quantity < rest):
             return
         price = limit or market.price(order, reference, quantity, row)
+        if self.broker is not None:
+            rejection = self.broker.covers(order, price, quantity)
+            if rejection is not None:
+                reason = brokers.word(rejection)
+                if order.filled:
+                    self.end(order, orders.CANCELED, "canceled", reason)
+                else:
+                    self.end(order, orders.REJECTED, "rejected", reason)
+                return
         market.take(row, quantity)
         self._fill(order, quantity, price)
 
@@ -323,6 +340,8 @@ class OrderFlow:
         if more:
             self.account.book.ledger.book(-more, "fees")
             self.log.write(log.ENTRY, self.now, -1, symbol, order.id, -more, self.log.reason("fees"), 0)
+        if self.broker is not None:
+            self.broker.traded(order, price, quantity)
         if complete:
             self.market.remove(order)
         return fee

@@ -324,6 +324,8 @@ class Kernel:
             self.watching = self.watching or slot.scope.policy.watches
         self.watching = self.watching or self.account.policy.watches
         session_opens.schedule(self)
+        if self.flow.rules is not None and self.flow.broker is None:
+            raise errors.ValueRefused("rules", "left out where no broker is installed that knows them", self.flow.rules)
         self.started = True
         if len(self.slots) == 1 and not self.watching and not self.delayed:
             slot = self.slots[0]

@@ -48,7 +48,12 @@ def replace(flow: OrderFlow, order: Order, new: Order) -> None:
     for scope in (slot.scope, flow.account):
         scope.book.adopt(order.symbol, order.side, rest, flow.price[order.symbol])
     if refusal is not None:
+        flow.breach(flow, slot, new, refusal)  # a smaller one is no replacement; a halt opens all the same
         flow.refuse(slot, new, refusal)
+        return
+    rejection = None if flow.broker is None else flow.broker.replacement(order, new)
+    if rejection is not None:
+        flow.reject(slot, new, rejection)
     elif flow.latency == 0:
         _swap(flow, order, new)
     else:

@@ -18,6 +18,7 @@ PATHS = ("worst", "best", "ohlc", "olhc", "adaptive")
 
 LIMIT_RULES = ("through", "touch")
 AT_END = ("leave_open",)
+RULES = (None, "alpaca")
 
 _LATENCY_MOST = 86_400_000_000_000
 _BPS = 10_000
@@ -48,6 +49,8 @@ class Venue:
     sessions : trading sessions; None for a market that never closes
     halts : per symbol, intervals ``(from, to)`` in ns in which nothing fills
     at_end : what becomes of orders that are open when the data end
+    rules : whose rules an order must obey beside the types of orders: ``alpaca`` refuses what Alpaca refuses, with its
+        code and message; None takes all
     """
 
     fill_at: str = "next_open"
@@ -63,6 +66,7 @@ class Venue:
     sessions: Sessions | None = None
     halts: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)
     at_end: str = "leave_open"
+    rules: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what the venue does not know, and combinations that would trade in the past."""
@@ -73,6 +77,7 @@ class Venue:
             ("path", PATHS),
             ("limit_rule", LIMIT_RULES),
             ("at_end", AT_END),
+            ("rules", RULES),
         ):
             if getattr(self, name) not in known:
                 raise errors.ValueRefused(name, f"one of {known}", getattr(self, name))

@@ -64,6 +64,16 @@ class Accrual:
         commission = self._commission(rates.commission, order.id, price, quantity, digits)
         return own + commission, whole + commission
 
+    def most(self, order: Order, price: int, quantity: int, digits: int, at: int) -> int:
+        """Return the most that a fill may cost the account, money; nothing is booked."""
+        rates = self._rates(self._calendar.of(at))
+        side = orders.Side.BUY if order.side > 0 else orders.Side.SELL
+        charges = rates.charges(side, price, quantity, digits=digits)
+        before = self._orders.get(order.id, (0, 0))
+        after = (before[0] + quantity, before[1] + price * quantity)
+        commission = rates.commission.due(before, after, digits=digits)
+        return sum(fees.booked(charge.amount) for charge in charges) + commission
+
     def _of(self, day: str) -> fees.Rates:
         if self._now is None or day != self._day:
             self._day = day

@@ -20,8 +20,10 @@ class Renamed:
     symbol: int
 
     def act(self, run: kernel.Kernel) -> None:
-        """Flag it."""
+        """Flag it, and cancel the orders that the broker does not take over."""
         run.log.write(log.FLAG, run.now, -1, self.symbol, -1, 0, run.log.reason("renamed"), 0)
+        if run.flow.rules is not None:
+            books.cancel(run.flow, self.symbol)
 
 
 @dataclass(frozen=True, slots=True)

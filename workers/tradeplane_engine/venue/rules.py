@@ -45,14 +45,25 @@ class Case:
 
 
 Check = Callable[[Case], refusals.Refusal | None]
+Parts = tuple[ticket.Request, ticket.Asset, ticket.AccountView, ticket.Market]
 
 
 def refusal(
     request: ticket.Request, asset: ticket.Asset, account: ticket.AccountView, market: ticket.Market
 ) -> refusals.Refusal | None:
     """Return the first refusal of a new order, or None for one that is accepted."""
-    case = Case(request, asset, account, market)
-    for check in _CHAIN:
+    return _first(_CHAIN, Case(request, asset, account, market))
+
+
+def money_refusal(
+    request: ticket.Request, asset: ticket.Asset, account: ticket.AccountView, market: ticket.Market
+) -> refusals.Refusal | None:
+    """Return the first refusal for want of money or of shares to borrow, or None: the part that any account has."""
+    return _first(_MONEY, Case(request, asset, account, market))
+
+
+def _first(chain: "tuple[Check, ...]", case: Case) -> refusals.Refusal | None:
+    for check in chain:
         violation = check(case)
         if violation is not None:
             return violation
@@ -287,6 +298,13 @@ _CHAIN: tuple[Check, ...] = (
     _exit_is_on_the_wrong_side,
     _price_is_not_known,
     _cost_is_below_the_minimum,
+    _buying_power_is_not_enough,
+)
+_MONEY: tuple[Check, ...] = (
+    _account_may_only_close,
+    _account_may_not_short,
+    _asset_may_not_be_shorted,
+    _price_is_not_known,
     _buying_power_is_not_enough,
 )
 
