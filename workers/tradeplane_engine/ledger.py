@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from tradeplane_engine import errors
-from tradeplane_engine.core import ledger
+from tradeplane_engine.core import actions, ledger
 from tradeplane_engine.domain import bars, numbers, orders
 from tradeplane_engine.venue import accrual, fees, profile
 
@@ -52,7 +52,9 @@ class Ledger:
     def split(self, symbol: str, ratio: tuple[int, int]) -> None:
         """Turn ``old`` shares into ``new`` at unchanged cost; a part below 1e-9 share is dropped."""
         new, old = ratio
-        self._books.split(self._id(symbol), new, old, 0)  # marked anew whenever equity is asked for
+        number = self._id(symbol)
+        after = actions.shares(self._books.quantities[number], new, old)
+        self._books.split(number, after, 0)  # marked anew whenever equity is asked for
 
     def quantity(self, symbol: str) -> numbers.Quantity:
         """Signed shares held."""

@@ -13,9 +13,12 @@ from tradeplane_engine.core.slot cimport Slot
 
 @cython.locals(
     price=cython.longlong, slot=Slot, scope=Scope, order=Order, affected=list, before=cython.longlong,
-    whole=cython.longlong, held=cython.longlong, size=cython.longlong, part=cython.longlong, kept=cython.bint
+    whole=cython.longlong, part=cython.longlong, kept=cython.bint
 )
 cpdef object split(OrderFlow flow, int symbol, long long new, long long old)
+
+@cython.locals(size=cython.longlong)
+cpdef long long shares(long long held, long long new, long long old) except? -1
 
 cpdef long long restated(long long price, long long new, long long old) except? -1
 

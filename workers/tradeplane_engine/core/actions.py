@@ -7,7 +7,8 @@ close that becomes known at or after a split, of a bar from before it, is a mark
 from tradeplane_engine import errors
 from tradeplane_engine.core import exact, log
 from tradeplane_engine.core import order as orders
-from tradeplane_engine.core.flow import OrderFlow, number
+from tradeplane_engine.core.context import number
+from tradeplane_engine.core.flow import OrderFlow
 from tradeplane_engine.core.order import Order
 
 _REASON = "corporate-action"
@@ -30,9 +31,7 @@ def split(flow: OrderFlow, symbol: int, new: int, old: int) -> None:
     flow.last_split[symbol] = flow.now
     whole = 0
     for slot in flow.slots:
-        held = slot.scope.book.ledger.quantity[symbol]
-        size = exact.floor_ratio(abs(held), new, old, "position")
-        part = size if held > 0 else -size
+        part = shares(slot.scope.book.ledger.quantity[symbol], new, old)
         whole = exact.add(whole, part, "position")
         slot.scope.book.ledger.split(symbol, part, price)
     flow.account.book.ledger.split(symbol, whole, price)
@@ -54,6 +53,12 @@ def split(flow: OrderFlow, symbol: int, new: int, old: int) -> None:
             flow.end(order, orders.CANCELED, "canceled", _REASON)
         else:
             flow.tell("restated", order, _REASON)
+
+
+def shares(held: int, new: int, old: int) -> int:
+    """Return a signed position after a split, cut toward zero below 1e-9 share."""
+    size = exact.floor_ratio(abs(held), new, old, "position")
+    return size if held > 0 else -size
 
 
 def restated(price: int, new: int, old: int) -> int:

@@ -28,9 +28,9 @@ import numpy as np
 from tradeplane_engine import errors
 from tradeplane_engine.core import actions, agenda, evaluation, halts, log, requests, session_opens
 from tradeplane_engine.core.agenda import Agenda
-from tradeplane_engine.core.context import Context, Indicator
+from tradeplane_engine.core.context import Context, Indicator, number
 from tradeplane_engine.core.costs import Costs
-from tradeplane_engine.core.flow import OrderFlow, number
+from tradeplane_engine.core.flow import OrderFlow
 from tradeplane_engine.core.ledger import Ledger
 from tradeplane_engine.core.log import Log
 from tradeplane_engine.core.order import Order

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tradeplane_engine import errors, indicators
-from tradeplane_engine.core import agenda, evaluation, exact
+from tradeplane_engine.core import actions, agenda, evaluation, exact
 from tradeplane_engine.core import order as orders
 from tradeplane_engine.core.agenda import Agenda
 from tradeplane_engine.core.context import Context, Indicator
@@ -153,6 +153,11 @@ class Live:
     def number_of(self, context: Context) -> int:  # noqa: ARG002 - as the kernel's, which has many
         """Number of the strategy."""
         return 0
+
+    def mark(self, symbol: int) -> int:
+        """Last close of a symbol on the share basis of now, 0 where none is known."""
+        found: int = self.price[symbol]
+        return found
 
     def declare(self, context: Context, what: Any, window: int | None, parameters: Mapping[str, Any]) -> Any:
         """Prepare an indicator for the bars that will come; only before the first one."""
@@ -305,10 +310,10 @@ class Live:
 
         At a reverse split the broker cancels them, and says so.
         """
-        price = exact.ratio(self.price[symbol], old, new, "price")
+        price = actions.restated(self.price[symbol], new, old)
         self.price[symbol] = price
         book = self.context._book
-        book.ledger.split(symbol, new, old, price)
+        book.ledger.split(symbol, actions.shares(book.ledger.quantities[symbol], new, old), price)
         for order in list(self.books[symbol]):
             before = order.counted
             if new > old and order.restate(new, old):

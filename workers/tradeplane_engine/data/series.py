@@ -83,10 +83,7 @@ class Series:
 
 def of(symbol: str, found: Sequence[bars.Bar]) -> Series:
     """Return one symbol's bars, oldest first, as columns."""
-    columns = {
-        name: np.fromiter(map(attrgetter(name), found), dtype=np.int64, count=len(found))
-        for name in COLUMNS
-    }
+    columns = {name: np.fromiter(map(attrgetter(name), found), dtype=np.int64, count=len(found)) for name in COLUMNS}
     return Series(symbol=symbol, **columns)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tradeplane_engine.core import table
+from tradeplane_engine.core import actions, table
 from tradeplane_engine.data import series
 from tradeplane_engine.domain import numbers
 
@@ -149,8 +149,7 @@ class Finder:
 
 def cut(quantity: int, split: Split) -> int:
     """Return a signed quantity after a split, cut toward zero."""
-    size = abs(quantity) * split.new // split.old
-    return size if quantity >= 0 else -size
+    return actions.shares(quantity, split.new, split.old)
 
 
 def find(moves: Sequence[Fill | Split], bars: table.Table, units: list[int]) -> list[Trip]:

@@ -7,7 +7,7 @@
 4. A commission is an entry of its order, not of the day: :meth:`Commission.due` rounds the exact sum of the order so
    far half to even to 1e-9 USD, and charges the difference.
 
-Rates by date are :mod:`.schedules`, those of the United States :mod:`.rates`; a run books them by :mod:`.accruals`.
+Rates by date are :mod:`.schedules`, those of the United States :mod:`.rates`; a run books them by :mod:`.run_fees`.
 """
 
 from collections.abc import Iterable
@@ -178,11 +178,6 @@ def booked(total: int) -> numbers.Money:
 def entry(total: int) -> numbers.Money:
     """Round an exact charge half to even to 1e-9 USD."""
     return numbers.Money(numbers.checked(numbers.divide_half_even(total, _PER_MONEY), "commission"))
-
-
-def covered(total: int) -> int:
-    """Round an exact charge up to 1e-9 USD."""
-    return -(-total // _PER_MONEY)
 
 
 def less_charges(amount: int, total: int) -> int:

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from tradeplane_engine import errors
 from tradeplane_engine.core.sessions import Sessions
-from tradeplane_engine.venue import accruals, days, fees
+from tradeplane_engine.venue import days, fees, run_fees
 
 T = TypeVar("T")
 
@@ -75,9 +75,9 @@ class Schedule:
         """Rates of a New York day such as ``2012-03-05``; raises ValueRefused for a text that is no day."""
         return self._rates[max(bisect_right(self._starts, str(_day(day))) - 1, 0)]
 
-    def accrual(self, sessions: Sessions | None) -> accruals.Accrual:
+    def accrual(self, sessions: Sessions | None) -> run_fees.RunFees:
         """Begin a run's books of what accrues; a fill's day is that of its session, without sessions the UTC day."""
-        return accruals.Accrual(self.on, days.Days(sessions))
+        return run_fees.RunFees(self.on, days.Days(sessions))
 
     def assumed(self, first: str, last: str) -> tuple[str, ...]:
         """Say in words which rates of the days from ``first`` to ``last`` are assumed; empty when none is."""

@@ -1,4 +1,4 @@
-"""What accrues in a run: each fill's fees, booked at once as the broker books their sums (``docs/adr/0008``).
+"""Each fill's fees in a run, booked at once as the broker books their sums (``docs/adr/0008``).
 
 The account owes, per day and kind, the exact sum of the charges rounded up to the cent; a fill costs it what that sum
 grows by. A strategy's sub-ledger keeps its charges exactly, and only their sum is rounded, up to 1e-9 USD. What lies
@@ -10,12 +10,12 @@ from collections.abc import Callable
 
 from tradeplane_engine.core.order import Order
 from tradeplane_engine.domain import orders
-from tradeplane_engine.venue import days, fees
+from tradeplane_engine.venue import accrual, days, fees
 
 _NOTHING = fees.Commission()
 
 
-class Accrual:
+class RunFees:
     """Fees of one run.
 
     Parameters
@@ -28,15 +28,15 @@ class Accrual:
     residue : what the account has been charged more than its strategies so far, money; it may be below 0
     """
 
-    __slots__ = ("_calendar", "_day", "_exact", "_kinds", "_now", "_orders", "_rates", "residue")
+    __slots__ = ("_account", "_calendar", "_day", "_now", "_orders", "_own", "_rates", "residue")
 
     def __init__(self, rates: Callable[[str], fees.Rates], calendar: days.Days) -> None:
         self._rates = rates
         self._calendar = calendar
         self._day = ""
         self._now: fees.Rates | None = None
-        self._kinds: dict[str, int] = {}
-        self._exact: dict[int, int] = {}
+        self._account = accrual.Accrual()
+        self._own: dict[int, accrual.Accrual] = {}
         self._orders: dict[int, tuple[int, int]] = {}
         self.residue = 0
 
@@ -49,42 +49,36 @@ class Accrual:
         at : instant, ns
         """
         rates = self._of(self._calendar.of(at))
-        side = orders.Side.BUY if order.side > 0 else orders.Side.SELL
-        charges = rates.charges(side, price, quantity, digits=digits)
-        whole = 0
-        for charge in charges:
-            before = self._kinds.get(charge.kind, 0)
-            self._kinds[charge.kind] = before + charge.amount
-            whole += fees.booked(before + charge.amount) - fees.booked(before)
-        exact = self._exact.get(order.strategy, 0)
-        total = exact + sum(charge.amount for charge in charges)
-        self._exact[order.strategy] = total
-        own = fees.covered(total) - fees.covered(exact)
-        self.residue += whole - own
-        commission = self._commission(rates.commission, order.id, price, quantity, digits)
-        return own + commission, whole + commission
+        charges = rates.charges(_side(order), price, quantity, digits=digits)
+        own = self._own.setdefault(order.strategy, accrual.Accrual())
+        part, whole = own.owed, self._account.booked
+        own.add(charges, self._day)
+        self._account.add(charges, self._day)
+        part, whole = own.owed - part, self._account.booked - whole
+        self.residue += whole - part
+        before, after = self._traded(order, price, quantity)
+        self._orders[order.id] = after
+        commission = rates.commission.due(before, after, digits=digits) if rates.commission != _NOTHING else 0
+        return part + commission, whole + commission
 
     def most(self, order: Order, price: int, quantity: int, digits: int, at: int) -> int:
         """Return the most that a fill may cost the account, money; nothing is booked."""
         rates = self._rates(self._calendar.of(at))
-        side = orders.Side.BUY if order.side > 0 else orders.Side.SELL
-        charges = rates.charges(side, price, quantity, digits=digits)
-        before = self._orders.get(order.id, (0, 0))
-        after = (before[0] + quantity, before[1] + price * quantity)
-        commission = rates.commission.due(before, after, digits=digits)
+        charges = rates.charges(_side(order), price, quantity, digits=digits)
+        commission = rates.commission.due(*self._traded(order, price, quantity), digits=digits)
         return sum(fees.booked(charge.amount) for charge in charges) + commission
 
     def _of(self, day: str) -> fees.Rates:
         if self._now is None or day != self._day:
             self._day = day
             self._now = self._rates(day)
-            self._kinds = {}
         return self._now
 
-    def _commission(self, due: fees.Commission, order: int, price: int, quantity: int, digits: int) -> int:
-        if due == _NOTHING:
-            return 0
-        before = self._orders.get(order, (0, 0))
-        after = (before[0] + quantity, before[1] + price * quantity)
-        self._orders[order] = after
-        return due.due(before, after, digits=digits)
+    def _traded(self, order: Order, price: int, quantity: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Quantity and price x quantity that an order has traded, before a fill and after it."""
+        before = self._orders.get(order.id, (0, 0))
+        return before, (before[0] + quantity, before[1] + price * quantity)
+
+
+def _side(order: Order) -> orders.Side:
+    return orders.Side.BUY if order.side > 0 else orders.Side.SELL
