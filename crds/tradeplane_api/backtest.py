@@ -56,14 +56,8 @@ class Subject(fields.Block):
     )
 
 
-class BacktestRun(status.Attempt):
+class BacktestRun(status.ConfiguredAttempt):
     """The Ray job of this Backtest."""
-
-    address: Annotated[str, pydantic.StringConstraints(max_length=512)]
-    config_hash: fields.Digest = pydantic.Field(description="Of everything that decides the result.")
-    failures: Annotated[int, pydantic.Field(ge=0)] = pydantic.Field(
-        default=0, description="Attempts in a row that ended without a result."
-    )
 
 
 MeasureName = Annotated[str, pydantic.StringConstraints(max_length=64)]

@@ -37,6 +37,16 @@ class Attempt(fields.Block):
     retry_at: fields.TimeText = ""
 
 
+class ConfiguredAttempt(Attempt):
+    """One of a job that is told everything when it is submitted, and tried again when it ends without its purpose."""
+
+    address: Annotated[str, pydantic.StringConstraints(max_length=512)]
+    config_hash: fields.Digest = pydantic.Field(description="Of what the job was told, its attempt left out.")
+    failures: Annotated[int, pydantic.Field(ge=0)] = pydantic.Field(
+        default=0, description="Attempts in a row that ended without a decision, or without a result."
+    )
+
+
 class Plan(fields.Block):
     """What the pending edit does, written before anything is done."""
 

@@ -189,14 +189,8 @@ class BoundPolicy(fields.Block):
     hash: fields.Digest
 
 
-class StrategyJob(status.Attempt):
+class StrategyJob(status.ConfiguredAttempt):
     """The Ray job that acts for this Strategy."""
-
-    address: Annotated[str, pydantic.StringConstraints(max_length=512)]
-    config_hash: fields.Digest = pydantic.Field(description="Of what the job was told, its attempt left out.")
-    failures: Annotated[int, pydantic.Field(ge=0)] = pydantic.Field(
-        default=0, description="Attempts in a row that ended without a decision."
-    )
 
 
 class StrategyStatus(fields.Block):

@@ -38,10 +38,10 @@ class History:
         self.asked: list[tuple[tuple[str, ...], times.Nanos, times.Nanos | None]] = []
 
     def slices(
-        self, symbols: Sequence[str], *, timeframe: str, start: times.Nanos, end: times.Nanos | None
+        self, symbols: Sequence[str], *, timeframe: str, start: times.Nanos, end: times.Nanos | None, session: str
     ) -> tuple[bars.BarSlice, ...]:
         """Return all slices, later ones too: the job must not rely on being protected."""
-        assert timeframe == "1d"
+        assert (timeframe, session) == ("1d", "regular")
         self.asked.append((tuple(symbols), start, end))
         if self._error is not None:
             raise self._error

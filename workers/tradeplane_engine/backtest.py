@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from tradeplane_engine import declarative, desk, journal, record, settings
 from tradeplane_engine.data import dataset
 from tradeplane_engine.domain import numbers, orders, times
 from tradeplane_engine.features import sources
+from tradeplane_engine.measures import inputs
 from tradeplane_engine.models import predictor
 
 _Orders = tuple[orders.Order, ...]  # aliases, because a field of Result has the module's name
@@ -46,6 +49,18 @@ class Result:
         if not self.equity:
             return None
         return numbers.Money(self.equity[-1].equity - self.equity[0].equity)
+
+
+def measured(found: Result) -> inputs.Run:
+    """Return a run as the measures see it: equity at the last slice of each UTC day, from the first day's on.
+
+    The kernel's fills have no parts yet for spread and slippage, and a manifest's result no round trips.
+    """
+    at = np.array([one.at for one in found.equity], dtype=np.int64)
+    equity = np.array([one.equity for one in found.equity], dtype=np.float64) / 10**numbers.MONEY_DIGITS
+    path = inputs.Curve(at, equity, float(equity[0]) if len(equity) else 1.0)
+    ends = (np.unique(at // times.DAY) + 1) * times.DAY - 1
+    return inputs.Run(curve=path.sampled(ends), trades=inputs.Trades.none(), fills=inputs.Fills.none(), path=path)
 
 
 def run(

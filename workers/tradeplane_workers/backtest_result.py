@@ -7,17 +7,27 @@ no identity that an API server gave is in it.
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
-from typing import Any
+from decimal import Decimal
+from typing import Any, Final
 
 import orjson
 
 from tradeplane_engine import backtest, settings
 from tradeplane_engine.data import dataset
 from tradeplane_engine.domain import numbers, times
-from tradeplane_workers import backtest_measures, backtest_run
+from tradeplane_engine.measures import registry, resampling
+from tradeplane_workers import backtest_run
 
 VERSION = 1
+# Of the registry's measures those that need nothing but equity at each day's last close.
+MEASURES: Final = (
+    *("total_return", "annual_return", "volatility", "sharpe", "sortino", "calmar", "probabilistic_sharpe"),
+    *("best_day", "worst_day", "var_95", "es_95", "max_drawdown", "longest_drawdown"),
+)
+_DIGITS = Decimal("1e-9")
+_LARGEST = 10**18
 Json = dict[str, Any]
 
 
@@ -52,7 +62,7 @@ def tell(asked: Asked, data: dataset.Dataset, result: backtest.Result) -> Told:
     """Write the document of a result."""
     happened = events(result)
     digest = hash_of(happened)
-    measures = backtest_measures.of(result, seed=asked.seed)
+    measures = measures_of(result, seed=asked.seed)
     document = {
         "version": VERSION,
         "hash": digest,
@@ -105,6 +115,37 @@ def events(result: backtest.Result) -> Json:
             for point in result.equity
         ],
     }
+
+
+def measures_of(result: backtest.Result, *, seed: int) -> dict[str, str]:
+    """Return the measures that exist, as decimal text; ``sharpe_low`` and ``sharpe_high`` bound 95 % of resamples."""
+    run = backtest.measured(result)
+    found = registry.compute(run, MEASURES) if result.equity else {}
+    interval = resampling.intervals(run, resampling.Settings(seed), ["sharpe"])["sharpe"] if found else None
+    if interval is not None:
+        found |= {"sharpe_low": interval.low, "sharpe_high": interval.high}
+    counts = {
+        "sessions": run.curve.at.size,
+        "orders": len(result.orders),
+        "fills": len(result.fills),
+        "refused": len(result.rejects),
+    }
+    exact = {"fees": result.fees, "dividends_not_paid": result.dividends_not_paid}
+    if result.pnl is not None:
+        exact["pnl"] = result.pnl
+    return {
+        **{name: told for name, value in found.items() if (told := text(value)) is not None},
+        **{name: str(count) for name, count in counts.items()},
+        **{name: numbers.money_text(amount) for name, amount in exact.items()},
+    }
+
+
+def text(value: float | None) -> str | None:
+    """Return plain decimal text with at most 9 digits after the point; None for what is no such number."""
+    if value is None or not math.isfinite(value) or abs(value) >= _LARGEST:
+        return None
+    rounded = Decimal(repr(value)).quantize(_DIGITS)
+    return format(rounded.normalize() if rounded else Decimal(0), "f")
 
 
 def hash_of(happened: Json) -> str:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from tradeplane_api import strategy
-from tradeplane_operator import render
 from tradeplane_operator.ray import port
 from tradeplane_operator.reconcile import attempts
 
@@ -14,13 +13,8 @@ _HEALTHY_LIFE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(attempts.Told):
     """What should act."""
-
-    uid: str
-    generation: int
-    address: str
-    config_hash: str
 
     def covers(self, recorded: strategy.StrategyJob) -> bool:
         """A process learns of an edit, a digest or a pool only by a new attempt."""
@@ -29,18 +23,9 @@ class Wanted:
 
     def promise(self, attempt: int, *, follows: strategy.StrategyJob | None) -> strategy.StrategyJob:
         """Record a new attempt."""
-        return strategy.StrategyJob(
-            submission_id=render.submission_id("strategy", self.uid, self.generation, attempt),
-            address=self.address,
-            generation=self.generation,
-            attempt=attempt,
-            config_hash=self.config_hash,
-            submitted=False,
-            failures=0 if follows is None else follows.failures,
-        )
+        return self.first(strategy.StrategyJob, "strategy", attempt, follows=follows)
 
     def bury(self, dead: strategy.StrategyJob, job: port.Job | None, why: str) -> tuple[strategy.StrategyJob, float]:  # noqa: ARG002 - the condition says why
         """Count the failures in a row."""
         failures = 1 if job is not None and job.lifetime_s >= _HEALTHY_LIFE_S else dead.failures + 1
-        delay_s = attempts.delay_s(failures, first_s=_FIRST_DELAY_S, longest_s=_LONGEST_DELAY_S)
-        return dead.model_copy(update={"failures": failures}), delay_s
+        return attempts.failed(dead, failures=failures, first_s=_FIRST_DELAY_S, longest_s=_LONGEST_DELAY_S)

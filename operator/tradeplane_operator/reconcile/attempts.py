@@ -18,6 +18,7 @@ from tradeplane_operator import conditions, render
 from tradeplane_operator.ray import port
 
 AttemptT = TypeVar("AttemptT", bound=status.Attempt)
+ToldT = TypeVar("ToldT", bound=status.ConfiguredAttempt)
 
 _MOST_DOUBLINGS = 10
 
@@ -53,6 +54,33 @@ class Wanted(Protocol[AttemptT]):
 
     def bury(self, dead: AttemptT, job: port.Job | None, why: str) -> tuple[AttemptT, float]:
         """Record of a dead attempt, and seconds until the next; the caller dates it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A job that is told everything when it is submitted: whose, of which spec, where, and the hash of what that is."""
+
+    uid: str
+    generation: int
+    address: str
+    config_hash: str
+
+    def first(self, kind: type[ToldT], word: str, attempt: int, *, follows: ToldT | None) -> ToldT:
+        """Record a new attempt; ``word`` begins its submission id."""
+        return kind(
+            submission_id=render.submission_id(word, self.uid, self.generation, attempt),
+            address=self.address,
+            generation=self.generation,
+            attempt=attempt,
+            config_hash=self.config_hash,
+            submitted=False,
+            failures=0 if follows is None else follows.failures,
+        )
+
+
+def failed(dead: ToldT, *, failures: int, first_s: float, longest_s: float) -> tuple[ToldT, float]:
+    """Record a dead attempt as one of so many failures in a row; the seconds until the next double up to a limit."""
+    return dead.model_copy(update={"failures": failures}), delay_s(failures, first_s=first_s, longest_s=longest_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,13 +67,8 @@ class Observed:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(attempts.Told):
     """What should run."""
-
-    uid: str
-    generation: int
-    address: str
-    config_hash: str
 
     def covers(self, recorded: backtest.BacktestRun) -> bool:
         """Once Ray has it, an attempt is what was promised; before that it must still be what is declared."""
@@ -81,21 +76,11 @@ class Wanted:
 
     def promise(self, attempt: int, *, follows: backtest.BacktestRun | None) -> backtest.BacktestRun:
         """Record a new attempt."""
-        return backtest.BacktestRun(
-            submission_id=render.submission_id("backtest", self.uid, self.generation, attempt),
-            address=self.address,
-            generation=self.generation,
-            attempt=attempt,
-            config_hash=self.config_hash,
-            submitted=False,
-            failures=0 if follows is None else follows.failures,
-        )
+        return self.first(backtest.BacktestRun, "backtest", attempt, follows=follows)
 
     def bury(self, dead: backtest.BacktestRun, job: port.Job | None, why: str) -> tuple[backtest.BacktestRun, float]:  # noqa: ARG002 - the condition says why
         """Count the failures."""
-        failures = dead.failures + 1
-        delay_s = attempts.delay_s(failures, first_s=_FIRST_DELAY_S, longest_s=_LONGEST_DELAY_S)
-        return dead.model_copy(update={"failures": failures}), delay_s
+        return attempts.failed(dead, failures=dead.failures + 1, first_s=_FIRST_DELAY_S, longest_s=_LONGEST_DELAY_S)
 
 
 def decide(observed: Observed, *, now: dt.datetime) -> decision.Decision:

@@ -5,13 +5,10 @@ store the document by its digest; 6. store the outcome under the submission id. 
 outcome's ``error``; ``refused`` says that the same again would give the same.
 """
 
-from collections.abc import Sequence
-from typing import Protocol
-
 import structlog
 
 from tradeplane_engine import errors
-from tradeplane_engine.domain import bars, timeframes, times
+from tradeplane_engine.domain import timeframes
 from tradeplane_engine.models import lightgbm
 from tradeplane_workers import (
     artifacts,
@@ -22,6 +19,7 @@ from tradeplane_workers import (
     messages,
     translate,
 )
+from tradeplane_workers.jobs import earlier
 
 log = structlog.get_logger(__name__)
 
@@ -29,19 +27,11 @@ log = structlog.get_logger(__name__)
 _EXCHANGE = "XNYS"
 
 
-class History(Protocol):
-    """Where past bars come from."""
-
-    def slices(
-        self, symbols: Sequence[str], *, timeframe: str, start: times.Nanos, end: times.Nanos | None, session: str
-    ) -> tuple[bars.BarSlice, ...]:
-        """Return the slices that end in [start, end], oldest first."""
-        ...
-
-
-def run(config: messages.BacktestConfig, history: History, store: artifacts.ArtifactStore) -> messages.BacktestResult:
+def run(
+    config: messages.BacktestConfig, history: earlier.History, store: artifacts.ArtifactStore
+) -> messages.BacktestResult:
     """Run the backtest, or say why not; the outcome is in the store when this returns."""
-    done = _done(config.submission_id, store)
+    done = earlier.success(config.submission_id, store.backtest, store)
     if done is not None:
         log.info("backtest was done before", submission_id=config.submission_id, hash=done.hash)
         return done
@@ -61,20 +51,9 @@ def _failed(config: messages.BacktestConfig, error: Exception, *, refused: bool)
     return messages.BacktestResult(submission_id=config.submission_id, error=str(error), refused=refused)
 
 
-def _done(submission_id: str, store: artifacts.ArtifactStore) -> messages.BacktestResult | None:
-    """Return an earlier success whose document is still whole; failures are tried again."""
-    earlier = store.backtest(submission_id)
-    if earlier is None or earlier.error:
-        return None
-    try:
-        store.get(earlier.digest)
-    except errors.ModelRefused as error:
-        log.warning("document of an earlier run is gone", submission_id=submission_id, error=str(error))
-        return None
-    return earlier
-
-
-def _run(config: messages.BacktestConfig, history: History, store: artifacts.ArtifactStore) -> messages.BacktestResult:
+def _run(
+    config: messages.BacktestConfig, history: earlier.History, store: artifacts.ArtifactStore
+) -> messages.BacktestResult:
     wanted = translate.backtest(config.spec)
     if wanted.strategy != config.strategy.name:
         raise errors.ValueRefused("strategyRef", f"the resolved Strategy {config.strategy.name}", wanted.strategy)

@@ -5,34 +5,25 @@ digest; 5. store the result under the submission id. What was wrong, if anything
 """
 
 import math
-from collections.abc import Sequence
-from typing import Protocol
 
 import structlog
 
 from tradeplane_engine import errors
-from tradeplane_engine.domain import bars, times
+from tradeplane_engine.domain import timeframes, times
 from tradeplane_engine.models import lightgbm
 from tradeplane_workers import artifacts, history_client, messages, translate
+from tradeplane_workers.jobs import earlier
 
 log = structlog.get_logger(__name__)
 
-TIMEFRAME = "1d"
+TIMEFRAME = timeframes.DAY
 
 
-class History(Protocol):
-    """Where past bars come from."""
-
-    def slices(
-        self, symbols: Sequence[str], *, timeframe: str, start: times.Nanos, end: times.Nanos | None
-    ) -> tuple[bars.BarSlice, ...]:
-        """Return the slices that end in [start, end], oldest first."""
-        ...
-
-
-def run(config: messages.TrainingConfig, history: History, store: artifacts.ArtifactStore) -> messages.TrainingResult:
+def run(
+    config: messages.TrainingConfig, history: earlier.History, store: artifacts.ArtifactStore
+) -> messages.TrainingResult:
     """Train, or say why not; the result is in the store when this returns."""
-    done = _done(config.submission_id, store)
+    done = earlier.success(config.submission_id, store.run, store)
     if done is not None:
         log.info("training was done before", submission_id=config.submission_id, digest=done.digest)
         return done
@@ -45,24 +36,17 @@ def run(config: messages.TrainingConfig, history: History, store: artifacts.Arti
     return result
 
 
-def _done(submission_id: str, store: artifacts.ArtifactStore) -> messages.TrainingResult | None:
-    """Return an earlier success whose artifact is still whole; failures are tried again."""
-    earlier = store.run(submission_id)
-    if earlier is None or earlier.error:
-        return None
-    try:
-        store.get(earlier.digest)
-    except errors.ModelRefused as error:
-        log.warning("artifact of an earlier run is gone", submission_id=submission_id, error=str(error))
-        return None
-    return earlier
-
-
 def _train(
-    config: messages.TrainingConfig, history: History, store: artifacts.ArtifactStore
+    config: messages.TrainingConfig, history: earlier.History, store: artifacts.ArtifactStore
 ) -> messages.TrainingResult:
     settings = translate.training(config)
-    slices = history.slices(settings.symbols, timeframe=TIMEFRAME, start=settings.start, end=settings.end)
+    slices = history.slices(
+        settings.symbols,
+        timeframe=TIMEFRAME,
+        start=settings.start,
+        end=settings.end,
+        session=timeframes.REGULAR,
+    )
     log.info("history read", submission_id=config.submission_id, slices=len(slices))
     trained = lightgbm.train(settings, slices)
     if trained.last_bar_available_at > settings.end or trained.last_label_end > settings.end:

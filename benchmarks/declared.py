@@ -1,10 +1,10 @@
-"""How many bars a second the engine's loop decides on, against a bare Python loop of the same process.
+"""How many bars a second a declared strategy decides on, against a bare Python loop of the same process.
 
-The whole path is on: loop, predict port, signals, targets, execution, gate with every limit, market, two exact ledgers,
-equity at each close, client order ids. Features are computed beforehand, as a backtest does; the model answers at once.
-Baseline: a bare Python event loop, which is what the language allows; every real engine adds its work on top of it.
+The whole path is on: desk and kernel, predict port, signals, targets, risk chain, market, two exact ledgers, fees by the
+day, equity at each close, client order ids. Features are computed beforehand, as a backtest does; the model answers at
+once. Baseline: a bare Python event loop, which is what the language allows; every real engine adds its work to it.
 
-    python benchmarks/engine_loop.py [symbols] [bars]
+    python benchmarks/declared.py [symbols] [bars]
 
 Scores change rarely (the held names rotate every 50 sessions), as a strategy's do; the number of orders is printed.
 """
@@ -19,7 +19,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from tradeplane_engine import backtest, desk, loop, portfolio, settings
+from tradeplane_engine import declarative, desk, portfolio, settings
+from tradeplane_engine.core import kernel
 from tradeplane_engine.core import limits
 from tradeplane_engine.domain import bars, numbers, orders, times
 from tradeplane_engine.features import registry, sources
@@ -110,15 +111,11 @@ def engine(slices: Sequence[bars.BarSlice], features: sources.Precomputed) -> de
         policy="bench",
         limits=LIMITS,
     )
-    keeper = desk.Desk(account, state=orders.State.ENABLED)
+    keeper = desk.Desk(account, slices, state=orders.State.ENABLED)
     keeper.declare(strategy)
-    clock = backtest.SessionClock()
-    venue = backtest.StrategyVenue(keeper, strategy.uid)
-    looped = loop.Loop(strategy, loop.Ports(features=features, predictor=FirstColumn(), venue=venue, clock=clock))
+    declared = declarative.Declarative(strategy, features=features, model=FirstColumn())
     for one in slices:
-        keeper.open_session(one)
-        clock.close(one)
-        looped.step(one)
+        keeper.decide(strategy.uid, one, declared.shown(one.bars.values()))
     return keeper
 
 
@@ -192,12 +189,13 @@ def main() -> None:
     print(
         json.dumps(
             {
+                "compiled": not kernel.__file__.endswith(".py"),
                 "symbols": symbols,
                 "bars": total,
-                "orders": len(kept.orders),
-                "fills": len(kept.fills),
+                "orders": len(kept.journal.orders),
+                "fills": len(kept.journal.fills),
                 "engine_bars_per_s": round(total / ours),
-                "orders_per_100_bars": round(100 * len(kept.orders) / total, 2),
+                "orders_per_100_bars": round(100 * len(kept.journal.orders) / total, 2),
                 "bare_python_loop_bars_per_s": round(total / floor),
                 "ratio_to_bare_python_loop": round(floor / ours, 4),
                 "target_bars_per_s": 250_000,
