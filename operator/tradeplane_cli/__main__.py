@@ -25,6 +25,7 @@ COMMANDS: Final = (
     Command("demo", "tradeplane_cli.demo.command", "run the main job on real parts and report"),
     Command("backtest", "tradeplane_cli.backtest", "run manifests, or a session record, on bars, without any server"),
     Command("backtest diff", "tradeplane_cli.difference", "name the first event in which two saved runs differ"),
+    Command("sweep", "tradeplane_cli.sweep", "try many parameters of a strategy on bars, and weigh the best result"),
     Command("up", "tradeplane_cli.local.up", "start the embedded environment and keep it running until Ctrl-C"),
     Command("down", "tradeplane_cli.local.down", "end environments of this checkout, also ones left behind"),
     Command("status", "tradeplane_cli.local.status", "show what runs in this checkout, and where"),

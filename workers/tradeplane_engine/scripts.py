@@ -48,6 +48,24 @@ def line_of(error: BaseException, file: str | Path) -> int | None:
     return next((one.lineno for one in reversed(frames) if Path(one.filename) == Path(file)), None)
 
 
+def files() -> tuple[str, ...]:
+    """Return the files that were loaded, for another process to run."""
+    return tuple(_files)
+
+
+def modules() -> tuple[ModuleType, ...]:
+    """Return what was loaded from these files."""
+    return tuple(_files.values())
+
+
+def run(file: str) -> ModuleType:
+    """Run a file, once per process; raises ValueRefused."""
+    return _module(file)
+
+
+_files: dict[str, ModuleType] = {}
+
+
 def _module(place: str) -> ModuleType:
     if not is_file(place):
         if "" not in sys.path and str(Path.cwd()) not in sys.path:
@@ -62,8 +80,8 @@ def _module(place: str) -> ModuleType:
     if not path.is_file():
         raise errors.ValueRefused(_FIELD, "a file", place)
     name = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    if name in sys.modules:
-        return sys.modules[name]
+    if str(path) in _files:
+        return _files[str(path)]
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise errors.ValueRefused(_FIELD, "a Python file", place)
@@ -76,6 +94,7 @@ def _module(place: str) -> ModuleType:
     except Exception as error:
         del sys.modules[name]
         raise errors.ValueRefused(_FIELD, "a file that Python can run", _told(error, path)) from error
+    _files[str(path)] = module
     return module
 
 

@@ -188,6 +188,12 @@ class Context:
 
     # What was known at the instant of the turn.
 
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Symbols of the run, those without a bar so far too."""
+        names: tuple[str, ...] = self._table.symbols
+        return names
+
     def close(self, symbol: str, timeframe: Any = None) -> int:
         """Last close of a symbol in its price units; raises ValueRefused where none is known yet.
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from tradeplane_engine.measures import measure, registry, resampling, tables
 from tradeplane_engine.report import charts, content, markup, wording
+from tradeplane_engine.report import evidence as pieces
 
 _MOST_SYMBOLS = 30
 _GROUPS: dict[measure.Group, str] = {
@@ -93,7 +94,12 @@ def costs(found: content.Content) -> str:
 
 def evidence(found: content.Content) -> str:
     """How sure the result is."""
-    if not found.findings:
+    return told(found.findings)
+
+
+def told(findings: Sequence[pieces.Finding]) -> str:
+    """Table of findings; nothing without any."""
+    if not findings:
         return ""
     verdicts = {True: ("yes", "good"), False: ("no", "bad"), None: ("", "")}
     rows = [
@@ -103,7 +109,7 @@ def evidence(found: content.Content) -> str:
             markup.Cell(*verdicts[one.good]),
             markup.Cell(one.meaning, "text soft"),
         )
-        for one in found.findings
+        for one in findings
     ]
     return markup.section(
         "How sure is this?", markup.table(("Evidence", "Value", "Passes", "What it says"), rows, style="told")

@@ -101,9 +101,10 @@ class ColumnStrategy(strategy.Strategy):
 
     def on_start(self, ctx: "Context") -> None:
         """Evaluate, and say what is wanted at every bar."""
-        ctx.follow(self._targets)
+        ctx.follow(self.targets)
 
-    def _targets(self, bars: "Table") -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def targets(self, bars: "Table") -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return the target in whole shares per row, and per symbol the first row at which there is one."""
         if isinstance(self.rule, Rule):
             return columns.wish(self.rule, bars)
         return self.rule.wish(bars), np.array(bars.starts[:-1], dtype=np.int64)

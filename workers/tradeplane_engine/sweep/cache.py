@@ -15,9 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from tradeplane_engine.rules.function import Function
-from tradeplane_engine.rules.rule import Rule
-from tradeplane_engine.sweep.evaluator import Outcome
+from tradeplane_engine.sweep.evaluator import Configuration, Outcome
 from tradeplane_engine.sweep.settings import Settings
 
 IntArray = npt.NDArray[np.int64]
@@ -58,7 +56,7 @@ class Cache:
         return len(self._known)
 
 
-def key_of(configuration: Rule | Function, data: str, settings: Settings, ends: IntArray) -> str:
+def key_of(configuration: Configuration, data: str, settings: Settings, ends: IntArray) -> str:
     """Key of one configuration; raises ValueRefused for a function whose code cannot be told."""
     instants = hashlib.sha256(np.ascontiguousarray(ends, dtype="<i8").data).hexdigest()
     content = [type(configuration).__name__, str(configuration), data, settings.identity(), instants]

@@ -18,10 +18,11 @@ from tradeplane_engine.rules import columns
 from tradeplane_engine.rules.function import Function
 from tradeplane_engine.rules.rule import Rule
 from tradeplane_engine.rules.strategies import ColumnStrategy
-from tradeplane_engine.sweep import plain
+from tradeplane_engine.sweep import coded, plain
 from tradeplane_engine.sweep.settings import Settings
 
 IntArray = npt.NDArray[np.int64]
+Configuration = Rule | Function | coded.Coded
 
 _SHARE = 1_000_000_000
 _BATCH = 32  # rules evaluated together: their numbers fit a processor's cache
@@ -81,7 +82,7 @@ class Evaluator:
         self.ends = np.zeros(0, dtype=np.int64) if ends is None else ends
         self._checkpoints = _Checkpoints(table, self.ends)
 
-    def outcomes(self, configurations: Sequence[Rule | Function]) -> list[Outcome]:
+    def outcomes(self, configurations: Sequence[Configuration]) -> list[Outcome]:
         """Return what each configuration came to, in their order."""
         if self.refused is not None:
             return [self._by_events(one, self.refused) for one in configurations]
@@ -89,16 +90,19 @@ class Evaluator:
         for start in range(0, len(configurations), _BATCH):
             batch = configurations[start : start + _BATCH]
             rules = [one for one in batch if isinstance(one, Rule)]
-            coded = iter(columns.codes(rules, self.inputs))
+            codes = iter(columns.codes(rules, self.inputs))
             for one in batch:
-                points, targets, first, opening = self._turns(one, next(coded) if isinstance(one, Rule) else None)
+                if isinstance(one, coded.Coded):
+                    found.append(self._by_events(one, coded.REASON))
+                    continue
+                points, targets, first, opening = self._turns(one, next(codes) if isinstance(one, Rule) else None)
                 trades = self._trade(points, targets, first, opening)
                 found.append(self._outcome(one, trades, _sizes(one, targets, opening)))
         return found
 
-    def event_log(self, configuration: Rule | Function) -> log.Log:
+    def event_log(self, configuration: Configuration) -> log.Log:
         """Return the event log of a configuration, the one that the event engine writes."""
-        if self.refused is not None:
+        if self.refused is not None or isinstance(configuration, coded.Coded):
             return self._run(configuration).log
         codes = columns.codes([configuration], self.inputs)[0] if isinstance(configuration, Rule) else None
         points, targets, first, opening = self._turns(configuration, codes)
@@ -193,7 +197,7 @@ class Evaluator:
         highest = np.maximum(np.maximum.reduceat(sums, begins) - before, 0)
         return int(lowest.sum()), int(highest.sum()), size
 
-    def _by_events(self, configuration: Rule | Function, reason: str) -> Outcome:
+    def _by_events(self, configuration: Configuration, reason: str) -> Outcome:
         run = self._run(configuration)
         ledger = run.account.book.ledger
         at = np.searchsorted(run.equity_at[: run.instants], self.ends, "right")
@@ -208,12 +212,13 @@ class Evaluator:
             curve=curve,
         )
 
-    def _run(self, configuration: Rule | Function) -> kernel.Kernel:
+    def _run(self, configuration: Configuration) -> kernel.Kernel:
         settings = self.settings
         policy = risk.Policy("sweep", settings.limits)
         venue = venue_settings.Venue(latency=settings.latency)
         run = kernel.Kernel(self.table, self.costs, settings.cash, policy, venue)
-        run.add("sweep", ColumnStrategy(configuration), settings.cash, policy)
+        own = configuration.made() if isinstance(configuration, coded.Coded) else ColumnStrategy(configuration)
+        run.add("sweep", own, settings.cash, policy)
         run.run()
         return run
 

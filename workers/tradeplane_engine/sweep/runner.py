@@ -1,35 +1,32 @@
-"""Runs a sweep: what is known comes from the cache, the rest runs here or in worker processes.
+"""Runs a sweep: what is known comes from the cache, the rest runs here, in worker processes or on other machines.
 
 Finished chunks go to the cache before the next one is reported, so a killed sweep that is started again goes on where
 it was. The answer does not depend on the number of workers or on what the cache knew.
 """
 
-import concurrent.futures
-import multiprocessing
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tradeplane_engine import errors
-from tradeplane_engine.core.table import COLUMNS, Table
+from tradeplane_engine import errors, strategy
 from tradeplane_engine.data.series import Series, digest
 from tradeplane_engine.rules.function import Function
 from tradeplane_engine.rules.rule import Rule
+from tradeplane_engine.sweep import workers as pools
 from tradeplane_engine.sweep.cache import Cache, key_of
-from tradeplane_engine.sweep.evaluator import Evaluator, Outcome
+from tradeplane_engine.sweep.coded import Coded
+from tradeplane_engine.sweep.evaluator import Configuration, Outcome
 from tradeplane_engine.sweep.results import Results, results
 from tradeplane_engine.sweep.settings import Settings
 from tradeplane_engine.sweep.space import Parameters
 
 IntArray = npt.NDArray[np.int64]
-Chunk = list[tuple[int, Rule | Function]]
+Family = type[strategy.Strategy] | Callable[..., Rule | Function]
 
-_CHUNK = 32  # configurations that run, are kept and are reported together
+_CHUNK = 32  # configurations that run, are kept and are reported together; of code only one, as each is a whole run
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +38,70 @@ class Progress:
     total: int
 
 
+class Runner:
+    """Runs configurations on one data set, none of them twice.
+
+    Parameters
+    ----------
+    data : one series per symbol
+    settings : cash, costs and limits
+    ends : instants (ns, ascending) at which each configuration's equity is wanted, such as session closes
+    cache : folder of results by content; without one nothing is kept
+    """
+
+    def __init__(
+        self, data: Sequence[Series], settings: Settings, *, ends: IntArray | None = None, cache: Path | None = None
+    ) -> None:
+        found = np.zeros(0, dtype=np.int64) if ends is None else np.ascontiguousarray(ends, dtype=np.int64)
+        if len(found) > 1 and bool((found[1:] <= found[:-1]).any()):
+            raise errors.ValueRefused("ends", "ascending instants", int(found[1:][found[1:] <= found[:-1]][0]))
+        self.work = pools.Work(tuple(data), settings, found)
+        self.data = digest(data)
+        self._cache = None if cache is None else Cache(cache, self.data)
+        self._tried = 0
+
+    @property
+    def trials(self) -> int:
+        """Configurations ever tried on this data, those of earlier sweeps in the cache included."""
+        return self._tried if self._cache is None else len(self._cache)
+
+    def outcomes(
+        self,
+        configurations: Sequence[Configuration],
+        pool: pools.Pool,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> list[Outcome]:
+        """Return what each configuration came to, in their order."""
+        total = len(configurations)
+        found: list[Outcome | None] = [None] * total
+        keys: list[str] = []
+        if self._cache is not None:
+            keys = [key_of(one, self.data, self.work.settings, self.work.ends) for one in configurations]
+            found = [self._cache.get(key) for key in keys]
+        cached = done = sum(outcome is not None for outcome in found)
+        chunks = _chunks([(at, one) for at, one in enumerate(configurations) if found[at] is None])
+        for number, outcomes in pool.finished([[one for _, one in chunk] for chunk in chunks]):
+            places = [at for at, _ in chunks[number]]
+            for at, outcome in zip(places, outcomes, strict=True):
+                found[at] = outcome
+            if self._cache is not None:
+                self._cache.put((keys[at], outcome) for at, outcome in zip(places, outcomes, strict=True))
+            done += len(places)
+            if progress is not None:
+                progress(Progress(done, cached, total))
+        self._tried += total
+        return [outcome for outcome in found if outcome is not None]
+
+
 class Sweep:
     """Many configurations of one family on one data set.
 
     Parameters
     ----------
-    data : one series per symbol
-    family : called with each parameter set by name; returns a rule or a function over columns
+    data, settings, ends, cache : of the :class:`Runner`
+    family : a strategy's class, or what is called with each parameter set by name and returns a rule or a function
+        over columns
     parameters : sets of parameters with the same names, such as :func:`~tradeplane_engine.sweep.space.grid` gives
-    settings : cash, costs and limits
-    ends : instants (ns, ascending) at which each configuration's equity is wanted, such as session closes
-    cache : folder of results by content; without one nothing is kept
 
     Raises
     ------
@@ -61,119 +111,49 @@ class Sweep:
     def __init__(
         self,
         data: Sequence[Series],
-        family: Callable[..., Rule | Function],
+        family: Family,
         parameters: Sequence[Parameters],
         settings: Settings,
         *,
         ends: IntArray | None = None,
         cache: Path | None = None,
     ) -> None:
-        self.data = tuple(data)
-        self.table = Table(data)
+        self.runner = Runner(data, settings, ends=ends, cache=cache)
         self.parameters = list(parameters)
-        self.settings = settings
-        self.ends = np.zeros(0, dtype=np.int64) if ends is None else np.ascontiguousarray(ends, dtype=np.int64)
-        if len(self.ends) > 1 and bool((self.ends[1:] <= self.ends[:-1]).any()):
-            raise errors.ValueRefused(
-                "ends", "ascending instants", int(self.ends[1:][self.ends[1:] <= self.ends[:-1]][0])
-            )
-        self.cache = cache
         self.configurations = [self._made(family, one) for one in self.parameters]
 
-    def run(self, *, workers: int = 1, progress: Callable[[Progress], None] | None = None) -> Results:
+    def run(self, *, workers: int | pools.Start = 1, progress: Callable[[Progress], None] | None = None) -> Results:
         """Run what is not known yet and return all results, in the order of the parameter sets.
 
         Parameters
         ----------
-        workers : processes; more than one starts new interpreters, so that a script needs its ``__main__`` guard, and
-            functions must be found by name in a module
+        workers : see :func:`~tradeplane_engine.sweep.workers.started`
         progress : called after each chunk
         """
-        if workers < 1:
-            raise errors.ValueRefused("workers", "1 or more", workers)
-        total = len(self.configurations)
-        found: list[Outcome | None] = [None] * total
-        kept: Cache | None = None
-        keys: list[str] = []
-        if self.cache is not None:
-            data = digest(self.data)
-            kept = Cache(self.cache, data)
-            keys = [key_of(one, data, self.settings, self.ends) for one in self.configurations]
-            found = [kept.get(key) for key in keys]
-        cached = done = sum(outcome is not None for outcome in found)
-        missing = [(at, one) for at, one in enumerate(self.configurations) if found[at] is None]
-        chunks = [missing[start : start + _CHUNK] for start in range(0, len(missing), _CHUNK)]
-        for numbers, outcomes in self._finished(chunks, workers):
-            for at, outcome in zip(numbers, outcomes, strict=True):
-                found[at] = outcome
-            if kept is not None:
-                kept.put((keys[at], outcome) for at, outcome in zip(numbers, outcomes, strict=True))
-            done += len(numbers)
-            if progress is not None:
-                progress(Progress(done, cached, total))
-        complete = [outcome for outcome in found if outcome is not None]
-        return results(self.parameters, complete, len(kept) if kept is not None else total)
+        with pools.started(workers, self.runner.work) as pool:
+            found = self.runner.outcomes(self.configurations, pool, progress)
+        return results(self.parameters, found, self.runner.trials)
 
-    def _finished(self, chunks: list[Chunk], workers: int) -> Iterator[tuple[list[int], list[Outcome]]]:
-        """Chunks as they finish: the numbers of their configurations, and what each came to."""
-        if workers == 1 or len(chunks) <= 1:
-            evaluator = Evaluator(self.table, self.settings, self.ends) if chunks else None
-            for chunk in chunks:
-                assert evaluator is not None  # noqa: S101 - there are chunks
-                yield [at for at, _ in chunk], evaluator.outcomes([one for _, one in chunk])
-            return
-        with tempfile.TemporaryDirectory(prefix="tradeplane-sweep-") as folder:
-            _save(self.table, Path(folder))
-            context = multiprocessing.get_context("spawn")
-            with concurrent.futures.ProcessPoolExecutor(
-                workers, context, initializer=_prepare, initargs=(folder, self.settings, self.ends)
-            ) as pool:
-                waiting = {pool.submit(_work, [one for _, one in chunk]): chunk for chunk in chunks}
-                try:
-                    for future in concurrent.futures.as_completed(waiting):
-                        yield [at for at, _ in waiting[future]], future.result()
-                finally:
-                    pool.shutdown(wait=True, cancel_futures=True)
-
-    def _made(self, family: Callable[..., Rule | Function], parameters: Parameters) -> Rule | Function:
+    def _made(self, family: Family, parameters: Parameters) -> Configuration:
         if parameters.keys() != self.parameters[0].keys():
             raise errors.ValueRefused("parameters", f"{', '.join(self.parameters[0])} in every set", parameters)
+        return configuration(family, parameters)
+
+
+def configuration(family: Family, parameters: Parameters) -> Configuration:
+    """Return what a family makes of parameters; raises ValueRefused where that is nothing to run."""
+    if isinstance(family, type) and issubclass(family, strategy.Strategy):
+        return Coded(family, parameters)
+    try:
         made = family(**parameters)
-        if not isinstance(made, Rule | Function):
-            raise errors.ValueRefused("family", "a function that returns a rule or a function over columns", made)
-        return made
+    except TypeError as error:
+        raise errors.ValueRefused("family", f"a function of {', '.join(parameters)}", str(error)) from error
+    if not isinstance(made, Rule | Function):
+        limit = "a strategy's class, or a function that returns a rule or a function over columns"
+        raise errors.ValueRefused("family", limit, made)
+    return made
 
 
-_evaluator: list[Evaluator] = []  # of a worker process
-
-
-def _save(table: Table, folder: Path) -> None:
-    for name in COLUMNS:
-        np.save(folder / f"{name}.npy", table.columns[name])
-    np.save(folder / "starts.npy", table.starts)
-    np.save(folder / "digits.npy", np.array(table.digits, dtype=np.int64))
-    np.save(folder / "timeframes.npy", np.array(table.timeframes, dtype=np.int64))
-    (folder / "symbols").write_text("\n".join(table.symbols))
-
-
-def _prepare(folder: str, settings: Settings, ends: IntArray) -> None:
-    """Open the table in a worker; its columns stay on disk, mapped, and every worker shares them."""
-    path = Path(folder)
-    columns: dict[str, Any] = {name: np.load(path / f"{name}.npy", mmap_mode="r") for name in COLUMNS}
-    starts = np.load(path / "starts.npy").tolist()
-    parts = zip((path / "symbols").read_text().split("\n"), starts[:-1], starts[1:], strict=True)
-    each = zip(*(np.load(path / f"{name}.npy").tolist() for name in ("digits", "timeframes")), strict=True)
-    data = [
-        Series(
-            symbol=symbol,
-            digits=digits,
-            timeframe=timeframe,
-            **{name: column[first:stop] for name, column in columns.items()},
-        )
-        for (symbol, first, stop), (digits, timeframe) in zip(parts, each, strict=True)
-    ]
-    _evaluator[:] = [Evaluator(Table(data), settings, ends)]
-
-
-def _work(configurations: list[Rule | Function]) -> list[Outcome]:
-    return _evaluator[0].outcomes(configurations)
+def _chunks(missing: list[tuple[int, Configuration]]) -> list[list[tuple[int, Configuration]]]:
+    size = 1 if missing and isinstance(missing[0][1], Coded) else _CHUNK
+    return [missing[start : start + size] for start in range(0, len(missing), size)]
