@@ -8,7 +8,6 @@ From a record, the same loop gives the session's orders again.
 
 import argparse
 import dataclasses
-import datetime as dt
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,9 +19,9 @@ import pydantic
 import yaml
 
 from tradeplane_api import kinds, schema
-from tradeplane_cli import scripted
+from tradeplane_cli import declared, scripted, trading
 from tradeplane_cli.local import demo_data, environment
-from tradeplane_engine import backtest, errors, record, replay, settings
+from tradeplane_engine import backtest, errors, record, replay, settings, simulation
 from tradeplane_engine.data import dataset
 from tradeplane_engine.domain import numbers, timeframes, times
 from tradeplane_engine.models import lightgbm
@@ -38,6 +37,7 @@ _ABSENT: tuple[object, ...] = (None, False, [])
 _STRANGERS = {
     "FILE.py:CLASS": {**_OF_RECORD, "profile": "--profile", "orders": "--orders"},
     "--filename": {**_OF_RECORD, **scripted.OPTIONS},
+    "--filename of a Strategy with signal.code": declared.OPTIONS,
     "--record": {**_OF_MANIFESTS, **scripted.OPTIONS},
 }
 _WITHOUT = {"halt": record.without_halts, "edit": record.without_edits}
@@ -77,15 +77,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the backtest and print its orders or its summary."""
     try:
-        _refuse_strangers(options)
-        if options.strategy:
-            return scripted.run(options)
-        source = _session(options) if options.record else Manifests.read(options.filename)
+        source = None if options.record or options.strategy else Manifests.read(options.filename)
+        coded = source is not None and declared.has_code(source.strategy["spec"])
+        _refuse_strangers(options, coded=coded)
+        if source is None and options.strategy:
+            return scripted.run(options, lambda: scripted.backtest(options))
+        if source is not None and coded:
+            return scripted.run(options, lambda: _of_code(source, options))
+        session = _session(options) if source is None else None
         data = _with_hours(dataset.read(options.data or _demo_bars()))
-        if isinstance(source, Manifests):
+        if source is not None:
             result, further = _of_manifests(source, options, data)
-        else:
-            result, further = _of_record(source, options, data), ()
+        elif session is not None:
+            result, further = _of_record(session, options, data), ()
     except (errors.EngineError, OSError) as error:
         sys.stderr.write(f"tradeplane backtest: {error}\n")
         return 1
@@ -99,10 +103,13 @@ def run(options: argparse.Namespace) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Manifests:
-    """The one Strategy of some files, the Model and the RiskPolicy that it names, and the Backtest that names it."""
+    """The one Strategy of some files, the Model and the RiskPolicy that it names, and the Backtest that names it.
+
+    There is no Model where the Strategy's signal is code.
+    """
 
     strategy: Mapping[str, Any]
-    model: Mapping[str, Any]
+    model: Mapping[str, Any] | None
     policy: Mapping[str, Any]
     backtest: Mapping[str, Any] | None = None
 
@@ -125,15 +132,19 @@ class Manifests:
         if len(strategies) != 1:
             raise errors.ValueRefused(str(path), "files with exactly one Strategy", strategies)
         strategy = found["Strategy", strategies[0]]
-        model, policy = strategy["spec"]["signal"]["models"][0]["name"], strategy["spec"]["riskPolicyRef"]
-        for field, kind, name in (("signal.models[0].name", "Model", model), ("riskPolicyRef", "RiskPolicy", policy)):
+        policy = strategy["spec"]["riskPolicyRef"]
+        models = [one["name"] for one in strategy["spec"]["signal"].get("models") or ()]
+        named = [("signal.models[0].name", "Model", name) for name in models]
+        for field, kind, name in (*named, ("riskPolicyRef", "RiskPolicy", policy)):
             if (kind, name) not in found:
                 raise errors.ValueRefused(field, f"a {kind} of {path}", name)
-        return cls(strategy, found["Model", model], found["RiskPolicy", policy], *backtests)
+        model = found["Model", models[0]] if models else None
+        return cls(strategy, model, found["RiskPolicy", policy], *backtests)
 
 
-def _refuse_strangers(options: argparse.Namespace) -> None:
+def _refuse_strangers(options: argparse.Namespace, *, coded: bool) -> None:
     source = "--record" if options.record else "--filename" if options.filename else "FILE.py:CLASS"
+    source = "--filename of a Strategy with signal.code" if coded else source
     for name, option in _STRANGERS[source].items():
         if getattr(options, name) not in _ABSENT:
             raise errors.ValueRefused(option, f"absent with {source}", str(getattr(options, name)))
@@ -149,18 +160,29 @@ def _spec(document: Mapping[str, Any]) -> dict[str, Any]:
         ) from problem
 
 
+def _of_code(manifests: Manifests, options: argparse.Namespace) -> simulation.Backtest:
+    """Return the backtest of a Strategy's class."""
+    wanted = None if manifests.backtest is None else manifests.backtest["spec"]
+    if wanted is not None and wanted.get("data"):
+        raise errors.ValueRefused("data.digest", "absent with signal.code", wanted["data"])
+    folder = options.data or _demo_bars()
+    return declared.backtest(manifests.strategy, manifests.policy, wanted, folder, options)
+
+
 def _of_manifests(
     manifests: Manifests, options: argparse.Namespace, data: dataset.Dataset
 ) -> tuple[backtest.Result, tuple[tuple[str, str], ...]]:
     """Run the manifests; the rows say what a Backtest's status would."""
-    symbols = tuple(manifests.strategy["spec"]["universe"]["symbols"])
+    symbols, model = tuple(manifests.strategy["spec"]["universe"]["symbols"]), manifests.model
+    if model is None:
+        raise AssertionError("a Strategy without code names a Model")
     training = translate.training(
         messages.TrainingConfig(
             submission_id="backtest",
-            name=manifests.model["metadata"]["name"],
+            name=model["metadata"]["name"],
             uid="backtest",
             generation=1,
-            spec=dict(manifests.model["spec"]),
+            spec=dict(model["spec"]),
             symbols=symbols,
         )
     )
@@ -168,7 +190,7 @@ def _of_manifests(
     start, end = _period(options, data, wanted, otherwise=training.end)
     timeframe, session = _bars(manifests)
     trained = lightgbm.train(training, data.triggers(symbols, timeframe=timeframe, session=session))
-    traded = _traded(manifests, digest=trained.digest)
+    traded = _traded(manifests, model, digest=trained.digest)
     account = backtest_run.account(
         options.cash or backtest_run.CASH, options.profile or backtest_run.PROFILE, field="--cash"
     )
@@ -225,19 +247,19 @@ def _of_record(session: record.Record, options: argparse.Namespace, data: datase
     return replay.run(session, data, predictors=predictors, translate=translate.recorded_strategy)
 
 
-def _traded(manifests: Manifests, *, digest: str) -> settings.StrategySettings:
+def _traded(manifests: Manifests, model: Mapping[str, Any], *, digest: str) -> settings.StrategySettings:
     """Return what the loop is told, with references that lead nowhere outside."""
     return backtest_run.strategy(
         manifests.strategy["metadata"]["name"],
         manifests.strategy["spec"],
         model=messages.ModelReference(
-            name=manifests.model["metadata"]["name"],
+            name=model["metadata"]["name"],
             uid="",
             generation=1,
             url="",
             digest=digest,
             artifact="",
-            features=manifests.model["spec"].get("features", {}),
+            features=model["spec"].get("features", {}),
             deadline="0s",
         ),
         policy=messages.PolicyReference(
@@ -290,9 +312,9 @@ def _period(
     # Midnight after the last bar, as a day that is named would be.
     end = times.Nanos((max(ends) // times.DAY + 1) * times.DAY) if wanted is None else wanted.end
     if options.start:
-        start = _day(options.start, "--from")
+        start = trading.day(options.start, "--from")
     if options.end:
-        end = times.Nanos(_day(options.end, "--to") + times.DAY)
+        end = times.Nanos(trading.day(options.end, "--to") + times.DAY)
     if not any(start <= one <= end for one in ends):
         bars = f"{times.text(min(ends))[:10]} to {times.text(max(ends))[:10]}"
         field = "--from and --to" if wanted is None or options.start or options.end else "from and to"
@@ -300,14 +322,6 @@ def _period(
             field, f"a period with bars, which are from {bars}", f"{times.text(start)} to {times.text(end)}"
         )
     return start, end
-
-
-def _day(text: str, field: str) -> times.Nanos:
-    try:
-        day = dt.date.fromisoformat(text)
-    except ValueError:
-        raise errors.ValueRefused(field, "a day such as 2012-03-02", text) from None
-    return times.instant(f"{day}T00:00:00Z", field=field)
 
 
 def _summary(result: backtest.Result, data: dataset.Dataset) -> tuple[tuple[str, str], ...]:

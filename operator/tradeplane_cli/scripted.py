@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tradeplane_cli import progress, trading
@@ -38,14 +38,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, help="of the points that the honesty detectors look at (default 0)")
 
 
-def run(options: argparse.Namespace) -> int:
-    """Run the class and print a summary; 1 where it cannot run, 3 where the honesty detectors accuse the strategy."""
+def run(options: argparse.Namespace, made: Callable[[], simulation.Backtest]) -> int:
+    """Run a backtest and print a summary; 1 where it cannot run, 3 where the honesty detectors accuse the strategy."""
     try:
-        found = _result(options)
+        found = made().run(watch=lambda run: progress.of_run(progress.Progress(sys.stderr), run))
         if options.out is not None:
             found.save(options.out)
     except (errors.EngineError, OSError) as error:
-        sys.stderr.write(f"tradeplane backtest: {trading.told(error, options.strategy)}\n")
+        sys.stderr.write(f"tradeplane backtest: {trading.told(error, options.strategy or '')}\n")
         return 1
     sys.stdout.writelines(f"{name:<26}{value}\n" for name, value in _summary(found))
     if options.out is not None:
@@ -71,10 +71,6 @@ def backtest(options: argparse.Namespace) -> simulation.Backtest:
         audit=options.audit,
         seed=options.seed or 0,
     )
-
-
-def _result(options: argparse.Namespace) -> result.Result:
-    return backtest(options).run(watch=lambda run: progress.of_run(progress.Progress(sys.stderr), run))
 
 
 def _summary(found: result.Result) -> Iterator[tuple[str, str]]:

@@ -29,11 +29,15 @@ WORKER_PORTS = 24
 
 @dataclass
 class Endpoint:
-    """Where a Ray answers, real or not; ``serve_url`` is where its models are to be called."""
+    """Where a Ray answers, real or not.
+
+    ``serve_url`` is where its models are to be called, ``cluster`` where drivers connect, empty for a stand-in.
+    """
 
     address: str
     token_file: Path
     serve_url: str
+    cluster: str = ""
 
 
 @dataclass
@@ -279,4 +283,4 @@ def shared_ray() -> Endpoint:
             head.prepare()
             run.start(head.spec(), state)
             state["ray"] = list(chosen)
-    return Endpoint(head.address, head.token_file, f"http://127.0.0.1:{chosen[-1]}")
+    return Endpoint(head.address, head.token_file, f"http://127.0.0.1:{chosen[-1]}", f"127.0.0.1:{chosen[0]}")

@@ -1,0 +1,112 @@
+"""A Strategy manifest whose signal is code, as a backtest of its class: the same file that a cluster runs.
+
+Symbols, bars, capital, parameters and policy are the manifest's; the account holds the capital and nothing else, and
+the RiskPolicy judges it.
+"""
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tradeplane_cli import trading
+from tradeplane_engine import entrypoint, errors, simulation
+from tradeplane_engine.core import costs, limits
+from tradeplane_engine.data import columns, dataset, readers, series
+from tradeplane_engine.domain import times
+from tradeplane_engine.venue import actions, profile
+from tradeplane_workers import backtest_run
+
+# What the manifest says itself, and so must not be said on the command line.
+OPTIONS = {
+    "parameters": "--parameters",
+    "cash": "--cash",
+    "commission_bps": "--commission-bps",
+    "half_spread_bps": "--half-spread-bps",
+    "allow_short": "--allow-short",
+    "timeframe": "--timeframe",
+    "orders": "--orders",
+    "artifacts": "--artifacts",
+    "without": "--without",
+}
+
+
+def has_code(spec: Mapping[str, Any]) -> bool:
+    """Whether a class decides for a Strategy."""
+    return "code" in spec["signal"]
+
+
+def backtest(
+    strategy: Mapping[str, Any],
+    policy: Mapping[str, Any],
+    wanted: Mapping[str, Any] | None,
+    folder: Path,
+    options: argparse.Namespace,
+) -> simulation.Backtest:
+    """Return the backtest of manifests; raises EngineError.
+
+    Parameters
+    ----------
+    strategy, policy : manifests
+    wanted : spec of a Backtest that names the Strategy, whose period and seed it has then
+    folder : a dataset, or CSV or Parquet files
+    options : period, venue profile and audit, as the command line has them
+    """
+    spec = strategy["spec"]
+    symbols, timeframe = spec["universe"]["symbols"], times.duration(spec["bars"]["timeframe"], field="bars.timeframe")
+    loaded, happened = _data(folder, symbols, timeframe)
+    start = options.start or (wanted and wanted["from"])
+    end = options.end or (wanted and wanted["to"])
+    if start or end:
+        last = None if not end else trading.day(end, "--to") + times.DAY
+        loaded = loaded.between(None if not start else trading.day(start, "--from"), last)
+    code = spec["signal"]["code"]
+    venue = profile.named(options.profile or backtest_run.PROFILE)
+    own = simulation.Allocation(
+        entrypoint.found(code["entrypoint"]),
+        capital=spec["portfolio"]["capital"],
+        name=strategy["metadata"]["name"],
+        parameters=code["parameters"],
+    )
+    return simulation.Backtest(
+        loaded,
+        [own],
+        limits=limits.from_spec(policy["spec"]),
+        costs=costs.Costs(half_spread_bps=venue.half_spread_bps, schedule=venue.schedule),
+        actions=happened,
+        audit=options.audit,
+        seed=options.seed if options.seed is not None else (wanted or {}).get("seed", 0),
+    )
+
+
+def _data(
+    folder: Path, symbols: Sequence[str], timeframe: times.Nanos
+) -> tuple[readers.Loaded, Sequence[actions.Action]]:
+    if not (folder / "dataset.json").is_file():
+        loaded = readers.load(folder, columns.Settings(timeframe=timeframe)).of(symbols)
+        return loaded, ()
+    found = dataset.read(folder)
+    own = times.duration(found.timeframe, field="dataset.timeframe")
+    if own != timeframe:
+        limit = f"{found.timeframe}, as the dataset (a class is shown bars as they are)"
+        raise errors.ValueRefused("bars.timeframe", limit, times.duration_text(timeframe))
+    known = readers.load([_series(found, symbol) for symbol in found.symbols])
+    return known.of(symbols), [one for each in found.actions if each.symbol in symbols for one in _actions(each)]
+
+
+def _series(found: dataset.Dataset, symbol: str) -> series.Series:
+    history = found.history[symbol]
+    kept: dict[str, Any] = {
+        name: np.array([getattr(bar, name) for bar in history], dtype=np.int64) for name in series.COLUMNS
+    }
+    return series.Series(symbol=symbol, **kept)
+
+
+def _actions(found: Any) -> Iterator[actions.Action]:
+    new, old = found.split
+    if new != old:
+        yield actions.Split(found.symbol, found.ex_start, new, old)
+    if found.dividend:
+        yield actions.Dividend(found.symbol, found.ex_start, found.dividend)
