@@ -42,7 +42,7 @@ class ModelDriven(strategy.Strategy):
     parameters: Parameters
     score = staticmethod(linear)
 
-    def on_bars(self, ctx: context.Context, bars: list[table.Bar]) -> None:
+    def on_bars(self, ctx: context.Context, bars: table.Bars) -> None:
         """Score all symbols of the instant at once."""
         histories = {bar.symbol: ctx.history(bar.symbol, _LOOKBACK) for bar in bars}
         known = [symbol for symbol, closes in histories.items() if len(closes) == _LOOKBACK]

@@ -27,7 +27,7 @@ class Pairs(strategy.Strategy):
 
     parameters: Parameters
 
-    def on_bars(self, ctx: context.Context, bars: list[table.Bar]) -> None:
+    def on_bars(self, ctx: context.Context, bars: table.Bars) -> None:
         """Look only where both symbols have a bar of the same instant."""
         own = self.parameters
         if {own.first, own.second} - {bar.symbol for bar in bars}:

@@ -23,7 +23,7 @@ class Rank(strategy.Strategy):
         """Choose at the first instant at which enough is known."""
         self.wait = 0
 
-    def on_bars(self, ctx: context.Context, bars: list[table.Bar]) -> None:
+    def on_bars(self, ctx: context.Context, bars: table.Bars) -> None:
         """Rank the symbols of this instant; a symbol without a bar keeps what is held of it."""
         own = self.parameters
         rises = {}

@@ -226,7 +226,7 @@ class Stops(strategy.Strategy):
 class Ranks(strategy.Strategy):
     """Holds the symbol that rose most, of those that have a bar at this instant."""
 
-    def on_bars(self, ctx: context.Context, bars: list[table.Bar]) -> None:
+    def on_bars(self, ctx: context.Context, bars: table.Bars) -> None:
         best = max(bars, key=lambda bar: (bar.close / bar.open, bar.symbol)).symbol
         for bar in bars:
             ctx.target(bar.symbol, shares=40 if bar.symbol == best else 0)
@@ -238,7 +238,7 @@ class Pairs(strategy.Strategy):
     def on_start(self, ctx: context.Context) -> None:  # noqa: ARG002 - a hook
         self.spreads: list[float] = []
 
-    def on_bars(self, ctx: context.Context, bars: list[table.Bar]) -> None:
+    def on_bars(self, ctx: context.Context, bars: table.Bars) -> None:
         if {bar.symbol for bar in bars} >= {"A", "B"}:
             self.spreads.append(math.log(ctx.close("A") / ctx.close("B")))
             side = 1 if self.spreads[-1] < sum(self.spreads) / len(self.spreads) else -1

@@ -92,6 +92,7 @@ class Backtest:
     timeframe : length of a bar, ns or text such as ``"1d"``; the smallest difference of a symbol's starts unless given
     timeframes : longer ones that are made of the shortest bars of each symbol, within the sessions
     delay : from a bar's end to its publication, ns or text
+    barrier : how long ``on_bars`` waits for missing bars after the first one that ended then; later ones are late
     examine : whether the honesty detectors examine the run; what they find is the result's ``findings``
     audit : whether they repeat the whole run too, twice; None: where it took less than ten seconds
     seed : of the points that the detectors look at
@@ -113,6 +114,7 @@ class Backtest:
     timeframe: Span | None = None
     timeframes: Sequence[Span] = ()
     delay: Span = 0
+    barrier: Span = 0
     examine: bool = True
     audit: bool | None = False
     seed: int = 0
@@ -148,7 +150,8 @@ class Backtest:
         loaded, happening = _renamed(readers.load(self.data, reading, symbol=self.symbol), self.actions)
         loaded = self._with_longer(loaded)
         policy = risk.Policy("account", self.limits)
-        run = kernel.Kernel(table.Table(loaded.series), self.costs, cash, policy, self.venue)
+        barrier = _span(self.barrier, "barrier")
+        run = kernel.Kernel(table.Table(loaded.series), self.costs, cash, policy, self.venue, barrier)
         trading = {}
         for one, own in zip(allocations, made, strict=True):
             capital = _money(one.capital, "capital")
@@ -169,6 +172,8 @@ class Backtest:
             "venue": _venue(self.venue),
             "actions": sorted(map(repr, self.actions)),
         }
+        if barrier:
+            settings["barrier"] = barrier
         if loaded.longer:
             settings["timeframes"] = [[one.symbol, one.length] for one in loaded.series]
         if account is not None:

@@ -22,7 +22,7 @@ import pydantic
 if TYPE_CHECKING:
     from tradeplane_engine.core.context import Context
     from tradeplane_engine.core.kernel import Update
-    from tradeplane_engine.core.table import Bar
+    from tradeplane_engine.core.table import Bar, Bars
 
 
 _Hook = TypeVar("_Hook", bound=Callable[..., None])
@@ -65,8 +65,11 @@ class Strategy:
         """
 
     @_does_nothing
-    def on_bars(self, ctx: "Context", bars: "list[Bar]") -> None:
-        """See all bars of one instant, after ``on_bar`` of each."""
+    def on_bars(self, ctx: "Context", bars: "Bars") -> None:
+        """See the bars of one timeframe and one end together, once, after their barrier: ``bars.absent`` had none.
+
+        ``on_bar`` of each bar comes before, and is the only one that hears of a bar which came after the barrier.
+        """
 
     @_does_nothing
     def on_order_update(self, ctx: "Context", update: "Update") -> None:

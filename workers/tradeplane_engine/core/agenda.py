@@ -1,7 +1,7 @@
 """What happens at a given instant beside bars: control events, policies, corporate actions, timers, session opens.
 
 Events of one instant are taken by phase, and within a phase in the order in which they were added. An event has
-one method, ``act(kernel)``; but a timer is the slot it rings for and its name.
+one method, ``act(kernel)``; but a timer is the slot it rings for and its name, and a barrier only makes the loop stop.
 """
 
 import heapq
@@ -11,7 +11,7 @@ from tradeplane_engine import errors
 
 NEVER = 9223372036854775807
 # Phases of an instant; bars that close are phase 3. A session opens when the decisions of its first instant are taken.
-CONTROL, ACTION, TIMER, SESSION = 1, 2, 4, 5
+CONTROL, ACTION, TIMER, BARRIER, SESSION = 1, 2, 4, 5, 6
 
 
 class Agenda:

@@ -11,7 +11,7 @@ from tradeplane_engine.core.order cimport Order
 from tradeplane_engine.core.quiet cimport Quiet
 from tradeplane_engine.core.risk cimport Book, Policy, Scope
 from tradeplane_engine.core.slot cimport Slot
-from tradeplane_engine.core.table cimport Bar, Table
+from tradeplane_engine.core.table cimport Bar, Bars, Table
 
 cdef class Kernel:
     cdef readonly Table table
@@ -22,6 +22,8 @@ cdef class Kernel:
     cdef readonly list slots
     cdef readonly object equity
     cdef Quiet _quiet
+    cdef object _barriers
+    cdef long long _wait
     cdef readonly Py_ssize_t instants
     cdef Py_ssize_t _closed, _opened, _ended
     cdef readonly long long now
@@ -47,6 +49,9 @@ cdef class Kernel:
     cpdef object turn(self, Slot slot, object act, long long sent_at)
     cpdef object quote(self, int symbol, long long price, long long end)
 
+    @cython.locals(flow=OrderFlow, rows=cython.Py_ssize_t)
+    cdef object _last_barriers(self)
+
     @cython.locals(slot=Slot, ledger=Ledger)
     cpdef object stop(self)
 
@@ -56,7 +61,7 @@ cdef class Kernel:
     @cython.locals(quiet=Quiet)
     cdef Py_ssize_t _pass(self, Py_ssize_t closed, Py_ssize_t opened, long long until) except -1
 
-    @cython.locals(slot=Slot, flow=OrderFlow)
+    @cython.locals(slot=Slot, flow=OrderFlow, gathers=cython.bint, late=cython.bint)
     cpdef object start(self)
 
     cdef object _happen(self, int phase)
@@ -83,8 +88,22 @@ cdef class Kernel:
     @cython.locals(context=Context, slot=Slot)
     cdef object _turn(self, Py_ssize_t first, Py_ssize_t last)
 
+    @cython.locals(
+        table=Table, index=cython.Py_ssize_t, row=cython.Py_ssize_t, missed=cython.longlong, symbol=cython.int,
+        length=cython.longlong
+    )
+    cdef list _gathered(self, Py_ssize_t first, Py_ssize_t last)
+
+    @cython.locals(table=Table, context=Context, row=cython.Py_ssize_t, shown=list, rows=list)
+    cdef object _show_together(self, Slot slot, list together)
+
     @cython.locals(table=Table, context=Context, index=cython.Py_ssize_t, row=cython.Py_ssize_t, shown=list)
-    cdef object _show(self, Slot slot, Py_ssize_t first, Py_ssize_t last)
+    cdef object _show(self, Slot slot, Py_ssize_t first, Py_ssize_t last, list together)
+
+    cdef list _rows(self, Py_ssize_t first, Py_ssize_t last)
+
+    @cython.locals(table=Table, bar=Bar)
+    cdef Bars _bars(self, list shown, list rows)
 
     @cython.locals(
         table=Table, context=Context, book=Book, ledger=Ledger, index=cython.Py_ssize_t, row=cython.Py_ssize_t,

@@ -7,8 +7,8 @@ At one instant, in this order:
    before the opens of their instant; then what is due: day orders expire, requests that latency delayed take effect;
 3. marks at the closes of the bars that became available;
 4. timers;
-5. strategies by name: each sees its bars (by timeframe, then symbol id), and what it wants becomes one decision whose
-   orders pass the risk chain;
+5. strategies by name: each sees its bars (by timeframe, then symbol id), then those whose barrier passes, together;
+   what it wants becomes one decision whose orders pass the risk chain;
 6. a session opens: losses of a day are measured from here (:mod:`~tradeplane_engine.core.session_opens`);
 7. opens of the bars that start: fills in the sequence of order ids.
 
@@ -26,8 +26,9 @@ from typing import Any
 import numpy as np
 
 from tradeplane_engine import errors
-from tradeplane_engine.core import actions, agenda, evaluation, halts, log, requests, session_opens
+from tradeplane_engine.core import actions, agenda, barriers, evaluation, halts, log, requests, session_opens
 from tradeplane_engine.core.agenda import Agenda
+from tradeplane_engine.core.barriers import Barriers
 from tradeplane_engine.core.context import Context, Indicator, number
 from tradeplane_engine.core.costs import Costs
 from tradeplane_engine.core.flow import OrderFlow
@@ -37,7 +38,7 @@ from tradeplane_engine.core.order import Order
 from tradeplane_engine.core.quiet import Quiet
 from tradeplane_engine.core.risk import Book, Policy, Scope
 from tradeplane_engine.core.slot import Slot, Update
-from tradeplane_engine.core.table import Bar, Table
+from tradeplane_engine.core.table import Bar, Bars, Table
 from tradeplane_engine.core.venue_settings import Venue
 
 __all__ = ["Kernel", "Update"]
@@ -55,6 +56,7 @@ class Kernel:
     starting : the account's cash, money
     policy : judges the account
     venue : how it fills
+    barrier : how long ``on_bars`` waits for missing bars after the first one that ended then, ns
 
     Attributes
     ----------
@@ -62,14 +64,26 @@ class Kernel:
     """
 
     __slots__ = (
-        *("_close_at", "_close_rows", "_closed", "_end_at", "_end_rows", "_ended", "_equity", "_open_at"),
-        *("_open_rows", "_opened", "_quiet"),
+        *("_barriers", "_close_at", "_close_rows", "_closed", "_end_at", "_end_rows", "_ended", "_equity", "_open_at"),
+        *("_open_rows", "_opened", "_quiet", "_wait"),
         *("account", "agenda", "delayed", "equity", "flow", "instants", "log", "market", "now", "slots", "started"),
         *("table", "watching"),
     )
 
-    def __init__(self, table: Table, costs: Costs, starting: int, policy: Policy, venue: Venue = _DEFAULT) -> None:
+    def __init__(
+        self,
+        table: Table,
+        costs: Costs,
+        starting: int,
+        policy: Policy,
+        venue: Venue = _DEFAULT,
+        barrier: int = 0,
+    ) -> None:
+        if barrier < 0:
+            raise errors.ValueRefused("barrier", "0 or more ns", barrier)
         self.table = table
+        self._wait = barrier
+        self._barriers: Barriers | None = None
         self.log = Log()
         self.account = Scope("account", policy, Book(Ledger(starting, self.table.unit), self.table.symbols))
         self.slots: list[Slot] = []
@@ -185,6 +199,7 @@ class Kernel:
             gc.disable()
         try:
             self._loop(agenda.NEVER)
+            self._last_barriers()
         finally:
             if collects:
                 gc.enable()
@@ -312,8 +327,24 @@ class Kernel:
         ledger = self.account.book.ledger
         self.log.write(log.END, self.now, -1, -1, -1, ledger.cash, ledger.equity(), ledger.fills)
 
+    def _last_barriers(self) -> None:
+        """Let those barriers pass that wait for bars which never come."""
+        flow = self.flow
+        rows = self.table.rows
+        while self._barriers is not None and self._barriers.next_at != agenda.NEVER:
+            self.now = min(flow.due_at, self.agenda.next_at)
+            flow.now = self.now
+            self._happen(agenda.CONTROL)
+            self._happen(agenda.ACTION)
+            if flow.due_at <= self.now:
+                requests.settle(flow)
+            self._ring()
+            self._turn(rows, rows)
+            self._open_session()
+
     def start(self) -> None:
         """Begin the run: every strategy declares what it needs."""
+        gathers = False
         for slot in self.slots:
             try:
                 slot.strategy.on_start(slot.context)
@@ -321,12 +352,18 @@ class Kernel:
                 raise
             except Exception as error:
                 raise errors.StrategyFailed(slot.name, "on_start", error) from error
+            gathers = gathers or slot.on_bars is not None
             self.watching = self.watching or slot.scope.policy.watches
         self.watching = self.watching or self.account.policy.watches
         session_opens.schedule(self)
         if self.flow.rules is not None and self.flow.broker is None:
             raise errors.ValueRefused("rules", "left out where no broker is installed that knows them", self.flow.rules)
         self.started = True
+        # Elsewhere the bars of an instant are all of one barrier, which passes then.
+        late = self.delayed and not barriers.punctual(self.table)
+        if late or (gathers and (self._wait > 0 or len(set(self.table.timeframes)) > 1)):
+            self._barriers = Barriers(self.table, self._wait)
+            self.agenda.add(self._barriers.next_at, agenda.BARRIER, None)
         if len(self.slots) == 1 and not self.watching and not self.delayed:
             slot = self.slots[0]
             if slot.follows:
@@ -429,6 +466,7 @@ class Kernel:
 
     def _turn(self, first: int, last: int) -> None:
         """Let every strategy see the bars that became available, then judge what it wants."""
+        together = None if self._barriers is None else self._gathered(first, last)
         for slot in self.slots:
             context = slot.context
             context.now = self.now
@@ -436,13 +474,32 @@ class Kernel:
             if slot.follows:
                 self._follow(slot, first, last)
             else:
-                self._show(slot, first, last)
+                self._show(slot, first, last, together)
             slot.busy = False
             if context.targets or context.wanted:
                 self.flow.decide(slot)
 
-    def _show(self, slot: Slot, first: int, last: int) -> None:
-        """Show a strategy its bars."""
+    def _gathered(self, first: int, last: int) -> list[list[int]]:
+        """Note the late ones of the bars that became available, and return the rows of the barriers that pass."""
+        table = self.table
+        found: Any = self._barriers
+        for index in range(first, last):
+            row = self._close_rows[index]
+            missed = int(found.late[row])
+            if missed:
+                symbol, length = table.symbol_of[row], table.timeframe_of(row)
+                self.log.write(log.LATE, self.now, -1, symbol, -1, table.end[row], length, missed)
+        rows: list[list[int]] = found.due(self.now)
+        if rows:
+            self.agenda.take(self.now, agenda.BARRIER)
+            if found.next_at != agenda.NEVER:
+                self.agenda.add(found.next_at, agenda.BARRIER, None)
+        return rows
+
+    def _show(  # noqa: C901 - two hooks, and a call per step would cost every bar
+        self, slot: Slot, first: int, last: int, together: list[list[int]] | None
+    ) -> None:
+        """Show a strategy its bars, each on its own, then together; without barriers an instant's belong together."""
         table = self.table
         context = slot.context
         shown: list[Bar] = []
@@ -454,15 +511,43 @@ class Kernel:
                 context._row = row
                 if slot.on_bar is not None:
                     slot.on_bar(context, Bar(table, row))
-                if slot.on_bars is not None:
+                if slot.on_bars is not None and together is None:
                     shown.append(Bar(table, row))
             if shown:
-                slot.on_bars(context, shown)
+                slot.on_bars(context, self._bars(shown, self._rows(first, last)))
+            elif together:
+                self._show_together(slot, together)
         except errors.EngineError as error:
             error.add_note(f"strategy {slot.name!r} at {Bar(table, context._row)}")
             raise
         except Exception as error:
             raise errors.StrategyFailed(slot.name, str(Bar(table, context._row)), error) from error
+
+    def _show_together(self, slot: Slot, together: list[list[int]]) -> None:
+        """Show a strategy the bars of each barrier that passes."""
+        table = self.table
+        context = slot.context
+        for rows in together if slot.on_bars is not None else ():
+            shown: list[Bar] = []
+            for row in rows:
+                if row >= slot._first_row[table.series_of[row]]:
+                    context._row = row
+                    shown.append(Bar(table, row))
+            if shown:
+                slot.on_bars(context, self._bars(shown, rows))
+
+    def _rows(self, first: int, last: int) -> list[int] | None:
+        """Return the rows that became available, or None where every symbol has one."""
+        if last - first == len(self.table.symbols):
+            return None
+        return [self._close_rows[index] for index in range(first, last)]
+
+    def _bars(self, shown: list[Bar], rows: list[int] | None) -> Bars:
+        """Return the bars of one barrier that a strategy is shown, of these rows; None for one of every symbol."""
+        table = self.table
+        bar = shown[0]
+        missing = () if rows is None else barriers.absent(table, rows)
+        return Bars(shown, table.label_of(bar._row), bar.end, missing)
 
     def _follow(self, slot: Slot, first: int, last: int) -> None:
         """Take the turn of a strategy whose targets are a column: what ``ctx.target`` does in ``on_bar``, per row."""
@@ -483,8 +568,9 @@ class Kernel:
 def _in_order(table: Table) -> tuple[Any, Any]:
     """Rows by the instant of their close, and of their open; rows of one instant stay in the table's order, by id."""
     closes, opens = table.columns["available_at"], table.columns["start"]
-    if bool((table.rank[1:] < table.rank[:-1]).any()):  # not in the order of timeframes as they lie
-        by_close = np.lexsort((np.repeat(table.rank, np.diff(table.starts)), closes)).astype(np.int64, copy=False)
+    rank = table.rank
+    if bool((rank[1:] < rank[: len(rank) - 1]).any()):  # not in the order of timeframes as they lie
+        by_close = np.lexsort((np.repeat(rank, np.diff(table.starts)), closes)).astype(np.int64, copy=False)
     else:
         by_close = _sorted_rows(closes, table.starts)
     if table.base_rows < table.rows:

@@ -14,6 +14,7 @@ SPLIT       new shares                  old shares             0
 STATE       state                       reason                 0
 FLAG        0                           reason                 0
 END         cash                        equity                 fills
+LATE        end of the bar (ns)         its timeframe (ns)     ns after its barrier
 ==========  ==========================  =====================  ===============================
 """
 
@@ -24,8 +25,8 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-ORDER, REFUSED, FILL, STATUS, ENTRY, SPLIT, STATE, END, FLAG = 1, 2, 3, 4, 5, 6, 7, 8, 9
-KINDS = ("", "order", "refused", "fill", "status", "entry", "split", "state", "end", "flag")
+ORDER, REFUSED, FILL, STATUS, ENTRY, SPLIT, STATE, END, FLAG, LATE = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+KINDS = ("", "order", "refused", "fill", "status", "entry", "split", "state", "end", "flag", "late bar")
 WIDTH = 8
 _FIRST = 4096  # rows that a new log has room for
 FORMAT = 1  # grows when rows or header change their meaning: hashes of different formats are never compared

@@ -8,7 +8,16 @@ cdef class Table:
     cdef const long long[::1] unit
     cdef const long long[::1] first
 
+    cpdef int symbol_at(self, Py_ssize_t row) except -1
+    cpdef long long timeframe_of(self, Py_ssize_t row) except? -1
+    cpdef str label_of(self, Py_ssize_t row)
     cpdef int series_id(self, int symbol, object timeframe) except -1
+
+cdef class Bars:
+    cdef list _bars
+    cdef readonly str timeframe
+    cdef readonly long long end
+    cdef readonly tuple absent
 
 cdef class Bar:
     cdef Table _table

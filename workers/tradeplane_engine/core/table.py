@@ -6,7 +6,7 @@ A symbol has one series of bars or several of different timeframes. The shortest
 marks it; those of all symbols come first, so that a symbol's id is the number of its shortest series.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -78,6 +78,20 @@ class Table:
         self.close = columns["close"].data
         self.volume = columns["volume"].data
 
+    def symbol_at(self, row: int) -> int:
+        """Return the id of a row's symbol."""
+        return self.symbol_of[row]
+
+    def timeframe_of(self, row: int) -> int:
+        """Return the length of a whole bar of a row's series, ns."""
+        length: int = self.timeframes[self.series_of[row]]
+        return length
+
+    def label_of(self, row: int) -> str:
+        """Return that as text."""
+        label: str = self.labels[self.series_of[row]]
+        return label
+
     def series_id(self, symbol: int, timeframe: Any) -> int:
         """Return the number of a symbol's series of a timeframe, text or ns, or (None) its shortest; ValueRefused."""
         if timeframe is None:
@@ -110,8 +124,7 @@ class Bar:
     @property
     def timeframe(self) -> str:
         """How long a whole bar of its series lasts, such as ``1m`` or ``1h``."""
-        label: str = self._table.labels[self._table.series_of[self._row]]
-        return label
+        return self._table.label_of(self._row)
 
     @property
     def unit(self) -> int:
@@ -161,6 +174,37 @@ class Bar:
     def __repr__(self) -> str:
         end = times.text(times.Nanos(self.end))
         return f"Bar({self.symbol}, {self.timeframe}, end={end}, close={self.close}/{self.unit})"
+
+
+class Bars:
+    """The bars of one timeframe that ended together, in the order of symbol ids: a sequence of :class:`Bar`.
+
+    Attributes
+    ----------
+    timeframe : of all of them, such as ``1m``
+    end : of all of them, ns UTC
+    absent : symbols that have bars of this timeframe, and none that ended then and was known in time
+    """
+
+    __slots__ = ("_bars", "absent", "end", "timeframe")
+
+    def __init__(self, bars: list[Bar], timeframe: str, end: int, absent: tuple[str, ...]) -> None:
+        self._bars = bars
+        self.timeframe = timeframe
+        self.end = end
+        self.absent = absent
+
+    def __len__(self) -> int:
+        return len(self._bars)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._bars[index]
+
+    def __iter__(self) -> Iterator[Bar]:
+        return iter(self._bars)
+
+    def __repr__(self) -> str:
+        return f"Bars({self.timeframe}, end={self.end}, {len(self._bars)} bars, absent={self.absent})"
 
 
 def _ordered(joined: Sequence[series.Series]) -> tuple[list[series.Series], list[str]]:
