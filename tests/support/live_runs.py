@@ -67,7 +67,7 @@ class Broker(strategy.Strategy):
         self.ctx = ctx
         self.host = live.Host(told(self.symbols), self.hosted, self, Now())
 
-    def on_bars(self, ctx: context.Context, bars_: list[table.Bar]) -> None:
+    def on_bars(self, ctx: context.Context, bars_: table.Bars) -> None:
         """Show them, as history first."""
         one = bars.BarSlice("1m", times.Nanos(bars_[0].end), {each.symbol: bar(each) for each in bars_})
         if self.left:

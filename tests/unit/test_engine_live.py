@@ -342,7 +342,7 @@ def test_code_that_fails_is_named_with_its_bar() -> None:
     """The cause is kept, whichever hook raised."""
 
     class Fails(strategy.Strategy):
-        def on_bars(self, ctx: context.Context, bars_: list[table.Bar]) -> None:  # noqa: ARG002 - a hook
+        def on_bars(self, ctx: context.Context, bars_: table.Bars) -> None:  # noqa: ARG002 - a hook
             raise KeyError("left")
 
     host, _ = hosted(Fails())

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from tradeplane_engine import clock, errors, settings, strategy
 from tradeplane_engine.core import live
 from tradeplane_engine.core import order as core_orders
-from tradeplane_engine.domain import bars, numbers, orders, times
+from tradeplane_engine.domain import bars, numbers, orders, timeframes, times
 
 _MOST = 10_000  # what market data gives at once
 _NOTHING, _NO_PRICE, _FREE = numbers.Quantity(0), numbers.Price(0), numbers.Money(0)
@@ -107,7 +107,8 @@ class Host:
         self._digest = digest
         self._symbols = tuple(sorted(told.symbols))
         self._ids = {symbol: number for number, symbol in enumerate(self._symbols)}
-        self._core = live.Live(told.name, hosted, self._symbols, told.capital, numbers.PRICE_DIGITS)
+        length = times.DAY if told.timeframe == timeframes.DAY else timeframes.span(told.timeframe)
+        self._core = live.Live(told.name, hosted, self._symbols, told.capital, numbers.PRICE_DIGITS, length)
         self._orders: dict[str, Any] = {}
         self._sequence = 0
         self._last = times.Nanos(0)

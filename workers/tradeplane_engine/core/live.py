@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tradeplane_engine import errors, indicators
-from tradeplane_engine.core import actions, agenda, evaluation, exact
+from tradeplane_engine.core import actions, agenda, barriers, evaluation, exact
 from tradeplane_engine.core import order as orders
 from tradeplane_engine.core.agenda import Agenda
 from tradeplane_engine.core.context import Context, Indicator
@@ -21,7 +21,7 @@ from tradeplane_engine.core.limits import Limits
 from tradeplane_engine.core.order import Order
 from tradeplane_engine.core.risk import Book, Policy, Scope
 from tradeplane_engine.core.slot import Slot, Update
-from tradeplane_engine.core.table import Bar, Table
+from tradeplane_engine.core.table import Bar, Bars, Table
 from tradeplane_engine.data import series
 
 _ROOM = 1024  # rows of a symbol at first; they double
@@ -39,8 +39,8 @@ class GrowingTable(Table):
 
     __slots__ = ("_cells", "_counts", "room")
 
-    def __init__(self, symbols: Sequence[str], digits: int, room: int) -> None:
-        super().__init__([_blank(symbol, digits, room) for symbol in symbols])
+    def __init__(self, symbols: Sequence[str], digits: int, room: int, timeframe: int) -> None:
+        super().__init__([_blank(symbol, digits, room, timeframe) for symbol in symbols])
         self.room = room
         # The frozen columns are views of these.
         self._cells: list[Any] = [column.base for column in self.columns.values()]
@@ -60,7 +60,7 @@ class GrowingTable(Table):
 
     def larger(self) -> "GrowingTable":
         """Return a table of twice the room with the same bars."""
-        found = GrowingTable(self.symbols, self.digits[0], 2 * self.room)
+        found = GrowingTable(self.symbols, self.digits[0], 2 * self.room, self.timeframes[0])
         for symbol, count in enumerate(self._counts):
             old, new = self.starts[symbol], found.starts[symbol]
             for cells, before in zip(found._cells, self._cells, strict=True):
@@ -117,6 +117,7 @@ class Live:
     symbols : universe, in the order in which bars of one instant are shown
     capital : cash that its ledger starts from, money
     digits : decimals of a price
+    timeframe : length of a bar, ns
 
     Attributes
     ----------
@@ -130,8 +131,10 @@ class Live:
         *("reach", "slots", "started", "table", "warmup"),
     )
 
-    def __init__(self, name: str, strategy: Any, symbols: Sequence[str], capital: int, digits: int = 4) -> None:
-        self.table = GrowingTable(symbols, digits, _ROOM)
+    def __init__(
+        self, name: str, strategy: Any, symbols: Sequence[str], capital: int, digits: int, timeframe: int
+    ) -> None:
+        self.table = GrowingTable(symbols, digits, _ROOM, timeframe)
         book = Book(Ledger(capital, self.table.unit), self.table.symbols)
         self.context = LiveContext(name, self.table, book, self)
         slot = Slot(0, name, strategy, self.context, Scope("strategy", Policy(name, Limits()), book))
@@ -159,13 +162,19 @@ class Live:
         found: int = self.price[symbol]
         return found
 
-    def declare(self, context: Context, what: Any, window: int | None, parameters: Mapping[str, Any]) -> Any:
+    def declare(
+        self, context: Context, what: Any, window: int | None, parameters: Mapping[str, Any], timeframe: Any = None
+    ) -> Any:
         """Prepare an indicator for the bars that will come; only before the first one."""
         if self.started:
             raise errors.ValueRefused("indicator", "declared in on_start", what)
+        numbers = np.array([self.table.series_id(one, timeframe) for one in range(len(self.books))], dtype=np.int64)
         wanted = evaluation.spec(what, window, parameters)
         columns = [self._column(wanted.exact) for _ in wanted.outputs]
-        found = {name: Indicator(context, wanted, column) for name, column in zip(wanted.outputs, columns, strict=True)}
+        found = {
+            name: Indicator(context, wanted, column, numbers)
+            for name, column in zip(wanted.outputs, columns, strict=True)
+        }
         per_symbol = [indicators.Incremental(wanted, digits=self._digits) for _ in self.table.symbols]
         self._declared.append((per_symbol, columns, list(found.values())))
         self.warmup = max(self.warmup, wanted.warmup)
@@ -230,7 +239,8 @@ class Live:
                 if slot.on_bar is not None:
                     slot.on_bar(context, bar)
             if shown and slot.on_bars is not None:
-                slot.on_bars(context, shown)
+                missing = () if len(rows) == len(table.symbols) else barriers.absent(table, rows)
+                slot.on_bars(context, Bars(shown, table.label_of(rows[0]), table.end[rows[0]], missing))
         except errors.EngineError:
             raise
         except Exception as error:
@@ -348,7 +358,7 @@ class Live:
             self._declared[place] = (per_symbol, larger, found)
 
 
-def _blank(symbol: str, digits: int, room: int) -> series.Series:
+def _blank(symbol: str, digits: int, room: int, timeframe: int) -> series.Series:
     """Rows that are bars in form only, until they are written."""
     prices = {name: np.ones(room, dtype=np.int64) for name in ("open", "high", "low", "close")}
     times = {name: np.arange(room, dtype=np.int64) + 1 for name in ("end", "available_at")}
@@ -357,6 +367,7 @@ def _blank(symbol: str, digits: int, room: int) -> series.Series:
         start=np.arange(room, dtype=np.int64),
         volume=np.zeros(room, dtype=np.int64),
         digits=digits,
+        timeframe=timeframe,
         **times,
         **prices,
     )
