@@ -14,7 +14,7 @@ WORKERS ?= 2
 # What the extension modules are built from; tool.uv.cache-keys in pyproject.toml names the same.
 CORE := setup.py tools/build_backend.py $(wildcard workers/tradeplane_engine/core/*.py workers/tradeplane_engine/core/*.pxd)
 
-.PHONY: help setup setup-dev demo test test-unit test-integration test-cluster verify generate format clean
+.PHONY: help setup setup-dev demo test test-unit test-integration test-cluster verify generate golden format clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ verify: setup-dev ## Check what is generated, formatted, typed and layered
 
 generate: setup-dev ## Write the generated files anew
 	$(BIN)/python tools/generate_crds.py
+
+golden: setup-dev ## Show in words where golden scenarios differ from what the engine does; WRITE=yes takes it as right
+	$(BIN)/python tools/golden.py $(if $(WRITE),--write)
 
 format: setup-dev ## Format the code
 	$(BIN)/ruff check --fix .
