@@ -54,16 +54,26 @@ def walk(symbol: str, rows: int, *, seed: int, gaps: bool = False) -> series.Ser
 
 
 class Cross(strategy.Strategy):
-    """Long 100 shares while the fast average is above the slow one."""
+    """Long so many shares while the fast average is above the slow one, 100 at 20 and 50 rows unless given."""
+
+    class Parameters(strategy.Strategy.Parameters):
+        """Windows and size."""
+
+        fast: int = 20
+        slow: int = 50
+        shares: int = 100
+
+    parameters: Parameters
 
     def on_start(self, ctx: context.Context) -> None:
         """Declare both averages."""
-        self.fast, self.slow = ctx.indicator("sma", 20), ctx.indicator("sma", 50)
+        self.fast = ctx.indicator("sma", self.parameters.fast)
+        self.slow = ctx.indicator("sma", self.parameters.slow)
         self.heard: list[tuple[str, int]] = []
 
     def on_bar(self, ctx: context.Context, bar: table.Bar) -> None:
         """Say what is wanted."""
-        ctx.target(bar.symbol, shares=100 if self.fast > self.slow else 0)
+        ctx.target(bar.symbol, shares=self.parameters.shares if self.fast > self.slow else 0)
 
     def on_order_update(self, ctx: context.Context, update: kernel.Update) -> None:  # noqa: ARG002 - a hook
         """Keep what was heard."""
@@ -85,20 +95,31 @@ def oracle(data: list[series.Series], *, fee_bps: int = 1) -> tuple[int, int]:
     return equity, fills
 
 
-def whole_oracle(data: list[tuple[list[int], list[int]]], *, fee_bps: int = 1) -> tuple[int, int, int]:
-    """Equity, fills and orders left open, from each symbol's opens and closes in 1e-4 USD."""
+def whole_oracle(
+    data: list[tuple[list[int], list[int]]],
+    *,
+    fee_bps: Fraction | int = 1,
+    windows: tuple[int, int] = (20, 50),
+    shares: int = 100,
+    digits: list[int] | None = None,
+) -> tuple[int, int, int]:
+    """Equity, fills and orders left open, from each symbol's opens and closes in units of its digits (4 unless given).
+
+    A fee is rounded once, half to even, to 1e-9 USD.
+    """
+    fast, slow = windows
     cash, fills, left_open, marks = CASH, 0, 0, 0
-    for opens, closes in data:
-        held = False
-        for at in range(49, len(closes)):
-            wish = 50 * sum(closes[at - 19 : at + 1]) > 20 * sum(closes[at - 49 : at + 1])
+    for (opens, closes), places in zip(data, digits or [4] * len(data), strict=True):
+        held, size = False, shares * 10 ** (9 - places)
+        for at in range(slow - 1, len(closes)):
+            wish = slow * sum(closes[at - fast + 1 : at + 1]) > fast * sum(closes[at - slow + 1 : at + 1])
             if wish == held:
                 continue
             if at + 1 == len(closes):
                 left_open += 1
             else:
-                value = opens[at + 1] * 100 * 100_000
-                cash += (-value if wish else value) - value * fee_bps // 10_000
+                value = opens[at + 1] * size
+                cash += (-value if wish else value) - round(Fraction(value) * fee_bps / 10_000)
                 fills, held = fills + 1, wish
-        marks += closes[-1] * 100 * 100_000 if held else 0
+        marks += closes[-1] * size if held else 0
     return cash + marks, fills, left_open
