@@ -14,7 +14,7 @@ WORKERS ?= 2
 # What the extension modules are built from; tool.uv.cache-keys in pyproject.toml names the same.
 CORE := setup.py tools/build_backend.py $(wildcard workers/tradeplane_engine/core/*.py workers/tradeplane_engine/core/*.pxd)
 
-.PHONY: help setup setup-dev demo test test-unit test-integration test-cluster verify generate golden format clean
+.PHONY: help setup setup-dev demo test test-unit test-integration test-cluster verify generate golden campaign-engine format clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ generate: setup-dev ## Write the generated files anew
 
 golden: setup-dev ## Show in words where golden scenarios differ from what the engine does; WRITE=yes takes it as right
 	$(BIN)/python tools/golden.py $(if $(WRITE),--write)
+
+campaign-engine: setup-dev ## Run the engine against vectorbt and backtrader on many random strategies
+	$(BIN)/python tools/campaign_engine.py $(if $(SEEDS),--seeds $(SEEDS))
 
 format: setup-dev ## Format the code
 	$(BIN)/ruff check --fix .
