@@ -1,7 +1,7 @@
 """Run the engine against its peers on many random strategies: what CI does with few seeds.
 
-vectorbt and backtrader come from their published wheels into ``.tradeplane/peers``. NautilusTrader needs a later Python;
-``benchmarks/engine.py --peers`` prints its equity beside ours where it is installed.
+vectorbt and backtrader come from their published wheels into ``.tradeplane/peers``. NautilusTrader needs a later
+Python; ``benchmarks/engine.py --peers`` prints its equity beside ours where it is installed.
 """
 
 import argparse
