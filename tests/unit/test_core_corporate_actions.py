@@ -86,6 +86,19 @@ def test_a_delisting_ends_the_position_at_its_price() -> None:
     assert found.cash.scaleb(9) == 10**6 * USD - int(DATA.open[1]) * 100 * 100_000 + 200 * USD
 
 
+@pytest.mark.parametrize("late", [0, 1])
+def test_a_symbol_that_was_delisted_as_its_last_bar_ended_has_no_price(late: int) -> None:
+    """It cannot be ordered any more, though that bar becomes known at the same instant or later."""
+    first = engine_orders.bars(*engine_orders.flat(1_000_000, 2), late=late)
+    other = engine_orders.bars(*engine_orders.flat(1_000_000, 5), symbol="T")
+    wanted = type("Wanted", (Hold,), {"on_bar": lambda _, ctx, bar: bar.symbol == "T" and ctx.target("S", shares=1)})
+    delisted = actions.Delisting("S", times.Nanos(int(first.end[1])), numbers.Money(USD))
+    found = simulation.Backtest([first, other], wanted, actions=[delisted], examine=False).run()
+    after = [one for one in found.orders.iter_rows(named=True) if one["at"].timestamp() * 10**9 >= delisted.at]
+    assert after == []
+    assert found.refused["reason"].to_list()[-1] == "no-price"
+
+
 def test_a_delisting_is_a_trades_end() -> None:
     """It is in the fills without an order, ends the round trip, and both curves end in cash."""
     found = run(actions.Delisting("S", at(5), numbers.Money(2 * USD)))

@@ -94,8 +94,9 @@ TRAPS: dict[str, tuple[str, ...]] = {
         "unit/test_core_sessions.py::test_bars_outside_of_sessions_fill_nothing",
     ),
     "splits and dividends inside a position, open orders across a split": (
-        "unit/test_core_corporate_actions.py::test_a_bar_from_before_a_split_never_marks_what_is_held_after_it",
-        "unit/test_core_corporate_actions.py::test_a_bar_that_ends_as_a_split_acts_meets_the_orders_from_before_it",
+        "unit/test_core_corporate_actions.py::test_equity_is_continuous_across_a_split",
+        "unit/test_core_corporate_actions.py::test_equity_is_continuous_across_a_dividend_once_it_is_paid",
+        "unit/test_core_corporate_actions.py::test_a_split_day_begins_when_the_bar_before_has_acted",
         "unit/test_core_corporate_actions.py::test_a_dividend_is_owed_on_the_ex_date_and_paid_on_the_pay_date",
         "unit/test_core_corporate_actions.py::test_a_short_pays_the_dividend",
         "unit/test_real_data_buy_and_hold.py::test_a_holder_gets_every_split_and_dividend",
@@ -106,7 +107,7 @@ TRAPS: dict[str, tuple[str, ...]] = {
     ),
     "survivorship, ticker reuse": (
         "unit/test_core_corporate_actions.py::test_a_delisting_ends_the_position_at_its_price",
-        "unit/test_core_corporate_actions.py::test_a_rename_and_a_stranger_are_refused_by_name",
+        "unit/test_core_corporate_actions.py::test_bars_of_the_old_name_from_the_rename_on_are_somebody_elses",
         "golden:delisting_without_value",
     ),
     "restatements": (

@@ -53,23 +53,20 @@ class _Words:
             return self._order(symbol, number, a, b, c)
         if kind == log.REFUSED:
             return f"refused {self._size(symbol, a)} by {reasons[c]}: {reasons[b]}"
+        if kind == log.FILL and number < 0:
+            return f"delisting, {self._size(symbol, a)} at {self._price(symbol, b)}"
         if kind == log.FILL:
             return f"fill of {number}, {self._size(symbol, a)} at {self._price(symbol, b)}, fee {scaled(c)}"
         if kind == log.STATUS:
             reason = f" ({reasons[b]})" if b else ""
             return f"{number} is {order.STATUSES[a]}{reason}" + (f", with {c}" if c else "")
         if kind == log.ENTRY:
-            return self._entry(symbol, a, reasons[b], c)
+            return f"{reasons[b]} of {scaled(a)} USD for {self.symbols[symbol] if symbol >= 0 else 'the account'}"
         if kind == log.SPLIT:
             return f"split of {self.symbols[symbol]}, {a} for {b}"
         if kind == log.STATE:
             return f"{'account: ' if strategy < 0 else ''}state {risk.STATES[a]} ({reasons[b]})"
         return f"kind {kind} of order {number}: {a} {b} {c}"
-
-    def _entry(self, symbol: int, amount: int, reason: str, price: int) -> str:
-        if reason == "delisting":
-            return f"delisting, {self._size(symbol, amount)} at {self._price(symbol, price)}"
-        return f"{reason} of {scaled(amount)} USD for {self.symbols[symbol] if symbol >= 0 else 'the account'}"
 
     def ends(self, found: result.Result) -> Iterator[str]:
         """What is open and held at the end, and what it is worth."""

@@ -71,7 +71,7 @@ def as_of(flow: OrderFlow, symbol: int, end: int, price: int) -> int:
     found = price
     for at, which, new, old in flow.splits:
         if which == symbol and end <= at:
-            found = restated(found, new, old)
+            found = restated(found, new, old) if new else 0
     return found
 
 

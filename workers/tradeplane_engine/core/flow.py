@@ -45,7 +45,8 @@ class OrderFlow:
     price, bar_end : last close and its end, per symbol
     accrual : fees by date; None without a schedule
     broker : asked about each order, once the chains have let it out; None takes all
-    splits, last_split : (at, symbol, new, old) of each split so far; instant of each symbol's last one, -1 for none
+    splits, last_split : (at, symbol, new, old) of each split so far, a delisting leaves no share; instant of each
+        symbol's last one, -1 for none
     """
 
     __slots__ = (
@@ -420,8 +421,10 @@ class OrderFlow:
             scope.book.ledger.mark(symbol, price)
 
     def forget(self, symbol: int) -> None:
-        """Have no price of a symbol any more: nothing can be ordered of it."""
+        """Have no price of a symbol any more, though a bar of before becomes known: nothing can be ordered of it."""
         self.price[symbol] = 0
+        self.splits.append((self.now, symbol, 0, 1))
+        self.last_split[symbol] = self.now
 
     # Words.
 
