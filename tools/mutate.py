@@ -27,6 +27,7 @@ os.environ["TRADEPLANE_INTERPRETED"] = "1"
 CORE = ROOT / "workers" / "tradeplane_engine" / "core"
 LIST = ROOT / "tools" / "mutants.txt"
 _TIMEOUT_S = 120.0
+_TOLD = 20  # mutants between two words of progress
 _SHOWN = 70  # characters of a statement in a mutant's key
 _GOLDEN = "golden/test_engine_scenarios.py"
 # What judges a module: the tests that say most first, because the first failure kills.
@@ -287,8 +288,10 @@ def main() -> int:
         keys = {one.key for one in every}
         chosen = [one for one in every if given.only in one.key and (not given.known or one.key in listed)]
         survivors = 0
-        for one in chosen:
+        for number, one in enumerate(chosen, start=1):
             dead = killed(module, one.tree)
+            if number % _TOLD == 0:
+                print(f"{module}: {number} of {len(chosen)}", file=sys.stderr, flush=True)
             survivors += not dead
             if dead == (one.key in listed):
                 wrong += 1
