@@ -1,8 +1,8 @@
-"""How many bars a second a declared strategy decides on, against a bare Python loop of the same process.
+"""How many bars a second a declared strategy decides on, against a bare Python loop of one process.
 
-The whole path is on: desk and kernel, predict port, signals, targets, risk chain, market, two exact ledgers, fees by the
-day, equity at each close, client order ids. Features are computed beforehand, as a backtest does; the model answers at
-once. Baseline: a bare Python event loop, which is what the language allows; every real engine adds its work to it.
+The whole path is on: desk and kernel, predict port, signals, targets, risk chain, market, two exact ledgers, fees by
+the day, equity at each close, client order ids. Features are computed beforehand, as a backtest does; the model answers
+at once. Baseline: a bare Python event loop, which is what the language allows; every real engine adds its work to it.
 
     python benchmarks/declared.py [symbols] [bars]
 
@@ -20,8 +20,7 @@ from fractions import Fraction
 import numpy as np
 
 from tradeplane_engine import declarative, desk, portfolio, settings
-from tradeplane_engine.core import kernel
-from tradeplane_engine.core import limits
+from tradeplane_engine.core import kernel, limits
 from tradeplane_engine.domain import bars, numbers, orders, times
 from tradeplane_engine.features import registry, sources
 from tradeplane_engine.models import predictor

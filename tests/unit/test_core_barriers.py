@@ -26,7 +26,7 @@ def bars(symbol: str, minutes: Sequence[int], delays: dict[int, int] | None = No
 class Gatherer(strategy.Strategy):
     """Keeps what both hooks are shown: (second of the run, symbols or absent ones)."""
 
-    def __init__(self, start: Callable[[context.Context], Any] | None = None, order: bool = False) -> None:
+    def __init__(self, start: Callable[[context.Context], Any] | None = None, *, order: bool = False) -> None:
         super().__init__()
         self.start = start
         self.order = order

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from support import engine_runs
 from tradeplane_engine import errors, strategy
-from tradeplane_engine.core import control, costs, flow, kernel, limits, log, risk, table
+from tradeplane_engine.core import context, control, costs, kernel, limits, log, risk, table
 from tradeplane_engine.domain import orders
 
 MINUTE = engine_runs.MINUTE
@@ -197,7 +197,7 @@ SIGNED = st.integers(min_value=-200, max_value=200)
 @given(SIGNED, SIGNED, SHARES, SHARES)
 def test_no_order_crosses_zero(target: int, held: int, buying: int, selling: int) -> None:
     """Whatever part of the working orders fills, a position never changes its sign by this order."""
-    ordered = flow.missing(target, held, buying, selling)
+    ordered = context.missing(target, held, buying, selling)
     if held > 0 and ordered < 0:
         assert held - selling + ordered >= 0
     if held == 0 and ordered < 0:
@@ -209,7 +209,7 @@ def test_no_order_crosses_zero(target: int, held: int, buying: int, selling: int
 @given(SIGNED, SIGNED, SHARES, SHARES)
 def test_long_and_short_are_mirror_images(target: int, held: int, buying: int, selling: int) -> None:
     """Mirroring everything mirrors the order."""
-    assert flow.missing(target, held, buying, selling) == -flow.missing(-target, -held, selling, buying)
+    assert context.missing(target, held, buying, selling) == -context.missing(-target, -held, selling, buying)
 
 
 def test_a_target_beside_a_working_order_on_the_other_side_waits() -> None:

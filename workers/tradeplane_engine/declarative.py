@@ -8,7 +8,7 @@ It uses nothing of the engine but its context, so that whatever shows it bars (b
 """
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from tradeplane_engine import errors, portfolio, settings, signals, strategy
@@ -60,8 +60,8 @@ class Declarative(strategy.Strategy):
         self._features = features
         self._model = model
 
-    def on_bars(self, ctx: Any, bars: Sequence[Shown]) -> None:
-        """Decide on the bars of one timeframe that end together."""
+    def on_bars(self, ctx: Any, bars: Any) -> None:
+        """Decide on the bars of one timeframe that end together: the kernel's, or any that are :class:`Shown`."""
         closes = {bar.symbol: bar.close for bar in bars}
         end = max(bar.end for bar in bars)
         try:

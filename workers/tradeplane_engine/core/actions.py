@@ -7,8 +7,7 @@ close that becomes known at or after a split, of a bar from before it, is a mark
 from tradeplane_engine import errors
 from tradeplane_engine.core import exact, log
 from tradeplane_engine.core import order as orders
-from tradeplane_engine.core.context import number
-from tradeplane_engine.core.flow import OrderFlow
+from tradeplane_engine.core.flow import OrderFlow, number
 from tradeplane_engine.core.order import Order
 
 _REASON = "corporate-action"

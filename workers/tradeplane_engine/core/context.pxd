@@ -48,4 +48,5 @@ cdef class Context:
     cdef long long _quantity(self, int number, object shares, object weight, object notional) except? -1
     cdef Py_ssize_t _newest(self, object symbol, object timeframe) except? -1
 
+@cython.locals(change=cython.longlong)
 cpdef long long missing(long long target, long long held, long long buying, long long selling) except? -1

@@ -482,8 +482,3 @@ def missing(target: int, held: int, buying: int, selling: int) -> int:
     if buying:
         return max(target - buying, 0)
     return min(target + selling, 0) if selling else target
-
-
-def number(order: Order) -> int:
-    """Return the key by which orders are sorted."""
-    return order.id

@@ -100,5 +100,3 @@ cdef class OrderFlow:
 
     @cython.locals(context=Context)
     cdef object _hear(self, Slot slot, Update update)
-
-@cython.locals(change=cython.longlong)

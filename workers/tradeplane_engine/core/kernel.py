@@ -29,9 +29,9 @@ from tradeplane_engine import errors
 from tradeplane_engine.core import actions, agenda, barriers, evaluation, halts, log, requests, session_opens
 from tradeplane_engine.core.agenda import Agenda
 from tradeplane_engine.core.barriers import Barriers
-from tradeplane_engine.core.context import Context, Indicator, number
+from tradeplane_engine.core.context import Context, Indicator
 from tradeplane_engine.core.costs import Costs
-from tradeplane_engine.core.flow import OrderFlow
+from tradeplane_engine.core.flow import OrderFlow, number
 from tradeplane_engine.core.ledger import Ledger
 from tradeplane_engine.core.log import Log
 from tradeplane_engine.core.order import Order
@@ -496,9 +496,7 @@ class Kernel:
                 self.agenda.add(found.next_at, agenda.BARRIER, None)
         return rows
 
-    def _show(  # noqa: C901 - two hooks, and a call per step would cost every bar
-        self, slot: Slot, first: int, last: int, together: list[list[int]] | None
-    ) -> None:
+    def _show(self, slot: Slot, first: int, last: int, together: list[list[int]] | None) -> None:
         """Show a strategy its bars, each on its own, then together; without barriers an instant's belong together."""
         table = self.table
         context = slot.context

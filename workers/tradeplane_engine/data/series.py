@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -83,7 +84,9 @@ class Series:
 
 def of(symbol: str, found: Sequence[bars.Bar]) -> Series:
     """Return one symbol's bars, oldest first, as columns."""
-    columns = {name: np.fromiter(map(attrgetter(name), found), dtype=np.int64, count=len(found)) for name in COLUMNS}
+    columns: dict[str, Any] = {
+        name: np.fromiter(map(attrgetter(name), found), dtype=np.int64, count=len(found)) for name in COLUMNS
+    }
     return Series(symbol=symbol, **columns)
 
 

@@ -18,7 +18,7 @@ from tradeplane_engine.rules import strategies as rules
 if TYPE_CHECKING:
     from tradeplane_engine.core.context import Context
     from tradeplane_engine.core.kernel import Update
-    from tradeplane_engine.core.table import Bar, Table
+    from tradeplane_engine.core.table import Bar, Bars, Table
 
 IntArray = npt.NDArray[np.int64]
 
@@ -84,7 +84,7 @@ class StitchedClass(Stitched):
         if part is not None:
             part.on_bar(ctx, bar)
 
-    def on_bars(self, ctx: "Context", bars: "list[Bar]") -> None:
+    def on_bars(self, ctx: "Context", bars: "Bars") -> None:
         """Hand the bars of an instant on."""
         part = self._part(ctx)
         if part is not None:

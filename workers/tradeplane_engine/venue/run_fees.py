@@ -51,7 +51,8 @@ class RunFees:
         rates = self._of(self._calendar.of(at))
         charges = rates.charges(_side(order), price, quantity, digits=digits)
         own = self._own.setdefault(order.strategy, accrual.Accrual())
-        part, whole = own.owed, self._account.booked
+        part: int = own.owed
+        whole: int = self._account.booked
         own.add(charges, self._day)
         self._account.add(charges, self._day)
         part, whole = own.owed - part, self._account.booked - whole
