@@ -25,6 +25,7 @@ _FIELDS: Mapping[int, Sequence[tuple[str, str]]] = {
     log.ENTRY: (("amount", "nano"), ("reason", "word"), ("price", "price")),
     log.SPLIT: (("new shares", "number"), ("old shares", "number"), ("", "number")),
     log.STATE: (("state", "state"), ("reason", "word"), ("", "number")),
+    log.LATE: (("bar's end", "number"), ("timeframe", "number"), ("late by", "number")),
     log.END: (("cash", "nano"), ("equity", "nano"), ("fills", "number")),
 }
 _UNKNOWN = (("a", "number"), ("b", "number"), ("c", "number"))
@@ -167,7 +168,9 @@ class _Words:
             "nano": lambda: frames.plain(Decimal(value).scaleb(-9)),
             "price": lambda: frames.plain(Decimal(value).scaleb(-digits)),
             "word": lambda: self._words[value],
-            "type": lambda: f"{order.KINDS[value // 10]} {order.TIMES_IN_FORCE[value % 10]}",
+            "type": lambda: (
+                f"{order.KINDS[value % 100 // 10]} {order.TIMES_IN_FORCE[value % 10]}{' extended' * (value // 100)}"
+            ),
             "status": lambda: order.STATUSES[value],
             "state": lambda: risk.STATES[value],
         }

@@ -12,7 +12,7 @@ file                holds
 ==================  =========================================================================================
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -113,8 +113,8 @@ def document(result: Finished) -> dict[str, Any]:
         "words": result.words,
         "strategies": result.names,
         "bars": {
-            one.symbol: {"digest": f"sha256:{series.digest([one])}", "digits": one.digits, "rows": len(one)}
-            for one in bars
+            name: {"digest": f"sha256:{series.digest([one])}", "digits": one.digits, "rows": len(one)}
+            for name, one in zip(_names(bars), bars, strict=True)
         },
         "first": times.text(times.Nanos(min((int(one.start[0]) for one in bars if len(one)), default=0))),
         "last": times.text(times.Nanos(max((int(one.end[-1]) for one in bars if len(one)), default=0))),
@@ -147,6 +147,13 @@ def read(folder: Path) -> Saved:
     if events.digest(found["settings"]) != found["hash"]:
         raise errors.DataRefused("changed", f"{folder}: its settings and events are not those of its hash")
     return Saved(str(folder), found, rows)
+
+
+def _names(bars: Sequence[series.Series]) -> list[str]:
+    """Name series: by the symbol its shortest one, which comes first, and longer ones by their timeframe too."""
+    symbols = list(dict.fromkeys(one.symbol for one in bars))
+    longer = bars[len(symbols) :]
+    return [*symbols, *(f"{one.symbol} {times.duration_text(one.length)}" for one in longer)]
 
 
 def _examination(findings: detectors.Findings | None) -> dict[str, Any] | None:
