@@ -45,6 +45,7 @@ cdef enum:
     NO_CLOSE = 4
     CLOSING = 8
     OUTSIDE = 16
+    EXTENDED = 32
     # venue_settings
     NEXT_OPEN = 0
     NEXT_CLOSE = 1

@@ -349,6 +349,7 @@ class Context:
         stop: int = 0,
         trail: int = 0,
         trail_bps: int = 0,
+        extended_hours: bool = False,
     ) -> Order:
         """Want an order; prices are in the symbol's units. Raises ValueRefused naming a field that does not fit.
 
@@ -358,6 +359,7 @@ class Context:
         kind : market, limit, stop, stop_limit or trailing_stop
         time_in_force : day, gtc, opg, cls, ioc or fok
         trail, trail_bps : distance of a trailing stop from the best price, in price units or basis points
+        extended_hours : whether it works before the open and after the close too; limit orders for the day or gtc do
         """
         found = wishes.single(
             self._kernel.number_of(self),
@@ -371,6 +373,7 @@ class Context:
             trail=trail,
             trail_bps=trail_bps,
             sessions=self._kernel.has_sessions,
+            extended=self._kernel.has_extended_hours if extended_hours else None,
         )
         self.wanted.append(found)
         return found

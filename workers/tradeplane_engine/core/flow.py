@@ -137,7 +137,7 @@ class OrderFlow:
             row = slot.context._last_row[order.symbol]
             seen = row >= 0 and self.table.available_at[row] == self.now
             at_once = order.time_in_force not in {orders.OPG, orders.CLS}
-            if seen and at_once and not market.flags(row) & tradable.NO_CLOSE:
+            if seen and at_once and not market.flags(row) & (tradable.NO_CLOSE | tradable.EXTENDED):
                 self._meet(order, row, self.table.close[row])
 
     def refusal(self, slot: Slot, order: Order, quantity: int) -> tuple[Scope, Violation] | None:
@@ -179,7 +179,7 @@ class OrderFlow:
             order.id,
             order.side * order.quantity,
             order.limit or order.stop,
-            order.kind * 10 + order.time_in_force,
+            order.kind * 10 + order.time_in_force + (100 if order.extended_hours else 0),
         )
         if order.parent is not None:
             self.note(order, order.parent.id)
@@ -189,6 +189,10 @@ class OrderFlow:
         sessions = self.sessions
         tif = order.time_in_force
         if sessions is None or tif not in {orders.DAY, orders.OPG, orders.CLS}:
+            return
+        if order.extended_hours:
+            order.session = sessions.ending(order.live_from)
+            order.expires = sessions.end_of(order.session, orders.NEVER)
             return
         order.session = (sessions.opening if tif == orders.OPG else sessions.closing)(order.live_from)
         order.expires = sessions.close_of(order.session, orders.NEVER)

@@ -129,6 +129,11 @@ class Kernel:
         return self.flow.sessions is not None
 
     @property
+    def has_extended_hours(self) -> bool:
+        """Whether the sessions have hours before their open and after their close."""
+        return self.flow.sessions is not None and self.flow.sessions.extended
+
+    @property
     def decisions(self) -> int:
         """Number of decisions so far."""
         return self.flow.decisions

@@ -88,8 +88,11 @@ class LiveContext(Context):
         stop: int = 0,
         trail: int = 0,
         trail_bps: int = 0,
+        extended_hours: bool = False,
     ) -> Order:
         """Want a market order for the day."""
+        if extended_hours:
+            raise errors.ValueRefused("extended_hours", "a backtest's, as long as only market orders leave live", kind)
         if kind != "market":
             raise errors.ValueRefused("kind", "market, as long as nothing else leaves live", kind)
         if time_in_force != "day":

@@ -17,6 +17,7 @@ cdef class Market:
     cdef Costs taker
     cdef Table table
     cdef int[::1] waiting
+    cdef bint _extended
     cdef bint touch, limited, whole_shares, plain, marked
     cdef object participation, volume_share, impact
     cdef long long[::1] _budget, _budget_row
@@ -30,7 +31,7 @@ cdef class Market:
     @cython.locals(order=Order, start=cython.longlong, flags=cython.int, tif=cython.int, takes_part=cython.bint)
     cpdef object at_open(self, int symbol, Py_ssize_t row, list found)
 
-    @cython.locals(order=Order, start=cython.longlong, tif=cython.int, takes_part=cython.bint)
+    @cython.locals(order=Order, start=cython.longlong, flags=cython.int, tif=cython.int, takes_part=cython.bint)
     cpdef object at_reopening(self, int symbol, Py_ssize_t row, list found)
 
     @cython.locals(order=Order, end=cython.longlong, flags=cython.int, tif=cython.int, takes_part=cython.bint)

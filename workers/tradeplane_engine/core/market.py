@@ -36,7 +36,19 @@ class Market:
     """
 
     __slots__ = (
-        *("_budget", "_budget_row", "_flags", "_session", "books", "costs", "fill_at", "impact", "limited", "marked"),
+        *(
+            "_budget",
+            "_budget_row",
+            "_extended",
+            "_flags",
+            "_session",
+            "books",
+            "costs",
+            "fill_at",
+            "impact",
+            "limited",
+            "marked",
+        ),
         *("participation", "path", "plain", "reached", "session", "table", "taker", "total", "touch", "volume_share"),
         *("waiting", "whole_shares"),
     )
@@ -62,6 +74,7 @@ class Market:
         self.waiting = array("i", bytes(4 * symbols))
         self.total = 0
         self.reached = 0
+        self._extended = False  # whether the path that is being walked is one of extended hours
         self._budget = array("q", bytes(8 * symbols))
         self._budget_row = array("q", [-1] * symbols)
         self.marked = venue.sessions is not None or bool(venue.halts)
@@ -95,7 +108,7 @@ class Market:
         if flags & tradable.OUTSIDE:
             return
         for order in self.books[symbol]:
-            if order.live_from > start:
+            if order.live_from > start or (flags & tradable.EXTENDED and not order.extended_hours):
                 continue
             tif = order.time_in_force
             if tif == orders.OPG:
@@ -113,8 +126,9 @@ class Market:
     def at_reopening(self, symbol: int, row: int, found: list[Order]) -> None:
         """Add the orders that meet the open of a bar that began in a halt and ended after it."""
         start = self.table.start[row]
+        flags = self.flags(row)
         for order in self.books[symbol]:
-            if order.live_from > start:
+            if order.live_from > start or (flags & tradable.EXTENDED and not order.extended_hours):
                 continue
             tif = order.time_in_force
             if tif == orders.OPG:
@@ -131,7 +145,7 @@ class Market:
         """Add the orders that meet the close of a bar: what came before it and wants a close."""
         end = self.table.end[row]
         flags = self.flags(row)
-        if flags & tradable.NO_CLOSE:
+        if flags & (tradable.NO_CLOSE | tradable.EXTENDED):  # what wants a close wants a session's
             return
         for order in self.books[symbol]:
             tif = order.time_in_force
@@ -149,6 +163,8 @@ class Market:
 
     def _on_path(self, order: Order, start: int) -> bool:
         if order.live_from > start or order.kind == orders.MARKET or order.time_in_force > orders.GTC:
+            return False
+        if self._extended and not order.extended_hours:
             return False
         return not (order.triggered and order.kind != orders.STOP_LIMIT)  # what remains of it waits for an open
 
@@ -181,6 +197,7 @@ class Market:
         An order that the bar does not reach is noted as resting.
         """
         start, high, low = self.table.start[row], self.table.high[row], self.table.low[row]
+        self._extended = self.flags(row) & tradable.EXTENDED != 0
         found = 0
         for order in self.books[symbol]:
             if not self._on_path(order, start):

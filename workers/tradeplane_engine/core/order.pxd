@@ -6,7 +6,7 @@ cdef class Order:
     cdef readonly long long id, quantity, filled, limit, stop, trail, trail_bps, value
     cdef readonly long long created, live_from, expires, high_water
     cdef readonly int strategy, symbol, side, kind, time_in_force, status, number, session
-    cdef readonly bint paired, triggered, resting
+    cdef readonly bint paired, triggered, resting, extended_hours
     cdef readonly Order parent
     cdef readonly tuple legs
     cdef readonly Order replaces
@@ -19,6 +19,7 @@ cdef class Order:
     cpdef object shrink(self, long long quantity)
     cpdef object resize(self, long long quantity)
     cpdef object trigger(self)
+    cpdef object extend(self)
     cpdef object trail_by(self, long long units, long long bps)
 
     @cython.locals(distance=cython.longlong)

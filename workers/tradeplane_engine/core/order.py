@@ -68,6 +68,7 @@ class Order:
     live_from : instant from which the venue has it, ns
     expires : instant at which it expires, ns
     session : the one that an opg or cls order is for; -1 for none
+    extended_hours : whether it works before and after its session too
     role : order, entry, take_profit or stop_loss
     parent, legs : an exit's entry and an entry's exits; the stop of an OCO is the leg of its limit
     paired : the second of two exits of which one fills: its quantity is not counted again
@@ -77,7 +78,7 @@ class Order:
     """
 
     __slots__ = (
-        *("created", "expires", "filled", "high_water", "id", "kind", "legs", "limit", "live_from"),
+        *("created", "expires", "extended_hours", "filled", "high_water", "id", "kind", "legs", "limit", "live_from"),
         *("number", "paired", "parent", "quantity", "reason", "replaces", "resting", "role", "row", "session", "side"),
         *("status", "stop", "strategy", "symbol", "time_in_force", "trail", "trail_bps", "triggered", "value"),
     )
@@ -112,6 +113,7 @@ class Order:
         self.live_from = 0
         self.expires = NEVER
         self.session = -1
+        self.extended_hours = False
         self.number = 0
         self.row = -1
         self.paired = False
@@ -182,6 +184,10 @@ class Order:
         self.triggered = True
         self.resting = False
 
+    def extend(self) -> None:
+        """Let it work in extended hours too."""
+        self.extended_hours = True
+
     def trail_by(self, units: int, bps: int) -> None:
         """Set the distance of a trailing stop."""
         self.trail = units
@@ -233,6 +239,7 @@ class Order:
         found.high_water = self.high_water
         found.live_from = self.live_from
         found.session = self.session
+        found.extended_hours = self.extended_hours
         found.paired = self.paired
         found.triggered = self.triggered
         found.resting = self.resting

@@ -9,7 +9,7 @@ from tradeplane_engine import errors
 from tradeplane_engine.core.sessions import Sessions
 from tradeplane_engine.core.table import Table
 
-NO_OPEN, NO_PATH, NO_CLOSE, CLOSING, OUTSIDE = 1, 2, 4, 8, 16
+NO_OPEN, NO_PATH, NO_CLOSE, CLOSING, OUTSIDE, EXTENDED = 1, 2, 4, 8, 16, 32
 
 
 def marks(
@@ -17,7 +17,8 @@ def marks(
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int32]]:
     """Return the flags and the session of each bar, -1 outside of every session.
 
-    A bar belongs to the session that it overlaps; the one that reaches the session's close is ``CLOSING``. A halt takes
+    A bar belongs to the session that it overlaps; the one that reaches the session's close is ``CLOSING``. Of the
+    others those that overlap extended hours are ``EXTENDED``: they are for orders that say so. A halt takes
     a bar's open if the bar starts inside it, its close if the bar ends inside it, and its path if it covers all of it:
     a bar that starts in a halt and ends after it has the reopening's price as its open.
 
@@ -34,7 +35,14 @@ def marks(
         at = np.where(known, index, 0)
         inside = known & (end > sessions.opens[at]) if len(sessions) else known
         session[inside] = index[inside]
-        flags[~inside] |= NO_OPEN | NO_PATH | NO_CLOSE | OUTSIDE
+        outside = ~inside
+        if sessions.extended:
+            index = np.searchsorted(sessions.ends, start, side="right")
+            wide = outside & (index < len(sessions))
+            wide[wide] = end[wide] > sessions.begins[index[wide]]
+            flags[wide] |= EXTENDED
+            outside &= ~wide
+        flags[outside] |= NO_OPEN | NO_PATH | NO_CLOSE | OUTSIDE
         if len(sessions):
             flags[inside & (end >= sessions.closes[at])] |= CLOSING
     for symbol, intervals in halts.items():

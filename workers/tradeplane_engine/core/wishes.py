@@ -48,8 +48,12 @@ def single(
     trail: int,
     trail_bps: int,
     sessions: bool,
+    extended: bool | None = None,
 ) -> Order:
-    """Return one order; raises ValueRefused naming the field that its kind or time in force forbids or lacks."""
+    """Return one order; raises ValueRefused naming the field that its kind or time in force forbids or lacks.
+
+    ``extended`` is None for an order of the session alone, else whether the run has extended hours.
+    """
     if side not in {"buy", "sell"}:
         raise errors.ValueRefused("side", "buy or sell", side)
     if kind not in orders.KINDS:
@@ -78,7 +82,20 @@ def single(
         stop,
     )
     found.trail_by(trail, trail_bps)
+    if extended is not None:
+        _extended(kind, time_in_force, hours=extended)
+        found.extend()
     return found
+
+
+def _extended(kind: str, time_in_force: str, *, hours: bool) -> None:
+    """Refuse what does not work outside of the session."""
+    if kind != "limit":
+        raise errors.ValueRefused("extended_hours", "of a limit order", kind)
+    if time_in_force not in {"day", "gtc"}:
+        raise errors.ValueRefused("extended_hours", "of a day or gtc order", time_in_force)
+    if not hours:
+        raise errors.ValueRefused("extended_hours", "asked for where the run's sessions have such hours", hours)
 
 
 def exits(opened: int, *, take_profit: int, stop_loss: int, stop_limit: int, both: bool) -> None:
@@ -120,6 +137,8 @@ def replacement(old: Order, *, limit: int, stop: int, trail: int, trail_bps: int
         limit or old.limit,
         0 if old.kind == orders.TRAILING_STOP else stop or old.stop,
     )
+    if old.extended_hours:
+        found.extend()
     if trail or trail_bps:
         found.trail_by(trail, trail_bps)
     else:

@@ -79,6 +79,7 @@ class Tables:
             "side": _sides([one.side for one in orders]),
             "kind": frames.text(core_orders.KINDS[one.kind] for one in orders),
             "time_in_force": frames.text(core_orders.TIMES_IN_FORCE[one.time_in_force] for one in orders),
+            "extended_hours": np.array([one.extended_hours for one in orders], np.bool_),
             "quantity": frames.Scaled([one.quantity for one in orders]),
             "limit": frames.Scaled([one.limit for one in orders], digits),
             "stop": frames.Scaled([one.stop for one in orders], digits),

@@ -291,6 +291,7 @@ def _request(order: Order) -> ticket.Request:
         stop=0 if kind == "trailing_stop" else order.stop,
         trail=order.trail,
         trail_bps=order.trail_bps,
+        extended=order.extended_hours,
     )
     if not order.legs:
         return request
