@@ -148,7 +148,7 @@ class Backtest:
         timeframe = None if self.timeframe is None else _span(self.timeframe, "timeframe")
         reading = columns.Settings(self.digits, timeframe, _span(self.delay, "delay"))
         loaded, happening = _renamed(readers.load(self.data, reading, symbol=self.symbol), self.actions)
-        loaded = self._with_longer(loaded)
+        loaded = self._on_sessions(loaded)
         policy = risk.Policy("account", self.limits)
         barrier = _span(self.barrier, "barrier")
         run = kernel.Kernel(table.Table(loaded.series), self.costs, cash, policy, self.venue, barrier)
@@ -185,16 +185,20 @@ class Backtest:
         again = dataclasses.replace(self, data=list(data), symbol=None, timeframe=None, timeframes=(), delay=0)
         return again.prepare().kernel
 
-    def _with_longer(self, loaded: readers.Loaded) -> readers.Loaded:
-        """Add the longer timeframes, made of each symbol's shortest bars; raises ValueRefused."""
+    def _on_sessions(self, loaded: readers.Loaded) -> readers.Loaded:
+        """Lay daily bars on the sessions of their days, and add the longer timeframes; raises ValueRefused."""
         lengths = [_span(one, "timeframes") for one in self.timeframes]
-        if not lengths:
-            return loaded
         hours = self.venue.sessions
-        trading = None if hours is None else resampling.Trading(hours.opens, hours.closes)
-        shortest = loaded.symbols.values()
+        if hours is None and not lengths:
+            return loaded
+        found = [*loaded.symbols.values(), *loaded.longer]
+        trading = None
+        if hours is not None:
+            trading = resampling.Trading(hours.opens, hours.closes)
+            found = [dataclasses.replace(one, series=resampling.on_sessions(one.series, trading)) for one in found]
+        shortest = found[: len(loaded.symbols)]
         made = [resampling.resampled(one.series, length, trading) for length in lengths for one in shortest]
-        return readers.arranged([*shortest, *loaded.longer, *map(columns.Imported, made)])
+        return readers.arranged([*found, *map(columns.Imported, made)])
 
     def _allocations(self) -> tuple[list[Allocation], int]:
         """Return who trades, by name, and the account's cash in money; raises ValueRefused."""

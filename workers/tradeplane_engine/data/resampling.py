@@ -76,6 +76,38 @@ def resampled(one: series.Series, timeframe: int, trading: Trading | None = None
     )
 
 
+def on_sessions(one: series.Series, trading: Trading) -> series.Series:
+    """Return daily bars from the open to the close of their sessions, where they were labelled by the day.
+
+    A day's bar may be labelled with any instant from 24 hours before its session's open until that session's close,
+    such as midnight in New York or UTC. It stays unpublished as long after the close as it was after its own end. A
+    day without a session keeps its label, and fills nothing.
+
+    Raises
+    ------
+    errors.ValueRefused for a bar that is labelled with a session's close: the label is where a bar starts.
+    """
+    if one.length != times.DAY or not len(one) or not len(trading.opens):
+        return one
+    wrong = np.isin(one.start, trading.closes)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise errors.ValueRefused(
+            f"{one.symbol}.start, row {row}", "the start of a day, not the close of its session", int(one.start[row])
+        )
+    following = np.searchsorted(trading.closes, one.start, side="right")
+    at = np.minimum(following, len(trading.opens) - 1)
+    known = (following < len(trading.opens)) & (trading.opens[at] < one.start + times.DAY)
+    end = np.where(known, trading.closes[at], one.end)
+    return replace(
+        one,
+        timeframe=times.DAY,
+        start=np.where(known, trading.opens[at], one.start),
+        end=end,
+        available_at=end + (one.available_at - one.end),
+    )
+
+
 _COLUMNS = ("start", "end", "available_at", "open", "high", "low", "close", "volume")
 
 
