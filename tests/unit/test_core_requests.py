@@ -5,7 +5,7 @@ import pytest
 
 from support import engine_orders as given
 from tradeplane_engine import errors
-from tradeplane_engine.core import limits, order
+from tradeplane_engine.core import limits, order, risk
 
 QUIET = (100, 100, 100, 100)
 SECOND = 10**9
@@ -320,3 +320,19 @@ def test_a_split_keeps_equity() -> None:
     found, _ = run_split({0: lambda ctx: ctx.order("S", "buy", 10)}, given.bars(QUIET, QUIET, (50,) * 4), 2, 1, at=1)
     assert found.account.book.ledger.quantities[0] == 20 * given.SHARE
     assert set(found.equity[: found.instants].tolist()) == {given.CASH}
+
+
+@pytest.mark.parametrize("action,state", [("reject", risk.ENABLED), ("clip", risk.ENABLED), ("halted", risk.HALTED)])
+def test_a_replacement_that_breaks_a_limit_has_the_breachs_consequence(action: str, state: int) -> None:
+    """10 shares are worth 900 when ordered and 1,000 when replaced; a smaller order is no replacement."""
+    allowed = limits.Limits(max_notional=950 * given.SHARE // 10_000, on_breach={"order": limits.Breach(action)})
+    plan: given.Plan = {
+        0: lambda ctx: ctx.order("S", "buy", 10, "limit", "gtc", limit=50),
+        1: lambda ctx: ctx.replace(ctx.open_orders()[0], limit=60),
+    }
+    found, script = given.run(given.bars((90,) * 4, (100,) * 4, (100,) * 4), plan, policy=allowed)
+    assert [event for event, *_ in script.heard][:2] == (
+        ["new", "canceled"] if action == "halted" else ["new", "refused"]
+    )
+    assert found.slots[0].scope.book.state == state
+    assert given.statuses(found) == ["canceled" if action == "halted" else "new"]
