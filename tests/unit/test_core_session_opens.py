@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from support import engine_orders as given
-from tradeplane_engine.core import costs, kernel, limits, risk, table, venue_settings
+from tradeplane_engine.core import agenda, control, costs, kernel, limits, risk, table, venue_settings
 from tradeplane_engine.domain import times
 
 USD = 10**9
@@ -103,3 +103,37 @@ def test_nobody_waits_for_opens_that_no_policy_asks_for() -> None:
     data = given.bars(*at(100, 100))
     found = run(data, {}, account=limits.Limits(), own=limits.Limits(), sessions=given.trading((0, 5)))
     assert found.agenda.next_at == risk.NEVER
+
+
+@pytest.mark.parametrize("strategy", [None, "script"])
+def test_a_policy_that_comes_later_measures_from_then_on(strategy: str | None) -> None:
+    """Lost before it came: nothing counts. Then 4 % of what there was, and from the next open on of what there is."""
+    data = given.bars(*at(100, 100, 90, 90, 84, 84, 84), minutes=[0, 1, 2, 3, 4, 10, 11])
+    found = kernel.Kernel(
+        table.Table([data]),
+        costs.Costs(),
+        given.CASH,
+        risk.Policy("account", limits.Limits()),
+        venue_settings.Venue(sessions=given.trading((0, 6), (10, 20))),
+    )
+    script = given.Script({0: lambda ctx: buy(ctx, 7000), 3: buy, 4: buy, 6: buy})
+    script.kernel = found
+    found.add("script", script, given.CASH, risk.Policy("own", limits.Limits()))
+    change = control.PolicyChange(risk.Policy("new", FOUR_PERCENT), strategy)
+    found.agenda.add(given.instant(3.5), agenda.CONTROL, change)
+    found.run()
+    assert refused(found) == [(5, "account" if strategy is None else "strategy")]
+    assert len(found.orders) == 3
+
+
+def test_a_policy_that_comes_later_looks_at_the_marks() -> None:
+    """It flattens on a loss although nothing is ordered."""
+    data = given.bars(*at(100, 100, 90, 90, 80, 80))
+    found = kernel.Kernel(table.Table([data]), costs.Costs(), given.CASH, risk.Policy("account", limits.Limits()))
+    script = given.Script({0: lambda ctx: buy(ctx, 5000)})
+    script.kernel = found
+    found.add("script", script, given.CASH, risk.Policy("own", limits.Limits()))
+    flatten = limits.Limits(max_drawdown=Fraction(8, 100), on_breach={"loss": limits.Breach.FLATTEN})
+    found.agenda.add(given.instant(3.5), agenda.CONTROL, control.PolicyChange(risk.Policy("new", flatten)))
+    found.run()
+    assert [one.role for one in found.orders] == ["order", "flatten"]

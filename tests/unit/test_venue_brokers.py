@@ -56,7 +56,7 @@ def test_open_orders_reserve_until_they_end() -> None:
     plan[2] = lambda ctx: ctx.cancel(ctx.open_orders()[0])
     found, script = venue.run(venue.at(100, 101, 101, 101, 101), plan, CASH)
     assert venue.refused(found) == [POOR]
-    assert [shares for _, _, shares, _ in script.fills] == [900]
+    assert [(number, minute) for number, minute, *_ in script.fills] == [(2, 4)]
 
 
 def test_an_execution_that_cash_cannot_pay_is_rejected() -> None:

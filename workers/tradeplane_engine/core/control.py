@@ -31,6 +31,7 @@ class PolicyChange:
         """Let the policy judge; raises ValueRefused for a strategy that the run does not have."""
         slot = _slot(kernel, self.strategy)
         (kernel.account if slot is None else slot.scope).policy = self.policy
+        kernel.watch(self.policy)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ cdef class Kernel:
     cdef readonly Py_ssize_t instants
     cdef Py_ssize_t _closed, _opened, _ended
     cdef readonly long long now
-    cdef readonly bint started, delayed, watching
+    cdef readonly bint started, delayed, watching, measuring
     cdef readonly Agenda agenda
     cdef const long long[::1] _close_rows, _open_rows, _end_rows, _close_at, _open_at, _end_at
     cdef long long[::1] _equity
@@ -41,6 +41,8 @@ cdef class Kernel:
         row=cython.Py_ssize_t, now=cython.longlong, slot=Slot, delayed=cython.bint, found=list, sources=cython.int
     )
     cdef object _loop(self, long long until)
+
+    cpdef object watch(self, Policy policy)
 
     cpdef object run(self)
     cpdef object advance(self, long long until)

@@ -66,8 +66,8 @@ class Kernel:
     __slots__ = (
         *("_barriers", "_close_at", "_close_rows", "_closed", "_end_at", "_end_rows", "_ended", "_equity", "_open_at"),
         *("_open_rows", "_opened", "_quiet", "_wait"),
-        *("account", "agenda", "delayed", "equity", "flow", "instants", "log", "market", "now", "slots", "started"),
-        *("table", "watching"),
+        *("account", "agenda", "delayed", "equity", "flow", "instants", "log", "market", "measuring", "now", "slots"),
+        *("started", "table", "watching"),
     )
 
     def __init__(
@@ -91,6 +91,7 @@ class Kernel:
         self.market = self.flow.market
         self.agenda = Agenda()
         self.watching = False
+        self.measuring = False
         self._quiet: Quiet | None = None
         self._closed = 0
         self._opened = 0
@@ -245,6 +246,23 @@ class Kernel:
         if context.targets or context.wanted:
             self.flow.decide(slot)
 
+    def watch(self, policy: Policy) -> None:
+        """Keep from now on what a policy needs that begins to judge: where a day's losses are measured from, and marks.
+
+        One that begins within a day measures that day from then on.
+        """
+        if policy.watches:
+            self.watching = True
+            self._quiet = None
+        if policy.limits.max_daily_loss is None or self.measuring or self.table.rows == 0:
+            return
+        self.measuring = True
+        opening = session_opens.Opening(self.flow.sessions)
+        if self.started:
+            opening.act(self)
+        else:
+            opening.wait(self, int(self.table.columns["start"].min()))
+
     def _loop(self, until: int) -> None:  # noqa: C901, PLR0912, PLR0915 - one; a call per step would cost every bar
         table = self.table
         flow = self.flow
@@ -358,9 +376,8 @@ class Kernel:
             except Exception as error:
                 raise errors.StrategyFailed(slot.name, "on_start", error) from error
             gathers = gathers or slot.on_bars is not None
-            self.watching = self.watching or slot.scope.policy.watches
-        self.watching = self.watching or self.account.policy.watches
-        session_opens.schedule(self)
+            self.watch(slot.scope.policy)
+        self.watch(self.account.policy)
         if self.flow.rules is not None and self.flow.broker is None:
             raise errors.ValueRefused("rules", "left out where no broker is installed that knows them", self.flow.rules)
         self.started = True

@@ -38,10 +38,3 @@ class Opening:
                 at = int(self.sessions.opens[number])
         if at < agenda.NEVER:
             kernel.agenda.add(at, agenda.SESSION, self)
-
-
-def schedule(kernel: Any) -> None:
-    """Let sessions open in a run where a policy asks for it."""
-    policies = [kernel.account.policy, *(slot.scope.policy for slot in kernel.slots)]
-    if kernel.table.rows and any(policy.limits.max_daily_loss is not None for policy in policies):
-        Opening(kernel.flow.sessions).wait(kernel, int(kernel.table.columns["start"].min()))
