@@ -29,17 +29,16 @@ LIST = ROOT / "tools" / "mutants.txt"
 _TIMEOUT_S = 120.0
 _TOLD = 20  # mutants between two words of progress
 _SHOWN = 70  # characters of a statement in a mutant's key
-_GOLDEN = "golden/test_engine_scenarios.py"
-# What judges a module: the tests that say most first, because the first failure kills.
+# What judges a module after the golden scenarios: the tests that say most first, because the first failure kills.
 TESTS = {
-    "ledger": ("test_core_ledger.py", _GOLDEN, "test_core_corporate_actions.py", "test_core_life_cycle.py"),
+    "ledger": ("test_core_ledger.py", "test_core_corporate_actions.py", "test_core_life_cycle.py"),
     "order": (
-        *("test_core_orders.py", _GOLDEN, "test_core_limits_and_stops.py", "test_core_groups.py"),
+        *("test_core_orders.py", "test_core_limits_and_stops.py", "test_core_groups.py"),
         *("test_core_requests.py", "test_core_corporate_actions.py", "test_core_paths.py", "test_core_life_cycle.py"),
     ),
-    "limits": ("test_core_limits.py", "test_core_risk.py", _GOLDEN),
+    "limits": ("test_core_limits.py", "test_core_risk.py"),
     "gate": ("test_core_gate.py", "test_core_limits.py"),
-    "risk": ("test_core_risk.py", "test_core_gate.py", _GOLDEN, "test_core_limits.py", "test_core_life_cycle.py"),
+    "risk": ("test_core_risk.py", "test_core_gate.py", "test_core_limits.py", "test_core_life_cycle.py"),
 }
 _COMPARISONS = {
     ast.Lt: ast.LtE,
@@ -233,6 +232,8 @@ def _judge(module: str, tree: ast.Module) -> int:
     import pytest  # noqa: PLC0415 - imported before by the parent
 
     sys.meta_path.insert(0, _Mutated(module, tree))
+    if _golden_differs():
+        return 1
     files = [ROOT / "tests" / (one if "/" in one else f"unit/{one}") for one in TESTS[module]]
     words = [*("-x", "-q", "--noconftest", "-p", "no:cacheprovider", "-p", "no:randomly"), "--import-mode=importlib"]
     words += ["-o", "addopts=", "-k", "not interpreted and not compiled"]
@@ -241,6 +242,17 @@ def _judge(module: str, tree: ast.Module) -> int:
         os.dup2(nothing.fileno(), 2)
         with contextlib.redirect_stdout(nothing), contextlib.redirect_stderr(nothing):
             return int(pytest.main([*words, *(str(file) for file in files if file.exists())]))
+
+
+def _golden_differs() -> bool:
+    """Say whether a golden scenario is another one: most mutants die here, sooner than by any test."""
+    try:
+        from support import scenarios  # noqa: PLC0415 - it imports the core, and with it the mutant
+        from support.scenarios import golden  # noqa: PLC0415 - as above
+
+        return any(golden.now(name)[1] != golden.stored(name) for name in scenarios.ALL)
+    except Exception:  # noqa: BLE001 - whatever a mutant does, it was noticed
+        return True
 
 
 def _prepare() -> None:
