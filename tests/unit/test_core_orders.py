@@ -156,6 +156,29 @@ TestLife = Life.TestCase
 TestLife.settings = hypothesis.settings(max_examples=40, stateful_step_count=25, deadline=None)
 
 
+_ANY_END = "canceled expired rejected"
+_MACHINE = {
+    "accepted": f"new partially_filled filled pending_cancel pending_replace {_ANY_END}",
+    "new": f"partially_filled filled replaced pending_cancel pending_replace {_ANY_END}",
+    "held": "new canceled",
+    "partially_filled": "partially_filled filled replaced canceled expired pending_cancel pending_replace",
+    "pending_cancel": f"new partially_filled filled {_ANY_END}",
+    "pending_replace": f"new partially_filled filled replaced {_ANY_END}",
+}
+
+
+def test_the_state_machine_is_the_one_that_is_drawn() -> None:
+    """Every step of ``docs/explanation/orders.md`` and no other; the last five statuses end an order."""
+    steps = {
+        order.STATUSES[before]: {order.STATUSES[after] for after in allowed}
+        for before, allowed in order.ALLOWED.items()
+    }
+    assert {before: after for before, after in steps.items() if after} == {
+        before: set(after.split()) for before, after in _MACHINE.items()
+    }
+    assert [one for one in order.STATUSES if not steps[one]] == list(order.STATUSES[order.TERMINAL :])
+
+
 def made(side: int = 1, kind: int = order.LIMIT, limit: int = 0, stop: int = 0, quantity: int = 10) -> order.Order:
     """An order that works."""
     found = order.Order(0, 0, side, quantity, kind, order.GTC, limit, stop)
