@@ -14,7 +14,7 @@ WORKERS ?= 2
 # What the extension modules are built from; tool.uv.cache-keys in pyproject.toml names the same.
 CORE := setup.py tools/build_backend.py $(wildcard workers/tradeplane_engine/core/*.py workers/tradeplane_engine/core/*.pxd)
 
-.PHONY: help setup setup-dev demo test test-unit test-integration test-cluster verify generate golden campaign-engine format clean
+.PHONY: help setup setup-dev demo test test-unit test-integration test-cluster verify generate golden campaign-engine mutate format clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ golden: setup-dev ## Show in words where golden scenarios differ from what the e
 
 campaign-engine: setup-dev ## Run the engine against vectorbt and backtrader on many random strategies
 	$(BIN)/python tools/campaign_engine.py $(if $(SEEDS),--seeds $(SEEDS))
+
+mutate: setup-dev ## Change the core one step at a time and ask the tests whether they notice (MODULES="ledger order")
+	$(BIN)/python tools/mutate.py $(MODULES)
 
 format: setup-dev ## Format the code
 	$(BIN)/ruff check --fix .
