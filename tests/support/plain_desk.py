@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tradeplane_engine import desk, ledger, settings
-from tradeplane_engine.core import flow, gate, limits
+from tradeplane_engine.core import context, gate, limits
 from tradeplane_engine.domain import bars, numbers, orders, times
 
 
@@ -104,7 +104,7 @@ class PlainDesk:
 
     def _missing(self, uid: str, symbol: str, target: int) -> orders.Intent | None:
         buying, selling = (self._working(uid, side).get(symbol, 0) for side in orders.Side)
-        change = flow.missing(target, self._own[uid].quantity(symbol), buying, selling)
+        change = context.missing(target, self._own[uid].quantity(symbol), buying, selling)
         side = orders.Side.BUY if change > 0 else orders.Side.SELL
         return orders.Intent(symbol, side, numbers.Quantity(abs(change))) if change else None
 

@@ -4,10 +4,12 @@ import math
 
 import pytest
 
-from support import engine_data
+from support import engine_data, minute_data
 from tradeplane_engine import backtest, desk
-from tradeplane_engine.domain import numbers, times
+from tradeplane_engine.data import dataset
+from tradeplane_engine.domain import bars, numbers, orders
 from tradeplane_engine.measures import registry
+from tradeplane_engine.results import result as results
 from tradeplane_workers import backtest_result
 
 
@@ -31,39 +33,64 @@ def test_texts_are_plain_decimals(value: float | None, expected: str | None) -> 
     assert backtest_result.text(value) == expected
 
 
-def result(equity: list[desk.EquityPoint]) -> backtest.Result:
-    """Return a result with nothing but equity."""
-    zero = numbers.Money(0)
-    return backtest.Result((), (), (), (), tuple(equity), (), {}, zero, zero, zero, zero)
+def ran(closes: list[int], *, shares: int = 1000) -> backtest.Result:
+    """Hold shares from the first close on, through days with one price each."""
+    traded = [
+        bars.BarSlice("1d", engine_data.ending(n), {"AAA": engine_data.bar("AAA", n, price=str(price))})
+        for n, price in enumerate(closes)
+    ]
+    made = desk.Desk(engine_data.account(), traded, state=orders.State.ENABLED)
+    made.declare(engine_data.strategy())
+    made.decide("0a0b", traded[0], lambda ctx: ctx.target("AAA", shares=shares))
+    made.advance(traded[-1].end)
+    return backtest.result(made)
 
 
-def test_measures_are_of_days_whatever_the_bars() -> None:
-    """More points within the days change nothing."""
-    days = [engine_data.ending(number) for number in range(4)]
-    closes = [numbers.money(text) for text in ("100", "110", "99", "120")]
-    plain = [desk.EquityPoint(at, equity) for at, equity in zip(days, closes, strict=True)]
-    within = [desk.EquityPoint(times.Nanos(at - times.HOUR), numbers.money("50")) for at in days[1:]]
-    hourly = sorted([*plain, *within], key=lambda point: point.at)
-    told = backtest_result.measures_of(result(plain), seed=1)
-    assert told == backtest_result.measures_of(result(hourly), seed=1)
-    assert (told["total_return"], told["max_drawdown"], told["sessions"], told["pnl"]) == ("0.2", "-0.1", "4", "20")
+WAVE = [100 + n * 7 % 11 for n in range(40)]
 
 
-def test_a_measure_is_the_registrys() -> None:
-    """Under its name, of the same curve."""
-    days = [engine_data.ending(number) for number in range(40)]
-    found = result([desk.EquityPoint(at, numbers.Money(10**11 + 10**9 * (n * 7 % 11))) for n, at in enumerate(days)])
+def test_measures_are_the_registrys() -> None:
+    """Under their names, of the curve that every other backtest has, from the starting cash on."""
+    found = ran(WAVE)
+    assert found.ran is not None
+    computed = registry.compute(results.of(found.ran).run)
     told = backtest_result.measures_of(found, seed=1)
-    computed = registry.compute(backtest.measured(found))
     for name in backtest_result.MEASURES:
         assert told.get(name) == backtest_result.text(computed[name]), name
     assert float(told["sharpe_low"]) < float(told["sharpe"]) < float(told["sharpe_high"])
+    assert (told["sessions"], told["orders"], told["fills"]) == ("40", "1", "1")
+    assert float(told["total_return"]) == pytest.approx(float(told["pnl"]) / 1_000_000, abs=1e-9)
+
+
+def test_round_trips_are_counted() -> None:
+    """A position that is closed is a trade, and one that is open is none."""
+    traded = [
+        bars.BarSlice("1d", engine_data.ending(n), {"AAA": engine_data.bar("AAA", n, price=str(price))})
+        for n, price in enumerate((100, 100, 110, 110))
+    ]
+    made = desk.Desk(engine_data.account(), traded, state=orders.State.ENABLED)
+    made.declare(engine_data.strategy())
+    for one, shares in zip(traded, (10, 0, 10), strict=False):
+        made.decide("0a0b", one, lambda ctx, shares=shares: ctx.target("AAA", shares=shares))
+    made.advance(traded[-1].end)
+    told = backtest_result.measures_of(backtest.result(made), seed=0)
+    assert (told["trades"], told["win_rate"]) == ("1", "1")
+
+
+def test_measures_are_of_days_whatever_the_bars() -> None:
+    """Two days of minutes are two samples."""
+    days = (minute_data.DAY, minute_data.NEXT_DAY)
+    traded = dataset.slices([one for day in days for one in minute_data.walk("AAA", day)], (), timeframe="1m")
+    made = desk.Desk(engine_data.account(), traded, state=orders.State.ENABLED, days=days)
+    made.declare(engine_data.strategy())
+    made.decide("0a0b", traded[0], lambda ctx: ctx.target("AAA", shares=1000))
+    made.advance(traded[-1].end)
+    assert backtest_result.measures_of(backtest.result(made), seed=1)["sessions"] == "2"
 
 
 def test_the_interval_is_a_function_of_the_seed() -> None:
     """The same seed gives the same bounds, another one others."""
-    days = [engine_data.ending(number) for number in range(40)]
-    found = result([desk.EquityPoint(at, numbers.Money(10**11 + 10**9 * (n * 7 % 11))) for n, at in enumerate(days)])
+    found = ran(WAVE)
     one, again, other = (backtest_result.measures_of(found, seed=seed) for seed in (7, 7, 8))
     assert one == again
     assert {name for name in one if one[name] != other[name]} == {"sharpe_low", "sharpe_high"}
@@ -71,7 +98,9 @@ def test_the_interval_is_a_function_of_the_seed() -> None:
 
 def test_a_run_without_a_day_has_no_ratio() -> None:
     """Counts and amounts remain."""
-    assert backtest_result.measures_of(result([]), seed=1) == {
+    zero = numbers.Money(0)
+    nothing = backtest.Result((), (), (), (), (), (), {}, zero, zero, zero, zero)
+    assert backtest_result.measures_of(nothing, seed=1) == {
         "sessions": "0",
         "orders": "0",
         "fills": "0",
@@ -83,6 +112,5 @@ def test_a_run_without_a_day_has_no_ratio() -> None:
 
 def test_equity_that_never_varies_has_no_sharpe() -> None:
     """Nothing is divided by zero."""
-    still = [desk.EquityPoint(engine_data.ending(number), numbers.money("100")) for number in range(10)]
-    told = backtest_result.measures_of(result(still), seed=0)
+    told = backtest_result.measures_of(ran(WAVE, shares=0), seed=0)
     assert not {"sharpe", "sharpe_low", "sharpe_high"} & set(told)

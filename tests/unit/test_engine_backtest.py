@@ -2,15 +2,16 @@ import subprocess
 import sys
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
 from support import engine_data
-from tradeplane_engine import backtest, errors, journal
+from tradeplane_engine import backtest, errors
 from tradeplane_engine.core import limits
 from tradeplane_engine.domain import bars, numbers, orders
 from tradeplane_engine.models import predictor
-from tradeplane_engine.venue import fees
+from tradeplane_engine.venue import run_fees
 
 COUNT = 100
 START = engine_data.ending(60)
@@ -193,13 +194,13 @@ def test_bars_longer_than_the_strategys_are_refused() -> None:
 
 def test_a_broken_desk_gives_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fee of the account that no strategy has is noticed before anything is reported."""
-    booked = journal.Journal.fill
+    charged = run_fees.RunFees.fill
 
-    def generous(self: journal.Journal, uid: str, fill: orders.Fill, number: int) -> None:
-        booked(self, uid, fill, number)
-        self.fees.add((fees.Charge("CAT", 1),), "2020-01-01")
+    def generous(self: run_fees.RunFees, *fill: Any) -> tuple[int, int]:
+        own, whole = charged(self, *fill)
+        return own, whole + 1
 
-    monkeypatch.setattr(journal.Journal, "fill", generous)
+    monkeypatch.setattr(run_fees.RunFees, "fill", generous)
     with pytest.raises(errors.LedgerBroken):
         run()
 

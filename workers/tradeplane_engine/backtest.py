@@ -1,15 +1,13 @@
 """A backtest of a manifest: its strategy over a dataset, on the core's kernel."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-
-import numpy as np
+from dataclasses import dataclass, field
 
 from tradeplane_engine import declarative, desk, journal, record, settings
+from tradeplane_engine.core import kernel
 from tradeplane_engine.data import dataset
 from tradeplane_engine.domain import numbers, orders, times
 from tradeplane_engine.features import sources
-from tradeplane_engine.measures import inputs
 from tradeplane_engine.models import predictor
 
 _Orders = tuple[orders.Order, ...]  # aliases, because a field of Result has the module's name
@@ -21,6 +19,7 @@ class Result:
     """What a run led to; two runs of the same inputs are equal.
 
     orders : sent to the market, in the order of sending
+    ran : the kernel, for whoever wants more of it: round trips, exposure
     unmatched : client order ids that a session record names and this run did not have open
     dividends_not_paid : what the positions would have received; neither venue nor backtest pays them
     """
@@ -37,6 +36,7 @@ class Result:
     realised: numbers.Money
     dividends_not_paid: numbers.Money
     unmatched: tuple[str, ...] = ()
+    ran: kernel.Kernel | None = field(default=None, compare=False, repr=False)
 
     @property
     def order_bytes(self) -> tuple[bytes, ...]:
@@ -49,18 +49,6 @@ class Result:
         if not self.equity:
             return None
         return numbers.Money(self.equity[-1].equity - self.equity[0].equity)
-
-
-def measured(found: Result) -> inputs.Run:
-    """Return a run as the measures see it: equity at the last slice of each UTC day, from the first day's on.
-
-    The kernel's fills have no parts yet for spread and slippage, and a manifest's result no round trips.
-    """
-    at = np.array([one.at for one in found.equity], dtype=np.int64)
-    equity = np.array([one.equity for one in found.equity], dtype=np.float64) / 10**numbers.MONEY_DIGITS
-    path = inputs.Curve(at, equity, float(equity[0]) if len(equity) else 1.0)
-    ends = (np.unique(at // times.DAY) + 1) * times.DAY - 1
-    return inputs.Run(curve=path.sampled(ends), trades=inputs.Trades.none(), fills=inputs.Fills.none(), path=path)
 
 
 def run(
@@ -107,8 +95,9 @@ def result(keeper: desk.Desk, *, unmatched: tuple[str, ...] = ()) -> Result:
         expired=tuple(told.expired),
         positions=keeper.positions,
         cash=numbers.Money(keeper.ledger.cash),
-        fees=told.fees.booked,
+        fees=numbers.Money(keeper.ledger.fees),
         realised=numbers.Money(keeper.ledger.realised),
         dividends_not_paid=keeper.dividends_not_paid,
         unmatched=unmatched,
+        ran=keeper.finished(),
     )

@@ -89,12 +89,12 @@ class Desk:
         self._timeframe = traded[0].timeframe if traded else timeframes.DAY
         self._kernel = kernel.Kernel(
             _table(traded),
-            costs.Costs(half_spread_bps=account.costs.half_spread_bps),
+            costs.Costs(half_spread_bps=account.costs.half_spread_bps, schedule=account.costs.schedule),
             account.cash,
             risk.Policy(account.policy, account.limits or _NO_LIMITS),
             venue_settings.Venue(sessions=_sessions(days or _days(traded))),
         )
-        self.journal = journal.Journal(account.ledger, account.costs, self._kernel)
+        self.journal = journal.Journal(account.ledger, self._kernel.table.symbols)
         for action in (action for one in traded for action in one.actions):
             if action.symbol in self._kernel.table.ids:
                 self._kernel.agenda.add(action.ex_start, agenda.ACTION, _Happening(action, self))
@@ -211,7 +211,16 @@ class Desk:
         held = {symbol: quantity for symbol, quantity in total.items() if quantity}
         if held != self.positions:
             raise errors.LedgerBroken(f"the strategies hold {held}, the account {self.positions}")
-        self.journal.check()
+        accrued = self._kernel.flow.accrual
+        residue = 0 if accrued is None else accrued.residue  # what fees are rounded by is the account's alone
+        parts = sum(one.slot.scope.book.ledger.fees for one in self._strategies.values()) + residue
+        if parts != self.ledger.fees:
+            raise errors.LedgerBroken(f"the strategies paid fees of {parts}, the account {self.ledger.fees} (1e-9 USD)")
+
+    def finished(self) -> kernel.Kernel:
+        """End the run and return it."""
+        self._kernel.stop()
+        return self._kernel
 
     def _held(self, ledger: books.Ledger) -> dict[str, numbers.Quantity]:
         symbols = self._kernel.table.symbols

@@ -1,16 +1,15 @@
-"""What happened on an account, under the names that a session uses: decisions, orders, refusals, fills, fees.
+"""What happened on an account, under the names that a session uses: decisions, orders, refusals, fills.
 
-A :class:`Recorder` is a strategy's place in the kernel. It hears each order update at once, so that what it books (the
-regulators' fees of a fill) is there before anything else is judged.
+A :class:`Recorder` is a strategy's place in the kernel, where it hears each order update at once.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tradeplane_engine import errors, strategy
 from tradeplane_engine.core import context, kernel
 from tradeplane_engine.core import order as core_orders
 from tradeplane_engine.domain import numbers, orders, times
-from tradeplane_engine.venue import accrual, profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,49 +38,24 @@ class Journal:
     Parameters
     ----------
     name : the account's ledger id, part of every client order id
-    costs : what a fill costs beside its price
-    run : the kernel that it happens in
+    symbols : their names by the kernel's ids
 
     Attributes
     ----------
     orders : as they were sent, by client order id; ``known`` the kernel's own
     fills, rejects, decided : in their order
     expired : client order ids
-    fees : the account's, and each strategy's by UID
     """
 
-    def __init__(self, name: str, costs: profile.VenueProfile, run: kernel.Kernel) -> None:
+    def __init__(self, name: str, symbols: Sequence[str]) -> None:
         self.name = name
-        self.costs = costs
-        self.symbols = run.table.symbols
+        self.symbols = symbols
         self.orders: dict[str, orders.Order] = {}
         self.known: dict[str, core_orders.Order] = {}
         self.fills: list[orders.Fill] = []
         self.rejects: list[Reject] = []
         self.decided: list[Decided] = []
         self.expired: list[str] = []
-        self.fees = accrual.Accrual()
-        self.fees_of: dict[str, accrual.Accrual] = {}
-        self._run = run
-
-    def fill(self, uid: str, fill: orders.Fill, number: int) -> None:
-        """Write a fill of a strategy down, and accrue its fees: exactly, and by the day on the account."""
-        self.fills.append(fill)
-        charges = self.costs.charges(fill.side, fill.price, fill.quantity, session=fill.session)
-        part, whole = self.fees_of[uid], self.fees
-        owed, booked = part.owed, whole.booked
-        part.add(charges, fill.session)
-        whole.add(charges, fill.session)
-        self._run.slots[number].scope.book.ledger.book(owed - part.owed, "fees")
-        self._run.account.book.ledger.book(booked - whole.booked, "fees")
-
-    def check(self) -> None:
-        """Raise LedgerBroken unless the strategies' fees add up to the account's, and both are booked."""
-        parts = sum(one.exact for one in self.fees_of.values())
-        if parts != self.fees.exact:
-            raise errors.LedgerBroken(f"the strategies' fees are {parts}, the account's {self.fees.exact} (1e-29 USD)")
-        if self._run.account.book.ledger.fees != self.fees.booked:
-            raise errors.LedgerBroken(f"fees {self._run.account.book.ledger.fees}, accrued {self.fees.booked}")
 
 
 class Recorder(strategy.Strategy):
@@ -94,7 +68,6 @@ class Recorder(strategy.Strategy):
         self._ids: dict[int, str] = {}
         self._intents: list[orders.Intent] = []
         self._trigger = times.Nanos(0)
-        journal.fees_of[uid] = accrual.Accrual()
 
     def open(self, trigger: times.Nanos) -> None:
         """Begin the decision of a trigger."""
@@ -151,7 +124,7 @@ class Recorder(strategy.Strategy):
 
     def _filled(self, update: kernel.Update, symbol: str, side: orders.Side) -> None:
         at = times.Nanos(update.at)
-        fill = orders.Fill(
+        found = orders.Fill(
             client_order_id=self._ids[update.order.id],
             symbol=symbol,
             side=side,
@@ -160,4 +133,4 @@ class Recorder(strategy.Strategy):
             at=at,
             session=times.utc_day(at),
         )
-        self._journal.fill(self._uid, fill, update.order.strategy)
+        self._journal.fills.append(found)

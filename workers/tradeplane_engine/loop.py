@@ -1,22 +1,17 @@
-"""The loop: one decision per slice of bars. Strategy process and backtest run this same code.
+"""The loop of the live process: one decision of the declared strategy per slice of bars, handed to the gateway.
 
-For each slice: features -> predict port -> signals -> targets -> execution -> exactly one decision -> the venue.
-
-- Without usable predictions, or with fewer scores than the portfolio needs, the decision holds no intents: positions
-  stay (outcome ``prediction-late`` or ``no-signal``, with the reason in ``detail``).
-- A held symbol without a score gets the target zero, if the slice has its bar; without a bar nothing can be said.
+What is decided is :class:`tradeplane_engine.declarative.Declarative`'s, as in a backtest; here the position is what the
+gateway says, and each slice gives exactly one decision.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-from tradeplane_engine import clock, errors, execution, portfolio, settings, signals
+from tradeplane_engine import clock, declarative, errors, execution, settings
 from tradeplane_engine.domain import bars, numbers, orders, times
+from tradeplane_engine.features import sources
 from tradeplane_engine.models import predictor
 
 _AVAILABLE = attrgetter("available_at")
@@ -37,8 +32,8 @@ class Features(Protocol):
         """Take in the next slice."""
         ...
 
-    def rows(self) -> tuple[tuple[str, ...], npt.NDArray[np.float64]]:
-        """Return the symbols with a complete window and a row for each."""
+    def rows_at(self, end: times.Nanos) -> sources.Scorable:
+        """Return the symbols with a complete window at the bars that end then, and a row for each."""
         ...
 
 
@@ -70,6 +65,7 @@ class Loop:
     def __init__(self, strategy: settings.StrategySettings, ports: Ports) -> None:
         self._strategy = strategy
         self._ports = ports
+        self._declared = declarative.Declarative(strategy, features=ports.features, model=ports.predictor)
         self._last = times.Nanos(0)
 
     def run(self, feed: Feed) -> None:
@@ -112,43 +108,38 @@ class Loop:
         self._ports.features.observe(one)
 
     def _decide(self, one: bars.BarSlice) -> orders.Decision:
-        strategy = self._strategy
-        try:
-            found, digest = self._signals()
-        except errors.PredictionFailed as failure:
-            late = failure.reason == "late"
-            outcome = orders.Outcome.PREDICTION_LATE if late else orders.Outcome.NO_SIGNAL
-            return orders.Decision(trigger=one.end, outcome=outcome, detail=str(failure))
-        closes = {symbol: bar.close for symbol, bar in one.bars.items()}
-        targets = portfolio.targets(found, construct=strategy.portfolio, closes=closes)
-        if not targets:
-            detail = f"too-few-scores: at least {strategy.portfolio.needed} needed, got {len(found)}"
-            return orders.Decision(
-                trigger=one.end,
-                outcome=orders.Outcome.NO_SIGNAL,
-                signals=found,
-                model_digest=digest,
-                detail=detail,
-            )
-        book = self._ports.venue.book()
-        for symbol in book:
-            if symbol not in targets and symbol in one.bars:
-                targets[symbol] = numbers.Quantity(0)
+        turn = _Turn(orders.Explanation(one.end))
+        self._declared.on_bars(turn, tuple(one.bars.values()))
+        said = turn.said
+        intents: tuple[orders.Intent, ...] = ()
+        if turn.targets:
+            intents = execution.market_orders(turn.targets, self._ports.venue.book())
         return orders.Decision(
             trigger=one.end,
-            outcome=orders.Outcome.TRADED,
-            intents=execution.market_orders(targets, book),
-            signals=found,
-            model_digest=digest,
+            outcome=said.outcome,
+            intents=intents,
+            signals=tuple(said.signals),
+            model_digest=said.signals[0].model if said.signals else "",
+            detail=said.detail,
         )
 
-    def _signals(self) -> tuple[tuple[orders.Signal, ...], str]:
-        symbols, rows = self._ports.features.rows()
-        if not symbols:
-            return (), ""
-        prediction = self._ports.predictor.predict(self._strategy.features.columns, rows)
-        if prediction.digest != self._strategy.model_digest:
-            raise errors.PredictionFailed(
-                "wrong-digest", f"expected {self._strategy.model_digest}, got {prediction.digest}"
-            )
-        return signals.combine(symbols, rows, prediction), prediction.digest
+
+@dataclass(slots=True)
+class _Turn:
+    """The context of one decision: what the strategy says and wants."""
+
+    said: orders.Explanation
+    targets: dict[str, numbers.Quantity] = field(default_factory=dict)
+
+    def target(self, symbol: str, *, shares: int) -> None:
+        """Want a position of so many shares."""
+        self.targets[symbol] = numbers.Quantity(shares * numbers.ONE_SHARE)
+
+    def signal(self, symbol: str, strength: float, *, direction: int, model: str, features: tuple[float, ...]) -> None:
+        """Record what speaks for a position."""
+        self.said.signals.append(orders.Signal(symbol, strength, features, direction, model=model))
+
+    def outcome(self, outcome: orders.Outcome, detail: str) -> None:
+        """Record what the turn led to."""
+        self.said.outcome = outcome
+        self.said.detail = detail

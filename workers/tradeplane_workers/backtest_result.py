@@ -18,13 +18,15 @@ from tradeplane_engine import backtest, settings
 from tradeplane_engine.data import dataset
 from tradeplane_engine.domain import numbers, times
 from tradeplane_engine.measures import registry, resampling
+from tradeplane_engine.results import result as results
 from tradeplane_workers import backtest_run
 
 VERSION = 1
-# Of the registry's measures those that need nothing but equity at each day's last close.
+# Of the registry's measures those that a status has room for; a report has all of them.
 MEASURES: Final = (
     *("total_return", "annual_return", "volatility", "sharpe", "sortino", "calmar", "probabilistic_sharpe"),
     *("best_day", "worst_day", "var_95", "es_95", "max_drawdown", "longest_drawdown"),
+    *("average_gross", "turnover", "trades", "win_rate", "profit_factor", "average_days"),
 )
 _DIGITS = Decimal("1e-9")
 _LARGEST = 10**18
@@ -119,13 +121,17 @@ def events(result: backtest.Result) -> Json:
 
 def measures_of(result: backtest.Result, *, seed: int) -> dict[str, str]:
     """Return the measures that exist, as decimal text; ``sharpe_low`` and ``sharpe_high`` bound 95 % of resamples."""
-    run = backtest.measured(result)
-    found = registry.compute(run, MEASURES) if result.equity else {}
-    interval = resampling.intervals(run, resampling.Settings(seed), ["sharpe"])["sharpe"] if found else None
-    if interval is not None:
-        found |= {"sharpe_low": interval.low, "sharpe_high": interval.high}
+    found: dict[str, float | None] = {}
+    days = 0
+    if result.ran is not None and result.equity:
+        run = results.of(result.ran).run
+        days = run.curve.at.size
+        found = registry.compute(run, MEASURES)
+        interval = resampling.intervals(run, resampling.Settings(seed), ["sharpe"])["sharpe"]
+        if interval is not None:
+            found |= {"sharpe_low": interval.low, "sharpe_high": interval.high}
     counts = {
-        "sessions": run.curve.at.size,
+        "sessions": days,
         "orders": len(result.orders),
         "fills": len(result.fills),
         "refused": len(result.rejects),

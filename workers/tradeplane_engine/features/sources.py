@@ -53,7 +53,7 @@ class Precomputed:
         self._nothing: Scorable = ((), np.empty((0, width)))
 
     def rows_at(self, end: times.Nanos) -> Scorable:
-        """Return as :meth:`LastBars.rows`."""
+        """Return as :meth:`LastBars.rows_at`, for any slice."""
         return self._rows.get(end, self._nothing)
 
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from tradeplane_engine import detectors, errors
 from tradeplane_engine.core import kernel
 from tradeplane_engine.core import log as logs
-from tradeplane_engine.data import readers
+from tradeplane_engine.data import columns, readers, series
 from tradeplane_engine.domain import times
 from tradeplane_engine.measures import inputs, registry
 from tradeplane_engine.results import frames, tables
@@ -243,6 +243,16 @@ class Result:
             rows["Prices rounded"] = f"{self.data.rounded_prices:,}"
         cells = "".join(f"<tr><th>{key}</th><td>{value}</td></tr>" for key, value in rows.items())
         return f"<table><caption>{html.escape(self.name)}</caption>{cells}</table>"
+
+
+def of(run: kernel.Kernel) -> Result:
+    """Return the result of a kernel that others have led, from its own table."""
+    made = {}
+    for number, symbol in enumerate(run.table.symbols):
+        rows = slice(int(run.table.starts[number]), int(run.table.starts[number + 1]))
+        bars = {name: column[rows] for name, column in run.table.columns.items()}
+        made[symbol] = columns.Imported(series.Series(symbol=symbol, digits=run.table.digits[number], **bars))
+    return Result("", run, readers.Loaded(made), {})
 
 
 def _usd(amount: int) -> Decimal:
