@@ -38,6 +38,8 @@ def sweep(folder: Path, *words: str, endpoint: ray_support.Endpoint) -> subproce
     arguments = ["sweep", f"{folder / 'mine.py'}:Cross", f"--data={folder / 'bars'}", *words]
     variables = {
         "PYTHONPATH": os.pathsep.join(one for one in sys.path if one),
+        # As the head of the tests, which listens on loopback only.
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(endpoint.token_file),
         "RAY_USAGE_STATS_ENABLED": "0",

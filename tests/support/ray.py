@@ -25,6 +25,7 @@ from tradeplane_cli.local import ray as local_ray
 
 Json = dict[str, Any]
 WORKER_PORTS = 24
+_SOURCES = ("crds", "operator", "workers", "tests")
 
 
 @dataclass
@@ -275,7 +276,8 @@ def shared_ray() -> Endpoint:
             chosen=chosen[:-1],
             env={
                 "PATH": f"{servers.CHECKOUT / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
-                "PYTHONPATH": str(servers.CHECKOUT / "tests"),
+                # What is tested is this checkout, whatever is installed.
+                "PYTHONPATH": os.pathsep.join(str(servers.CHECKOUT / one) for one in _SOURCES),
             },
             cpus=2,
         )

@@ -124,5 +124,5 @@ def stitch(family: sweep.Family) -> type[Stitched]:
     coded = isinstance(family, type) and issubclass(family, strategy.Strategy)
     name = f"{getattr(family, '__name__', 'family')}-walk-forward"
     if coded:
-        return type(name, (StitchedClass,), {"family": family})
+        return type(name, (StitchedClass,), {"family": family, "warm_up": family.warm_up})
     return type(name, (StitchedColumns,), {"family": staticmethod(family)})
