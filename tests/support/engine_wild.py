@@ -6,8 +6,8 @@ from typing import Any
 
 from support import engine_orders as given
 from tradeplane_engine import errors
-from tradeplane_engine.core import kernel, order
-from tradeplane_engine.data import series
+from tradeplane_engine.core import kernel, order, sessions
+from tradeplane_engine.data import resampling, series
 
 _STEPS = 12
 _SYMBOLS = ("A", "B")
@@ -18,6 +18,8 @@ def wild(seed: int, *, splits: bool = True, steps: int = _STEPS) -> tuple[kernel
     rng = random.Random(seed)  # noqa: S311 - must repeat
     settings = _settings(rng)
     data = [_bars(rng, symbol, steps) for symbol in _SYMBOLS]
+    if rng.random() < 0.3:
+        data += [resampling.resampled(one, 3 * given.MINUTE) for one in data]
     plan: given.Plan = {
         (symbol, step): lambda ctx: [_act(rng, ctx) for _ in range(rng.randint(0, 3))]
         for symbol in _SYMBOLS
@@ -54,6 +56,9 @@ def _settings(rng: random.Random) -> dict[str, Any]:
         found["latency"] = rng.choice([0, 0, 1, 30, 60, 150]) * 10**9
     if rng.random() < 0.5:
         found["sessions"] = given.trading((0, 4), (5, 9), (12, 40))
+        if rng.random() < 0.5:
+            regular, wide = found["sessions"], given.trading((-2, 4), (4, 11), (11, 50))
+            found["sessions"] = sessions.Sessions(regular.opens, regular.closes, wide.opens, wide.closes)
     if rng.random() < 0.3:
         start = rng.randint(0, 10)
         found["halts"] = {"A": [(given.instant(start + 0.5), given.instant(start + rng.randint(1, 3)))]}
@@ -120,4 +125,5 @@ def _want(rng: random.Random, ctx: Any) -> None:
             "stop_limit": {"stop": price, "limit": price + sign * away},
             "trailing_stop": {"trail": away},
         }
-        ctx.order(symbol, side, shares, kind, tif, **prices.get(kind, {}))
+        extended = kind == "limit" and rng.random() < 0.3
+        ctx.order(symbol, side, shares, kind, tif, extended_hours=extended, **prices.get(kind, {}))

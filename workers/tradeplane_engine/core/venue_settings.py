@@ -71,7 +71,10 @@ class Venue:
     def __post_init__(self) -> None:
         """Refuse what the venue does not know, and combinations that would trade in the past."""
         if self.fill_at == "book":
-            raise errors.ValueRefused("fill_at", f"one of {FILL_AT}; a book needs quotes, which no run has", "book")
+            needed = (
+                "a book needs a series of quotes (instant, bid, ask and their sizes) per symbol, which no run takes"
+            )
+            raise errors.ValueRefused("fill_at", f"one of {FILL_AT}; {needed}", "book")
         for name, known in (
             ("fill_at", FILL_AT),
             ("path", PATHS),
