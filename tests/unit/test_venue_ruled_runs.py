@@ -173,6 +173,21 @@ def test_a_replacement_reserves_the_larger_of_the_two() -> None:
     assert venue.refused(found) == ["40310000: insufficient buying power"] * 2
 
 
+def test_while_a_replacement_is_on_its_way_the_larger_of_the_two_is_reserved() -> None:
+    """90,000 and 99,000 USD are 99,000: 9 shares more at 100 USD pass, and 11 do not."""
+
+    def plan(ctx: Any) -> None:
+        ctx.replace(ctx.open_orders()[0], limit=99 * venue.DOLLAR)
+        ctx.order("S", "buy", 11)
+        ctx.order("S", "buy", 9)
+
+    first = order("buy", 1000, "limit", limit=DEEP, time_in_force="gtc")
+    found, _ = venue.run(
+        venue.at(*[100] * 5), {0: first, 2: plan}, accounts.Account("cash"), latency=engine_orders.MINUTE
+    )
+    assert venue.refused(found) == ["40310000: insufficient buying power"]
+
+
 def test_what_alpaca_takes_trades_as_without_rules() -> None:
     """The same fills to the last unit."""
     data = engine_runs.walk("S", 600, seed=7)
