@@ -145,6 +145,20 @@ def test_a_short_that_nobody_lends_is_refused(account: accounts.Account, cash: i
     assert venue.refused(found) == [words]
 
 
+def test_what_crosses_zero_reserves_for_the_part_that_opens() -> None:
+    """Ten are held; a sale of 1,010 opens a short of 1,000 valued at 103 USD: 103,000 of some 200,000 USD are taken."""
+    plan = {
+        0: buy(10),
+        2: both(
+            sell(1010, kind="limit", limit=101 * venue.DOLLAR, time_in_force="gtc"),
+            buy(980),
+            buy(950, kind="limit", limit=99 * venue.DOLLAR),
+        ),
+    }
+    found, _ = venue.run(venue.at(*[100] * 5), plan, MARGIN)
+    assert venue.refused(found) == [POOR]
+
+
 def test_covering_a_short_needs_no_buying_power() -> None:
     """It was reserved when the short was opened."""
     found, _ = venue.run(venue.at(100, 100, 190, 190), {0: sell(900), 2: buy(900)}, MARGIN)

@@ -188,6 +188,16 @@ def test_while_a_replacement_is_on_its_way_the_larger_of_the_two_is_reserved() -
     assert venue.refused(found) == ["40310000: insufficient buying power"]
 
 
+def test_exits_of_a_position_are_no_wash_trade() -> None:
+    """Complex orders are exempt: more is bought while a pair of exits waits."""
+    plan = {
+        0: order("buy", 10),
+        2: lambda ctx: ctx.oco("S", "sell", 10, take_profit=120 * venue.DOLLAR, stop_loss=DEEP, time_in_force="gtc"),
+        3: order("buy", 5),
+    }
+    assert refused(plan) == []
+
+
 def test_what_alpaca_takes_trades_as_without_rules() -> None:
     """The same fills to the last unit."""
     data = engine_runs.walk("S", 600, seed=7)

@@ -48,15 +48,19 @@ class Broker:
     def refusal(self, order: Order) -> refusals.Refusal | None:
         """Return why a new order is not taken, or None; then what it may cost is reserved until it ends."""
         case = self._case(order)
-        found = self._judged(case)
+        if self.ruled:
+            found = rules.refusal(*case)
+        else:
+            opening = self._opening(case)
+            found = None if opening is None else rules.money_refusal(*opening)
         if found is None:
-            self._reserve(order, rules.reserve(*case))
+            self._reserve(order, self._needed(case))
         return found
 
     def replacement(self, old: Order, new: Order) -> refusals.Refusal | None:
         """Return why an order may not take another's place, or None; the larger of the two stays reserved."""
-        case = self._case(new, promised=new.quantity)
-        needed = rules.reserve(*case)
+        case = self._case(new)
+        needed = self._needed(case)
         held = next((amount for order, amount in self._reserved if order is old), 0)
         room = changes.Room(added=max(needed - held, 0), buying_power=case[2].buying_power)
         found: refusals.Refusal | None = None
@@ -136,8 +140,8 @@ class Broker:
 
     # The account as the rules see it.
 
-    def _case(self, order: Order, promised: int = 0) -> rules.Parts:
-        """Return the order, its asset, the account and the market; ``promised`` is what of the shares is its own."""
+    def _case(self, order: Order) -> rules.Parts:
+        """Return the order, its asset, the account and the market."""
         run, symbol = self.run, order.symbol
         name, digits = run.table.symbols[symbol], run.table.digits[symbol]
         standing = self._standing()
@@ -157,23 +161,27 @@ class Broker:
             buying_power=self._power(standing, factor),
             factor=factor,
             position=position,
-            held=max(closing - promised, 0),
+            held=closing,
             open_orders=tuple(_open(one) for one in run.market.books[symbol]),
             shorting_enabled=self.account.kind == "margin" and self.account.shorting,
             closing_only=margin.restricted(self._holdings(), standing.equity),
         )
         return _request(order), asset, account, self._market(order)
 
-    def _judged(self, case: rules.Parts) -> refusals.Refusal | None:
+    def _opening(self, case: rules.Parts) -> rules.Parts | None:
+        """Return the part of an order that opens a position, None for none; with rules an order is taken whole."""
         request, asset, account, market = case
-        if self.ruled:
-            return rules.refusal(request, asset, account, market)
-        closable = max(abs(account.position) - account.held, 0) if account.position * request.side.sign < 0 else 0
-        opens = request.quantity - closable
+        if self.ruled or account.position * request.side.sign >= 0:
+            return case
+        opens = request.quantity - max(abs(account.position) - account.held, 0)
         if opens <= 0:
             return None
-        request = dataclasses.replace(request, quantity=opens)
-        return rules.money_refusal(request, asset, dataclasses.replace(account, position=0, held=0), market)
+        flat = dataclasses.replace(account, position=0, held=0)
+        return dataclasses.replace(request, quantity=opens), asset, flat, market
+
+    def _needed(self, case: rules.Parts) -> int:
+        opening = self._opening(case)
+        return 0 if opening is None else rules.reserve(*opening)
 
     def _power(self, standing: margin.Standing, factor: int) -> int:
         power = margin.buying_power(standing, factor, day_start=self.day_start)
