@@ -308,7 +308,7 @@ def test_a_split_acts_between_the_fills_before_and_after_it() -> None:
     assert told.shown[-1] == (one.end, 8 * 10**9)
     assert host.equity == engine_runs.CASH
     (intent,) = venue.decisions[-1].intents
-    assert (intent.side, intent.quantity) == (orders.Side.SELL, numbers.quantity("10"))
+    assert (intent.side, intent.quantity) == (orders.Side.SELL, numbers.quantity("8"))
 
 
 def test_a_decision_that_stands_already_leaves_no_order_working() -> None:

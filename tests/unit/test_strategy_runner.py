@@ -359,7 +359,7 @@ def test_the_age_of_each_bar_is_shown() -> None:
 @pytest.mark.parametrize(
     "timeframe, session, last, days",
     [
-        ("1d", "regular", 71, 99),
+        ("1d", "regular", 71, 113),
         ("1h", "regular", 122, 54),
         ("15m", "extended", 122, 17),
         ("5m", "regular", 122, 9),

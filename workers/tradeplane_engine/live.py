@@ -112,6 +112,8 @@ class Host:
         self._orders: dict[str, Any] = {}
         self._sequence = 0
         self._last = times.Nanos(0)
+        self._now = times.Nanos(0)
+        self._wanted: list[Any] = []
         self._core.start()
         if self.warm_up > _MOST:
             raise errors.ValueRefused("bars before the first decision", f"at most {_MOST}", self.warm_up)
@@ -133,17 +135,34 @@ class Host:
 
     def step(self, one: bars.BarSlice) -> orders.Decision:
         """Decide on one slice and submit the decision."""
+        decision = self.decide(one)
+        self.settle(self._venue.submit(decision))
+        return decision
+
+    def decide(self, one: bars.BarSlice) -> orders.Decision:
+        """Decide on one slice; whoever submits the decision must settle it before the next."""
         self._check(one)
         self._hear(one)
         rows = self._take(one)
-        now = max(map(_AVAILABLE, one.bars.values()), default=one.end)
-        self._core.ring(now)
-        seen = self._core.show(now, rows)
-        wanted = self._core.wanted()
-        decision = self._decision(one.end, wanted, seen=seen)
-        verdicts = self._venue.submit(decision)
-        self._settle(wanted, verdicts, now)
-        return decision
+        self._now = max(map(_AVAILABLE, one.bars.values()), default=one.end)
+        self._core.ring(self._now)
+        seen = self._core.show(self._now, rows)
+        self._wanted = self._core.wanted()
+        return self._decision(one.end, seen=seen)
+
+    def settle(self, verdicts: Sequence[Verdict] | None) -> None:
+        """Tell what became of the wishes of the last decision."""
+        wanted, self._wanted = self._wanted, []
+        if verdicts is None:
+            for order in wanted:
+                self._core.refuse(order, self._now, "decided-before", "an earlier attempt decided this trigger")
+            return
+        for order, verdict in zip(wanted, verdicts, strict=True):
+            if verdict.reason:
+                self._core.refuse(order, self._now, verdict.reason, verdict.detail)
+            else:
+                self._orders[verdict.client_order_id] = order
+                self._core.accept(order, self._now)
 
     def missed(self, trigger: times.Nanos, *, detail: str, one: bars.BarSlice | None = None) -> orders.Decision:
         """Record that a trigger passed without a decision; its slice, where it came after all, is not shown."""
@@ -210,15 +229,18 @@ class Host:
             rows.append(self._core.take(self._ids[symbol], row))
         return rows
 
-    def _decision(self, trigger: times.Nanos, wanted: Sequence[Any], *, seen: bool) -> orders.Decision:
-        if not seen and not wanted:
+    def _decision(self, trigger: times.Nanos, *, seen: bool) -> orders.Decision:
+        said = self._core.context.explanations
+        told = said[-1] if said else orders.Explanation(trigger)
+        said.clear()
+        if not seen and not self._wanted:
             detail = f"warming-up: no symbol has {self._core.warmup + 1} bars yet"
             return orders.Decision(
                 trigger=trigger, outcome=orders.Outcome.NO_SIGNAL, detail=detail, model_digest=self._digest
             )
         counted: Counter[int] = Counter()
         intents = []
-        for order in wanted:
+        for order in self._wanted:
             intents.append(
                 orders.Intent(
                     symbol=self._symbols[order.symbol],
@@ -229,21 +251,13 @@ class Host:
             )
             counted[order.symbol] += 1
         return orders.Decision(
-            trigger=trigger, outcome=orders.Outcome.TRADED, intents=tuple(intents), model_digest=self._digest
+            trigger=trigger,
+            outcome=orders.Outcome.TRADED if intents else told.outcome,
+            intents=tuple(intents),
+            signals=tuple(told.signals),
+            model_digest=self._digest,
+            detail=told.detail,
         )
-
-    def _settle(self, wanted: Sequence[Any], verdicts: Sequence[Verdict] | None, now: times.Nanos) -> None:
-        """Tell what became of the wishes of a turn."""
-        if verdicts is None:
-            for order in wanted:
-                self._core.refuse(order, now, "decided-before", "an earlier attempt decided this trigger")
-            return
-        for order, verdict in zip(wanted, verdicts, strict=True):
-            if verdict.reason:
-                self._core.refuse(order, now, verdict.reason, verdict.detail)
-            else:
-                self._orders[verdict.client_order_id] = order
-                self._core.accept(order, now)
 
     def _apply(self, events: Iterable[OrderEvent], *, tell: bool) -> None:
         for event in events:

@@ -10,10 +10,12 @@ from operator import attrgetter
 from typing import Protocol
 
 from tradeplane_engine import clock, declarative, errors, execution, settings
-from tradeplane_engine.domain import bars, numbers, orders, times
+from tradeplane_engine.domain import bars, numbers, orders, timeframes, times
 from tradeplane_engine.features import sources
 from tradeplane_engine.models import predictor
 
+# A session in which none of our symbols traded is no slice.
+_SPARE_SESSIONS = 10
 _AVAILABLE = attrgetter("available_at")
 
 
@@ -44,7 +46,7 @@ class Venue(Protocol):
         """Return position and working orders per symbol of this strategy's sub-ledger."""
         ...
 
-    def submit(self, decision: orders.Decision) -> None:
+    def submit(self, decision: orders.Decision) -> object:
         """Hand over the one decision of a trigger."""
         ...
 
@@ -67,6 +69,19 @@ class Loop:
         self._ports = ports
         self._declared = declarative.Declarative(strategy, features=ports.features, model=ports.predictor)
         self._last = times.Nanos(0)
+
+    @property
+    def warm_up(self) -> int:
+        """Slices that surely hold a whole window, but for symbols that seldom trade."""
+        window = self._strategy.features.window
+        is_daily = self._strategy.timeframe == timeframes.DAY
+        return window + (_SPARE_SESSIONS if is_daily else max(window, _SPARE_SESSIONS))
+
+    def idle(self) -> None:
+        """Between bars there is nothing to do."""
+
+    def stop(self) -> None:
+        """Nothing is told of the end."""
 
     def run(self, feed: Feed) -> None:
         """Decide on every slice of the feed."""

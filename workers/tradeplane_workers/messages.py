@@ -211,6 +211,35 @@ class Book(Message):
     symbols: dict[str, SymbolBook] = {}
 
 
+class OrderEventMessage(Message):
+    """One step of one order of a strategy, at its place in the ledger's sequence.
+
+    ``quantity`` is the order's; ``executed``, ``price`` and ``fee`` (exact, rounded to 1e-9 USD) are a fill's;
+    ``status`` and ``reason`` are an end's. ``at`` is the venue's instant of a fill, else that of the ledger.
+    """
+
+    sequence: int
+    event: Literal["sent", "fill", "ended"]
+    client_order_id: str
+    symbol: Symbol
+    side: Literal["buy", "sell"]
+    quantity: DecimalText
+    trigger: TimeText
+    at: TimeText
+    executed: DecimalText = "0"
+    price: DecimalText = "0"
+    fee: DecimalText = "0"
+    status: Literal["", "canceled", "expired", "rejected"] = ""
+    reason: str = ""
+
+
+class OrderEvents(Message):
+    """What happened to a strategy's orders behind a place in the sequence; ``more`` says that there is a next page."""
+
+    events: tuple[OrderEventMessage, ...] = ()
+    more: bool = False
+
+
 # --- market data -----------------------------------------------------------------------------------------------------
 
 

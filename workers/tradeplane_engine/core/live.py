@@ -244,7 +244,8 @@ class Live:
             if shown and slot.on_bars is not None:
                 missing = () if len(rows) == len(table.symbols) else barriers.absent(table, rows)
                 slot.on_bars(context, Bars(shown, table.label_of(rows[0]), table.end[rows[0]], missing))
-        except errors.EngineError:
+        except errors.EngineError as error:
+            error.add_note(f"strategy {slot.name!r} at {shown[len(shown) - 1]}")
             raise
         except Exception as error:
             raise errors.StrategyFailed(slot.name, str(shown[len(shown) - 1]), error) from error
@@ -319,17 +320,14 @@ class Live:
             self._hear(Update(orders.STATUSES[status], order, at, reason=reason))
 
     def split(self, symbol: int, new: int, old: int, at: int) -> None:
-        """Turn ``old`` shares of a symbol into ``new``: the position, and open orders at a forward split.
-
-        At a reverse split the broker cancels them, and says so.
-        """
+        """Turn ``old`` shares of a symbol into ``new``: the position, its mark, and its orders, all at the market."""
         price = actions.restated(self.price[symbol], new, old)
         self.price[symbol] = price
         book = self.context._book
         book.ledger.split(symbol, actions.shares(book.ledger.quantities[symbol], new, old), price)
         for order in list(self.books[symbol]):
             before = order.counted
-            if new > old and order.restate(new, old):
+            if order.restate(new, old):
                 book.working(symbol, order.side, order.counted - before)
                 self._hear(Update("restated", order, at))
 

@@ -77,6 +77,10 @@ def _writing(gateway: service.Gateway) -> fastapi.APIRouter:
     async def book(name: str, token: str) -> messages.Book:
         return await gateway.book(name, token)
 
+    @router.get("/order-events")
+    async def order_events(name: str, token: str, after: int = 0) -> messages.OrderEvents:
+        return await gateway.order_events(name, token, after=after)
+
     return router
 
 

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from tradeplane_engine import ledger
 from tradeplane_engine.core import gate
 from tradeplane_engine.domain import bars, numbers, orders, times
-from tradeplane_engine.venue import profile
+from tradeplane_engine.venue import fees, profile
 from tradeplane_workers.stores import orders as orders_store
 
 _NEW_YORK = ZoneInfo("America/New_York")
@@ -42,6 +42,14 @@ class Fills:
     def sub_ledger(self, uid: str) -> ledger.Ledger:
         """Return a strategy's ledger; its capital is named when its equity is asked for."""
         return self._sub_ledgers.setdefault(uid, ledger.Ledger(numbers.Money(0), self._costs))
+
+    def fee(
+        self, side: orders.Side, price: numbers.Price, quantity: numbers.Quantity, *, at: times.Nanos
+    ) -> numbers.Money:
+        """Return what one fill costs by the venue's schedule, exact but for one rounding, half to even."""
+        charges = self._costs.charges(side, price, quantity, session=session_of(at))
+        exact = fees.exact_fraction(sum(charge.amount for charge in charges))
+        return numbers.Money(numbers.divide_half_even(exact.numerator, exact.denominator))
 
     async def advance(self, connection: Any) -> None:
         """Book the fills that were committed since the last call; the caller holds the ledger's row."""

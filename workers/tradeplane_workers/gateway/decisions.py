@@ -104,6 +104,34 @@ class Desk:
                 return repeated
             return await self._record(connection, message, trigger, epoch_number=lead.number)
 
+    async def order_events(self, uid: str, *, after: int) -> messages.OrderEvents:
+        """Return what happened to a strategy's orders behind a place in the ledger's sequence."""
+        async with database.transaction(self._pool) as connection:
+            await journal.take_places(connection, 0)
+            rows = await orders_store.events(connection, uid, after=after)
+        return messages.OrderEvents(
+            events=tuple(self._event(row) for row in rows), more=len(rows) == orders_store.EVENTS_AT_ONCE
+        )
+
+    def _event(self, row: Any) -> messages.OrderEventMessage:
+        side, price, executed = orders.Side(row["side"]), numbers.Price(row["price"]), numbers.Quantity(row["executed"])
+        fee = self._fills.fee(side, price, executed, at=times.Nanos(row["at"])) if executed else numbers.Money(0)
+        return messages.OrderEventMessage(
+            sequence=row["sequence"],
+            event=row["event"],
+            client_order_id=row["client_order_id"],
+            symbol=row["symbol"],
+            side=row["side"],
+            quantity=numbers.quantity_text(row["quantity"]),
+            trigger=times.text(row["trigger"]),
+            at=times.text(row["at"]),
+            executed=numbers.quantity_text(executed),
+            price=numbers.price_text(price),
+            fee=numbers.money_text(fee),
+            status=row["status"],
+            reason=row["reason"],
+        )
+
     async def channel_of(self, message: messages.DecisionMessage) -> str:
         """Return the bars that a decision's Strategy trades on, by the configuration that its fence was granted for."""
         generation = (message.uid, message.generation)

@@ -79,7 +79,8 @@ async def configuration(connection: Any, uid: str) -> messages.StrategyConfig | 
 
 
 async def _record(connection: Any, config: messages.StrategyConfig) -> None:
-    # A further attempt at the same configuration decides the same, so it is no event of the session.
+    # A further attempt at the same configuration decides the same, so it is no event of the session; but what code
+    # keeps in itself ends with its process.
     last = await configuration(connection, config.uid)
-    if last is None or last.model_copy(update={"attempt": config.attempt}) != config:
+    if last is None or config.model is None or last.model_copy(update={"attempt": config.attempt}) != config:
         await journal.record(connection, "strategy", {"config": config.model_dump(mode="json")})

@@ -133,12 +133,7 @@ class Gateway:
         if not self.guard.inputs.is_hearing:
             raise decisions.NotReady("not reconciled with the broker yet")
         async with database.transaction(self.pool) as connection:
-            await journal.take_places(connection, 0)
-            scope = await connection.fetchval("select scope from epochs where token = $1 and holder = $2", token, name)
-            if scope is None or not scope.startswith(epochs.strategy_scope("")):
-                raise fence.Fenced("the token is not the holder's")
-            uid = scope.removeprefix(epochs.strategy_scope(""))
-            await fence.check(connection, uid, token)
+            uid = await _holder(connection, name, token)
             last = await decisions_store.last(connection, uid)
             exposures = await orders_store.exposures(connection)
         return messages.Book(
@@ -153,6 +148,14 @@ class Gateway:
                 if each.sub_ledger == uid
             },
         )
+
+    async def order_events(self, name: str, token: str, *, after: int) -> messages.OrderEvents:
+        """Return what happened to a strategy's orders behind a place in the sequence; raises Fenced."""
+        if self._desk is None or not self.guard.inputs.is_hearing:
+            raise decisions.NotReady("not reconciled with the broker yet")
+        async with database.transaction(self.pool) as connection:
+            uid = await _holder(connection, name, token)
+        return await self._desk.order_events(uid, after=after)
 
     def refresh_gauges(self) -> None:
         """Set the gauges that have no event of their own."""
@@ -311,3 +314,14 @@ class Gateway:
     def _run(group: asyncio.TaskGroup, *loops: Coroutine[Any, Any, None]) -> None:
         for loop in loops:
             group.create_task(loop)
+
+
+async def _holder(connection: Any, name: str, token: str) -> str:
+    """Return the uid of the Strategy whose fence a token is, and hold the ledger's row; raises Fenced."""
+    await journal.take_places(connection, 0)
+    scope = await connection.fetchval("select scope from epochs where token = $1 and holder = $2", token, name)
+    if scope is None or not scope.startswith(epochs.strategy_scope("")):
+        raise fence.Fenced("the token is not the holder's")
+    uid = str(scope.removeprefix(epochs.strategy_scope("")))
+    await fence.check(connection, uid, token)
+    return uid

@@ -37,6 +37,43 @@ class Adjustment:
     description: str
 
 
+EVENTS_AT_ONCE = 1000
+
+
+async def events(connection: Any, uid: str, *, after: int) -> list[Any]:
+    """Return what happened to a strategy's orders behind a place in the sequence, oldest first, so many at once.
+
+    ``sent``: an intent was released. ``fill``: an execution was booked. ``ended``: the broker ended the order, or it
+    never became one there.
+    """
+    rows: list[Any] = await connection.fetch(
+        """
+        with steps as (
+            select i.sequence, 'sent' as event, i.client_order_id, 0::bigint as executed, 0::bigint as price,
+                   i.trigger as at, '' as status, '' as reason
+            from intents i where i.strategy_uid = $1 and i.status <> 'refused' and i.sequence > $2
+            union all
+            select f.sequence, 'fill', f.client_order_id, f.quantity, f.price, f.at, '', ''
+            from fills f where f.sub_ledger = $1 and f.sequence > $2
+            union all
+            select c.sequence, 'ended', i.client_order_id, 0, 0,
+                   (extract(epoch from c.recorded) * 1000000)::bigint * 1000,
+                   case c.type when 'cancelled' then o.status else 'rejected' end, coalesce(c.body ->> 'reason', '')
+            from control_events c join intents i on i.client_order_id = c.body ->> 'client_order_id'
+                                  left join orders o on o.client_order_id = i.client_order_id
+            where c.type in ('cancelled', 'not-sent') and i.strategy_uid = $1 and i.status <> 'refused'
+              and c.sequence > $2
+        )
+        select s.*, i.symbol, i.side, i.quantity, i.trigger from steps s join intents i using (client_order_id)
+        order by s.sequence limit $3
+        """,
+        uid,
+        after,
+        EVENTS_AT_ONCE,
+    )
+    return rows
+
+
 async def insert(connection: Any, intent: decisions.Intent) -> None:
     """Write the order of an intent that is about to be sent, with the ids that trace it (invariant 8)."""
     await connection.execute(

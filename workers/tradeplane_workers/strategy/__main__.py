@@ -1,9 +1,10 @@
 """``python -m tradeplane_workers.strategy``: one attempt of one Strategy.
 
 Exit codes: 0 stopped by SIGTERM or SIGINT; 2 the configuration was refused, here or by the gateway; 3 fenced: another
-process decides for this Strategy; 1 anything unexpected.
+process decides for this Strategy; 4 the strategy's own code raised; 1 anything unexpected.
 """
 
+import contextlib
 import json
 import sys
 import time
@@ -13,7 +14,8 @@ import pydantic_settings
 import redis
 import structlog
 
-from tradeplane_engine import errors, loop
+from tradeplane_engine import entrypoint, errors, live, loop
+from tradeplane_engine import settings as engine_settings
 from tradeplane_engine.domain import times
 from tradeplane_engine.features import sources
 from tradeplane_workers import history_client, logs, messages, metrics, translate
@@ -21,7 +23,7 @@ from tradeplane_workers.strategy import bar_stream, figures, gateway_client, mod
 
 log = structlog.get_logger(__name__)
 
-STOPPED, REFUSED, FENCED = 0, 2, 3
+STOPPED, REFUSED, FENCED, FAILED = 0, 2, 3, 4
 # Above the blocking time of a read, so that a dead Redis is noticed and a silent one is not taken for dead.
 _REDIS_TIMEOUT_S = 5.0
 
@@ -71,6 +73,9 @@ def main() -> int:
     except gateway_client.Fenced as fenced:
         log.warning("fenced", detail=str(fenced))
         return FENCED
+    except errors.StrategyFailed as failed:
+        log.exception("strategy failed", error=str(failed))
+        return FAILED
     except (ValueError, errors.ValueRefused, gateway_client.GatewayRefused) as refused:
         log.error("refused", error=str(refused))  # noqa: TRY400 - the message says all, a traceback would hide it
         return REFUSED
@@ -78,37 +83,56 @@ def main() -> int:
 
 def run(settings: Settings, config: messages.StrategyConfig, stop: stopping.Stop) -> int:
     """Build the ports, take the fence, decide until stopped."""
+    counted = figures.Figures()
+    gateway = gateway_client.Gateway(settings.gateway_url, config, stop=stop, counted=counted)
+    with contextlib.ExitStack() as open_parts:
+        open_parts.callback(gateway.close)
+        told, host = _host(config, gateway, counted, open_parts)
+        served = metrics.serve(counted.registry, settings.metrics_listen)
+        open_parts.callback(served.stop)
+        log.info("metrics served", port=served.port)
+        history = history_client.HistoryClient(settings.market_data_url, patience_s=0.0)
+        open_parts.callback(history.close)
+        client = redis.Redis.from_url(
+            settings.redis_url,
+            decode_responses=True,
+            socket_timeout=_REDIS_TIMEOUT_S,
+            socket_connect_timeout=_REDIS_TIMEOUT_S,
+        )
+        open_parts.callback(client.close)
+        stream = bar_stream.BarStream(client, channel=told.channel, symbols=told.symbols, stop=stop, counted=counted)
+        origins = runner.Sources(history=history, stream=stream, heartbeat=gateway.book)
+        followed = runner.Runner(told, host, origins, stop=stop, counted=counted, machine_now=MachineClock().now)
+        try:
+            followed.start(gateway.take_fence())
+            followed.follow()
+        except stopping.Stopped:
+            host.stop()
+            raise
+    return STOPPED
+
+
+def _host(
+    config: messages.StrategyConfig,
+    gateway: gateway_client.Gateway,
+    counted: figures.Figures,
+    open_parts: contextlib.ExitStack,
+) -> tuple[engine_settings.Trader, runner.Host]:
+    """Return what decides; raises ValueRefused for a configuration, a class or parameters that cannot."""
+    if translate.has_code(config.spec):
+        told = translate.code(config)
+        hosted = entrypoint.load(told.entrypoint, told.parameters)
+        digest = entrypoint.digest(type(hosted))
+        log.info("code loaded", entrypoint=told.entrypoint, digest=digest)
+        return told, live.Host(told, hosted, gateway, MachineClock(), digest)
     strategy = translate.strategy(config)
     if config.model is None:
         raise errors.ValueRefused("model", "the Model that the Strategy names", None)
-    counted = figures.Figures()
-    served = metrics.serve(counted.registry, settings.metrics_listen)
-    log.info("metrics served", port=served.port)
-    gateway = gateway_client.Gateway(settings.gateway_url, config, stop=stop, counted=counted)
     model = model_client.ModelClient(config.model, counted=counted)
-    history = history_client.HistoryClient(settings.market_data_url, patience_s=0.0)
-    client = redis.Redis.from_url(
-        settings.redis_url,
-        decode_responses=True,
-        socket_timeout=_REDIS_TIMEOUT_S,
-        socket_connect_timeout=_REDIS_TIMEOUT_S,
-    )
-    clock = MachineClock()
+    open_parts.callback(model.close)
     features = sources.LastBars(strategy.features, strategy.symbols)
-    looped = loop.Loop(strategy, loop.Ports(features=features, predictor=model, venue=gateway, clock=clock))
-    stream = bar_stream.BarStream(
-        client, channel=strategy.channel, symbols=strategy.symbols, stop=stop, counted=counted
-    )
-    origins = runner.Sources(history=history, stream=stream, heartbeat=gateway.book)
-    followed = runner.Runner(strategy, looped, origins, stop=stop, counted=counted, machine_now=clock.now)
-    try:
-        followed.start(gateway.take_fence())
-        followed.follow()
-    finally:
-        for part in (gateway, model, history, client):
-            part.close()
-        served.stop()
-    return STOPPED
+    ports = loop.Ports(features=features, predictor=model, venue=gateway, clock=MachineClock())
+    return strategy, loop.Loop(strategy, ports)
 
 
 if __name__ == "__main__":

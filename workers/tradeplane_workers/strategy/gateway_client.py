@@ -1,4 +1,4 @@
-"""The gateway as the loop's venue: fence, book, decisions.
+"""The gateway as the venue of a loop or of code: fence, book, decisions, what becomes of orders.
 
 Every call is repeated until it is answered; the gateway makes that harmless, because a decision is one row under its
 trigger. Only the fence's word ends the process.
@@ -13,7 +13,7 @@ import orjson
 import pydantic
 import structlog
 
-from tradeplane_engine import execution
+from tradeplane_engine import execution, live
 from tradeplane_engine.domain import numbers, orders, times
 from tradeplane_workers import messages
 from tradeplane_workers.strategy import figures, stopping
@@ -38,7 +38,7 @@ class Conflict(Exception):  # noqa: N818 - named for what happened
 
 
 class Gateway:
-    """Speaks for one attempt of one Strategy; implements the loop's Venue.
+    """Speaks for one attempt of one Strategy; implements the loop's Venue and that of code.
 
     Parameters
     ----------
@@ -88,15 +88,28 @@ class Gateway:
             for symbol, entry in book.symbols.items()
         }
 
-    def submit(self, decision: orders.Decision) -> None:
-        """Post a decision until it is recorded; raises Fenced."""
+    def order_events(self, after: int) -> list[live.OrderEvent]:
+        """Return what happened to this strategy's orders behind a place in the sequence; counts as a sign of life."""
+        found: list[live.OrderEvent] = []
+        while True:
+            query = {"token": self._token, "after": str(after)}
+            page = self._call("GET", f"{self._path}/order-events", messages.OrderEvents, query=query)
+            found.extend(map(_event, page.events))
+            if not page.more:
+                return found
+            after = page.events[-1].sequence
+
+    def submit(self, decision: orders.Decision) -> tuple[live.Verdict, ...] | None:
+        """Post a decision until it is recorded; return its verdicts, None where another one stands. Raises Fenced."""
         message = self._message(decision)
         try:
             receipt = self._call("POST", f"{self._path}/decisions", messages.DecisionReceipt, body=message)
         except Conflict as conflict:
             # An earlier attempt decided this trigger and was lost before it knew; what is recorded has acted.
             log.warning("another decision stands", trigger=message.trigger, recorded=str(conflict)[:500])
+            verdicts = None
         else:
+            verdicts = tuple(live.Verdict(one.client_order_id, one.reason, one.detail) for one in receipt.verdicts)
             for verdict in receipt.verdicts:
                 self._counted.verdicts.labels(verdict.reason).inc()
             log.info(
@@ -111,6 +124,7 @@ class Gateway:
             )
         self._counted.decisions.labels(message.outcome).inc()
         self._counted.last_trigger.set(decision.trigger / times.SECOND)
+        return verdicts
 
     def _message(self, decision: orders.Decision) -> messages.DecisionMessage:
         return messages.DecisionMessage(
@@ -171,6 +185,24 @@ class Gateway:
                 self._stop.pause(wait_s)
             self._stop.back_off(failures)
             failures += 1
+
+
+def _event(message: messages.OrderEventMessage) -> live.OrderEvent:
+    return live.OrderEvent(
+        sequence=message.sequence,
+        event=live.Happened(message.event),
+        client_order_id=message.client_order_id,
+        symbol=message.symbol,
+        side=orders.Side(message.side),
+        quantity=numbers.quantity(message.quantity, field="quantity"),
+        trigger=times.instant(message.trigger, field="trigger"),
+        at=times.instant(message.at, field="at"),
+        executed=numbers.quantity(message.executed, field="executed"),
+        price=numbers.price(message.price, field="price") if message.event == "fill" else numbers.Price(0),
+        fee=numbers.money(message.fee, field="fee"),
+        status=message.status,
+        reason=message.reason,
+    )
 
 
 def _problem(answer: httpx2.Response) -> str:

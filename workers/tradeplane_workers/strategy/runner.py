@@ -17,8 +17,8 @@ from typing import Protocol
 
 import structlog
 
-from tradeplane_engine import errors, loop, settings
-from tradeplane_engine.domain import bars, timeframes, times
+from tradeplane_engine import errors, settings
+from tradeplane_engine.domain import bars, orders, timeframes, times
 from tradeplane_workers import bar_messages, history_client, messages
 from tradeplane_workers.strategy import bar_stream, figures, stopping
 
@@ -26,8 +26,6 @@ log = structlog.get_logger(__name__)
 
 # Sessions are at most 5 of 7 days; two weeks more cover every run of holidays.
 _WARM_UP_SLACK_DAYS = 14
-# A session in which none of our symbols traded is no slice.
-_WARM_UP_SLACK_SESSIONS = 10
 # The longest weekend, for bars that are shorter than a day; and the shortest session, an early close.
 _WEEKEND_DAYS = 5
 _SHORTEST_SESSION = 3 * times.HOUR + 30 * times.MINUTE
@@ -81,13 +79,42 @@ class Sources:
     heartbeat: Callable[[], object]
 
 
+class Host(Protocol):
+    """What decides: the loop of a Strategy with a Model, or a class."""
+
+    @property
+    def warm_up(self) -> int:
+        """Slices of history that it wants."""
+        ...
+
+    def warm(self, history: Iterable[bars.BarSlice]) -> None:
+        """Take in slices of the past without deciding."""
+        ...
+
+    def step(self, one: bars.BarSlice) -> orders.Decision:
+        """Decide on one slice and submit the decision."""
+        ...
+
+    def missed(self, trigger: times.Nanos, *, detail: str, one: bars.BarSlice | None = None) -> orders.Decision:
+        """Record that a trigger passed without a decision."""
+        ...
+
+    def idle(self) -> None:
+        """Do what is due between bars."""
+        ...
+
+    def stop(self) -> None:
+        """End."""
+        ...
+
+
 class Runner:
-    """Drives the loop of one attempt.
+    """Drives what decides in one attempt.
 
     Parameters
     ----------
-    strategy : symbols, timeframe, features
-    looped : the engine's loop with live ports
+    strategy : symbols, timeframe, session
+    host : decides, with live ports
     sources : bars and heartbeat
     stop : ends every wait
     counted : metrics
@@ -96,8 +123,8 @@ class Runner:
 
     def __init__(
         self,
-        strategy: settings.StrategySettings,
-        looped: loop.Loop,
+        strategy: settings.Trader,
+        host: Host,
         sources: Sources,
         *,
         stop: stopping.Stop,
@@ -105,7 +132,7 @@ class Runner:
         machine_now: Callable[[], times.Nanos],
     ) -> None:
         self._strategy = strategy
-        self._loop = looped
+        self._host = host
         self._sources = sources
         self._stop = stop
         self._counted = counted
@@ -118,14 +145,14 @@ class Runner:
     def start(self, last_trigger: times.Nanos | None) -> None:
         """Warm up, and answer the triggers that passed while no process ran."""
         if last_trigger is None:
-            past = self._patiently(lambda: self._newest(self._warm_up_bars))
+            past = self._patiently(lambda: self._newest(self._host.warm_up))
             later: tuple[bars.BarSlice, ...] = ()
         else:
             start = times.Nanos(last_trigger - self._warm_up_days * times.DAY)
             found = self._patiently(lambda: self._since(start))
-            past = tuple(one for one in found if one.end <= last_trigger)[-self._warm_up_bars :]
+            past = tuple(one for one in found if one.end <= last_trigger)[-self._host.warm_up :]
             later = tuple(one for one in found if one.end > last_trigger)
-        self._loop.warm(past)
+        self._host.warm(past)
         self._note_ages(past)
         newest = past[-1].end if past else times.Nanos(0)
         self._last = max(newest, last_trigger or newest)
@@ -139,24 +166,19 @@ class Runner:
             entries = self._sources.stream.read()
             if entries:
                 self._take(entries)
-            elif time.monotonic() - self._beat_s > _HEARTBEAT_S:
+                continue
+            self._host.idle()
+            if time.monotonic() - self._beat_s > _HEARTBEAT_S:
                 self._sources.heartbeat()
                 self._beat_s = time.monotonic()
 
     @property
-    def _warm_up_bars(self) -> int:
-        """Slices that surely hold a whole window, but for symbols that seldom trade."""
-        window = self._strategy.features.window
-        is_daily = self._strategy.timeframe == timeframes.DAY
-        return window + (_WARM_UP_SLACK_SESSIONS if is_daily else max(window, _WARM_UP_SLACK_SESSIONS))
-
-    @property
     def _warm_up_days(self) -> int:
-        """Days that surely hold as many slices."""
-        window, timeframe = self._strategy.features.window, self._strategy.timeframe
+        """Days that surely hold as many slices as the host wants."""
+        timeframe = self._strategy.timeframe
         if timeframe == timeframes.DAY:
-            return window * 7 // 5 + _WARM_UP_SLACK_DAYS
-        sessions = -(-self._warm_up_bars * timeframes.span(timeframe) // _SHORTEST_SESSION)
+            return self._host.warm_up * 7 // 5 + _WARM_UP_SLACK_DAYS
+        sessions = -(-self._host.warm_up * timeframes.span(timeframe) // _SHORTEST_SESSION)
         return sessions * 7 // 5 + _WEEKEND_DAYS
 
     def _note_ages(self, found: Iterable[bars.BarSlice]) -> None:
@@ -232,10 +254,10 @@ class Runner:
             return
         *older, newest = triggers
         for one in older:
-            self._loop.missed(one.end, detail=f"decided at {times.text(newest.end)}", one=one)
+            self._host.missed(one.end, detail=f"decided at {times.text(newest.end)}", one=one)
             self._last = one.end
         self._await_availability(newest)
-        self._loop.step(newest)
+        self._host.step(newest)
         self._note_ages(triggers)
         self._last = newest.end
         self._sources.stream.seek(self._last)
