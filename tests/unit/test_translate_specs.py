@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tradeplane_api import schema
 from tradeplane_engine import errors
 from tradeplane_engine.domain import numbers, times
 from tradeplane_workers import messages, translate
@@ -151,6 +152,15 @@ def test_code_becomes_settings() -> None:
     assert (settings.name, settings.symbols, settings.channel) == ("momentum", ("IBM",), "1m")
     assert settings.capital == numbers.money("500000")
     assert (settings.policy, settings.limits.max_weight) == ("prudent", Fraction(6, 10))
+
+
+def test_the_page_about_classes_shows_a_strategy_that_can_trade() -> None:
+    """Its manifest is what the API takes, and the class is the example's."""
+    page = EXAMPLES.parent / "docs" / "how-to" / "trade-a-class.yaml"
+    spec = schema.defaulted(yaml.safe_load(page.read_text()))
+    settings = translate.code(translate.strategy_config(config(spec, model=None)))
+    module, _, name = settings.entrypoint.partition(":")
+    assert f"class {name}(" in (EXAMPLES / "strategies" / f"{module}.py").read_text()
 
 
 def test_what_decides_is_told_from_the_spec() -> None:
