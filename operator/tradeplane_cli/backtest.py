@@ -235,7 +235,8 @@ def _session(options: argparse.Namespace) -> record.Record:
 
 
 def _of_record(session: record.Record, options: argparse.Namespace, data: dataset.Dataset) -> backtest.Result:
-    digests = {event.config["model"]["digest"] for event in session.sequence if isinstance(event, record.StrategyEvent)}
+    told = [event.config for event in session.sequence if isinstance(event, record.StrategyEvent)]
+    digests = {config["model"]["digest"] for config in told if config.get("model")}
     if digests and options.artifacts is None:
         raise errors.ValueRefused("--artifacts", "the folder of the artifact store", None)
     predictors = {
@@ -244,7 +245,7 @@ def _of_record(session: record.Record, options: argparse.Namespace, data: datase
         )
         for digest in sorted(digests)
     }
-    return replay.run(session, data, predictors=predictors, translate=translate.recorded_strategy)
+    return replay.run(session, data, predictors=predictors, translate=translate.recorded)
 
 
 def _traded(manifests: Manifests, model: Mapping[str, Any], *, digest: str) -> settings.StrategySettings:

@@ -138,18 +138,18 @@ class Desk:
         self.account = replace(self.account, policy=policy, limits=allowed)
         self.bind(policy, allowed)
 
-    def declare(self, declared: settings.StrategySettings) -> None:
+    def declare(self, declared: settings.Generation) -> None:
         """Take a new strategy, or a new generation of one, whose sub-ledger goes on with the new capital."""
         self._policies.setdefault(declared.policy, declared.limits)
         known = self._strategies.get(declared.uid)
-        capital = declared.portfolio.capital
+        capital = declared.capital
         if known is None:
             recorder = journal.Recorder(self.journal, declared.uid)
             name = f"{len(self._strategies):06d}-{declared.uid}"  # strategies have numbers in the order of declaration
             self._kernel.add(name, recorder, capital, risk.Policy(declared.policy, declared.limits))
             self._strategies[declared.uid] = _Trader(declared, self._kernel.slots[-1], recorder)
         else:
-            change = capital - known.settings.portfolio.capital
+            change = capital - known.settings.capital
             control.CapitalChange(change, known.slot.name).act(self._kernel)
             known.settings = declared
         self._judge()
@@ -184,6 +184,10 @@ class Desk:
         sent_at = max((bar.available_at for bar in one.bars.values()), default=one.end)
         self._kernel.turn(trader.slot, act, sent_at)
         return trader.recorder.close(trader.slot.context.explanations)
+
+    def recorder(self, uid: str) -> journal.Recorder:
+        """Return what writes down a strategy's orders."""
+        return self._strategies[uid].recorder
 
     def cancel(self, client_order_id: str) -> bool:
         """Take an open order out of the market; False when there is none."""
@@ -231,7 +235,7 @@ class Desk:
 class _Trader:
     """One strategy: its settings of now, and its place in the kernel."""
 
-    settings: settings.StrategySettings
+    settings: settings.Generation
     slot: slot.Slot
     recorder: journal.Recorder
 

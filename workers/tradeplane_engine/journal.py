@@ -5,8 +5,9 @@ A :class:`Recorder` is a strategy's place in the kernel, where it hears each ord
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from tradeplane_engine import errors, strategy
+from tradeplane_engine import errors, live, strategy
 from tradeplane_engine.core import context, kernel
 from tradeplane_engine.core import order as core_orders
 from tradeplane_engine.domain import numbers, orders, times
@@ -59,7 +60,13 @@ class Journal:
 
 
 class Recorder(strategy.Strategy):
-    """Writes down what becomes of one strategy's orders."""
+    """Writes down what becomes of one strategy's orders.
+
+    Attributes
+    ----------
+    verdicts : of the decision that was opened last, in the order of its intents
+    events : fills and ends, in their order
+    """
 
     def __init__(self, journal: Journal, uid: str) -> None:
         super().__init__()
@@ -68,11 +75,14 @@ class Recorder(strategy.Strategy):
         self._ids: dict[int, str] = {}
         self._intents: list[orders.Intent] = []
         self._trigger = times.Nanos(0)
+        self.verdicts: list[live.Verdict] = []
+        self.events: list[live.OrderEvent] = []
 
     def open(self, trigger: times.Nanos) -> None:
         """Begin the decision of a trigger."""
         self._trigger = trigger
         self._intents = []
+        self.verdicts = []
 
     def close(self, said: list[orders.Explanation]) -> orders.Decision:
         """End the decision with what the strategy said about it, which is used up."""
@@ -103,24 +113,31 @@ class Recorder(strategy.Strategy):
                 scope = update.reason.partition(":")[0]
                 found = Reject(self._uid, self._trigger, symbol, scope, order.reason, update.reason)
                 self._journal.rejects.append(found)
+                self.verdicts.append(live.Verdict("", order.reason, update.reason))
             case "expired":
                 self._journal.expired.append(self._ids[order.id])
+                self._ended(update, symbol, side)
+            case "canceled" | "rejected":
+                self._ended(update, symbol, side)
             case "fill" | "partial_fill":
                 self._filled(update, symbol, side)
 
     def _want(self, symbol: str, side: orders.Side, order: core_orders.Order) -> None:
-        self._intents.append(orders.Intent(symbol, side, numbers.Quantity(order.quantity)))
+        number = sum(intent.symbol == symbol for intent in self._intents)
+        self._intents.append(orders.Intent(symbol, side, numbers.Quantity(order.quantity), number=number))
 
     def _sent(self, order: core_orders.Order, symbol: str, side: orders.Side) -> None:
         self._want(symbol, side, order)
         journal = self._journal
-        key = orders.OrderKey(ledger=journal.name, uid=self._uid, trigger=self._trigger, symbol=symbol)
+        number = self._intents[-1].number
+        key = orders.OrderKey(journal.name, self._uid, self._trigger, symbol, number=number)
         name = orders.client_order_id(key)
         if name in journal.known:
             raise errors.ValueRefused("client_order_id", "used once", name)
         journal.known[name] = order
         journal.orders[name] = orders.Order(name, self._trigger, symbol, side, numbers.Quantity(order.quantity))
         self._ids[order.id] = name
+        self.verdicts.append(live.Verdict(name))
 
     def _filled(self, update: kernel.Update, symbol: str, side: orders.Side) -> None:
         at = times.Nanos(update.at)
@@ -134,3 +151,31 @@ class Recorder(strategy.Strategy):
             session=times.utc_day(at),
         )
         self._journal.fills.append(found)
+        self.events.append(
+            self._event(
+                update,
+                symbol,
+                side,
+                event=live.Happened.FILL,
+                executed=found.quantity,
+                price=found.price,
+                fee=numbers.Money(update.fee),
+            )
+        )
+
+    def _ended(self, update: kernel.Update, symbol: str, side: orders.Side) -> None:
+        self.events.append(
+            self._event(update, symbol, side, event=live.Happened.ENDED, status=update.event, reason=update.reason)
+        )
+
+    def _event(self, update: kernel.Update, symbol: str, side: orders.Side, **said: Any) -> live.OrderEvent:
+        return live.OrderEvent(
+            sequence=len(self.events) + 1,
+            client_order_id=self._ids[update.order.id],
+            symbol=symbol,
+            side=side,
+            quantity=numbers.Quantity(update.order.quantity),
+            trigger=times.Nanos(update.order.created),
+            at=times.Nanos(update.at),
+            **said,
+        )

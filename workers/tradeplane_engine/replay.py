@@ -11,17 +11,18 @@ the strategy: they are taken from the record, without intents.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
-from tradeplane_engine import backtest, declarative, desk, errors, record, settings
-from tradeplane_engine.core import gate, limits
+from tradeplane_engine import backtest, declarative, desk, entrypoint, errors, journal, live, record, settings
+from tradeplane_engine.core import context, gate, limits
 from tradeplane_engine.data import dataset
-from tradeplane_engine.domain import bars, orders, times
+from tradeplane_engine.domain import bars, numbers, orders, times
 from tradeplane_engine.features import sources
 from tradeplane_engine.models import predictor
 from tradeplane_engine.venue import profile
 
-Translate = Callable[[Mapping[str, Any]], settings.StrategySettings]
+Translate = Callable[[Mapping[str, Any]], settings.Generation]
 
 
 def run(
@@ -36,7 +37,7 @@ def run(
     Parameters
     ----------
     predictors : by digest, for every model digest that the strategies name
-    translate : a StrategyConfig as recorded to engine settings
+    translate : a StrategyConfig as recorded to engine settings; classes that they name are imported
     """
     replay = Replay(session, data, predictors=predictors, translate=translate)
     for event in session.sequence:
@@ -54,6 +55,37 @@ class _Running:
     ahead: list[bars.BarSlice]
 
 
+@dataclass(slots=True)
+class _Code:
+    """One attempt of a class: its host, and its own slices that it has not seen yet, newest first."""
+
+    host: live.Host
+    ahead: list[bars.BarSlice]
+
+
+@dataclass(frozen=True, slots=True)
+class _Venue:
+    """The desk as a class's venue: it tells of orders; decisions are taken from the host and judged in its turn."""
+
+    recorder: journal.Recorder
+
+    def submit(self, decision: orders.Decision) -> None:
+        """Leave it to the desk, which records it."""
+
+    def order_events(self, after: int) -> list[live.OrderEvent]:
+        """Return what happened since."""
+        return self.recorder.events[after:]
+
+
+@dataclass(frozen=True, slots=True)
+class _Always:
+    """The bars of a dataset are past."""
+
+    def now(self) -> times.Nanos:
+        """Return an instant after all of them."""
+        return times.Nanos(2**63 - 1)
+
+
 class Replay:
     """Walks one record; see the module's steps."""
 
@@ -69,7 +101,7 @@ class Replay:
         self._predictors = predictors
         self._translate = translate
         self._desk = desk.Desk(_account(session), _traded(session, data), days=data.trading())
-        self._running: dict[str, _Running] = {}
+        self._running: dict[str, _Running | _Code] = {}
         self._unmatched: list[str] = []
 
     def act(self, event: record.Event) -> None:
@@ -94,20 +126,30 @@ class Replay:
         """Collect the outcome; raises LedgerBroken when it does not add up."""
         return backtest.result(self._desk, unmatched=tuple(self._unmatched))
 
-    def _declare(self, declared: settings.StrategySettings) -> None:
+    def _declare(self, declared: settings.Generation) -> None:
         """Start a generation as a new process would: with the history up to its first trigger."""
+        if isinstance(declared, settings.CodeSettings):
+            self._desk.declare(declared)
+            hosted = entrypoint.load(declared.entrypoint, declared.parameters)
+            host = live.Host(declared, hosted, _Venue(self._desk.recorder(declared.uid)), _Always())
+            self._running[declared.uid] = _Code(host, self._slices(declared))
+            return
         model = self._predictors.get(declared.model_digest)
         if model is None:
             raise errors.ModelRefused(f"predictors: none has the digest {declared.model_digest}")
         self._desk.declare(declared)
         features = sources.LastBars(declared.features, declared.symbols)
-        slices = self._data.triggers(declared.symbols, timeframe=declared.timeframe, session=declared.session)
         self._running[declared.uid] = _Running(
             strategy=declarative.Declarative(declared, features=features, model=model),
             features=features,
             window=declared.features.window,
-            ahead=list(reversed(slices)),
+            ahead=self._slices(declared),
         )
+
+    def _slices(self, declared: settings.Trader) -> list[bars.BarSlice]:
+        """Return a strategy's slices, newest first."""
+        found = self._data.triggers(declared.symbols, timeframe=declared.timeframe, session=declared.session)
+        return list(reversed(found))
 
     def _decide(self, event: record.DecisionEvent) -> None:
         running = self._running.get(event.uid)
@@ -120,12 +162,36 @@ class Replay:
             limit = f"the end of a bar of dataset {self._data.name}"
             raise errors.ValueRefused(f"sequence, decision {event.seq}", limit, times.text(event.trigger))
         one = running.ahead.pop()
+        if isinstance(running, _Code):
+            self._decide_code(event, running.host, past, one)
+            return
         for each in (*past[-running.window :], one):
             running.features.observe(each)
         if event.outcome is orders.Outcome.TRADED:
             self._desk.decide(event.uid, one, running.strategy.shown(one.bars.values()))
         else:
             self._desk.decide(event.uid, one, lambda ctx: ctx.outcome(event.outcome))
+
+    def _decide_code(
+        self, event: record.DecisionEvent, host: live.Host, past: list[bars.BarSlice], one: bars.BarSlice
+    ) -> None:
+        """Let a class decide, as its process did; a missed trigger's bars are taken in and not shown."""
+        if past:
+            host.warm(past)
+
+        def act(ctx: context.Context) -> None:
+            if event.outcome is orders.Outcome.MISSED:
+                host.missed(event.trigger, detail="", one=one)
+                ctx.outcome(event.outcome)
+                return
+            decision = host.decide(one)
+            ctx.outcome(decision.outcome, decision.detail)
+            for intent in decision.intents:
+                ctx.order(intent.symbol, intent.side.value, Decimal(intent.quantity) / numbers.ONE_SHARE)
+
+        self._desk.decide(event.uid, one, act)
+        if event.outcome is not orders.Outcome.MISSED:
+            host.settle(self._desk.recorder(event.uid).verdicts)
 
     def _match(self, client_order_id: str, *, found: bool) -> None:
         if not found:

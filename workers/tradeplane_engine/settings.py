@@ -54,6 +54,11 @@ class StrategySettings(Trader):
     portfolio: portfolio.TopBottomN
     algorithm: str = "market"
 
+    @property
+    def capital(self) -> numbers.Money:
+        """What weights are fractions of, and the sub-ledger starts from."""
+        return self.portfolio.capital
+
     def __post_init__(self) -> None:
         """Refuse what cannot trade."""
         Trader.__post_init__(self)
@@ -76,3 +81,6 @@ class CodeSettings(Trader):
     entrypoint: str
     capital: numbers.Money
     parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+Generation = StrategySettings | CodeSettings

@@ -160,6 +160,12 @@ def channel(config: messages.StrategyConfig) -> str:
     return timeframes.channel(*_bars(Block(config.spec).block("bars")))
 
 
+def recorded(document: Mapping[str, Any]) -> settings.Generation:
+    """Translate a StrategyConfig as a session record holds it, of a Model or of code."""
+    config = strategy_config(document)
+    return code(config) if has_code(config.spec) else strategy(config)
+
+
 def recorded_strategy(document: Mapping[str, Any]) -> settings.StrategySettings:
     """Translate a StrategyConfig as a session record holds it."""
     return strategy(strategy_config(document))

@@ -48,8 +48,7 @@ class Fills:
     ) -> numbers.Money:
         """Return what one fill costs by the venue's schedule, exact but for one rounding, half to even."""
         charges = self._costs.charges(side, price, quantity, session=session_of(at))
-        exact = fees.exact_fraction(sum(charge.amount for charge in charges))
-        return numbers.Money(numbers.divide_half_even(exact.numerator, exact.denominator))
+        return fees.rounded(charges)
 
     async def advance(self, connection: Any) -> None:
         """Book the fills that were committed since the last call; the caller holds the ledger's row."""

@@ -1,0 +1,161 @@
+"""A session of a class, replayed from its record, gives its orders again."""
+
+import itertools
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support import engine_runs, live_runs
+from tradeplane_engine import backtest, entrypoint, replay, settings, strategy
+from tradeplane_engine import record as records
+from tradeplane_engine.data import dataset, quality, series
+from tradeplane_engine.domain import bars, numbers, orders, timeframes, times
+
+COUNT = 120
+WARM = 20
+SYMBOLS = ("AAA", "BBB")
+POLICY: dict[str, Any] = {"position": {"allowShort": True}}
+SOURCE = """
+from tradeplane_engine import strategy
+
+class Counts(strategy.Strategy):
+    '''Buys and sells by what it has heard, twice per bar, so that a different word gives other orders.'''
+
+    def on_start(self, ctx):
+        self.rate = ctx.indicator("ema", 3)
+        self.heard = 0
+
+    def on_bar(self, ctx, bar):
+        if self.rate < bar.close / bar.unit:
+            ctx.order(bar.symbol, "buy", 1 + self.heard % 3)
+            ctx.order(bar.symbol, "buy", 2)
+        elif ctx.position(bar.symbol) > 0:
+            ctx.target(bar.symbol, shares=0)
+
+    def on_order_update(self, ctx, update):
+        self.heard += update.event == "fill"
+"""
+
+
+@pytest.fixture(autouse=True)
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Put the class on the path, and forget it afterwards."""
+    (tmp_path / "counts.py").write_text(SOURCE)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    sys.modules.pop("counts", None)
+
+
+def walks() -> list[series.Series]:
+    """Minutes of two symbols."""
+    return [engine_runs.walk(symbol, COUNT, seed=at) for at, symbol in enumerate(SYMBOLS)]
+
+
+def data() -> dataset.Dataset:
+    """The same as a dataset."""
+    names = series.COLUMNS
+    found = {
+        one.symbol: tuple(
+            bars.Bar(one.symbol, **{name: int(getattr(one, name)[row]) for name in names}) for row in range(len(one))
+        )
+        for one in walks()
+    }
+    hours = timeframes.Hours(times.Nanos(int(walks()[0].start[0])), times.Nanos(int(walks()[0].end[-1])))
+    return dataset.Dataset(
+        name="made",
+        timeframe="1m",
+        digest="",
+        origin="",
+        licence="",
+        history=found,
+        actions=(),
+        report=quality.Report(accepted=sum(map(len, found.values()))),
+        hours={timeframes.REGULAR: (hours,)},
+    )
+
+
+def translate(_: Mapping[str, Any]) -> settings.CodeSettings:
+    """Make settings of what was recorded."""
+    told = live_runs.told(SYMBOLS)
+    return settings.CodeSettings(
+        **{name: getattr(told, name) for name in ("name", "uid", "generation", "timeframe", "capital", "limits")},
+        symbols=SYMBOLS,
+        policy="prudent",
+        entrypoint="counts:Counts",
+    )
+
+
+def replayed(
+    decisions: list[orders.Decision], *, restart: int | None = None, missed: frozenset[int] = frozenset()
+) -> backtest.Result:
+    """Replay a session with these triggers; before one of them another attempt starts."""
+    started = {"type": "strategy", "config": {"uid": "0a-0b", "generation": 1}}
+    events: list[dict[str, Any]] = [
+        {"type": "environment", "spec": {}, "policy": {"name": "prudent", "hash": "1", "spec": POLICY}},
+        {"type": "state", "state": "enabled", "causes": []},
+        started,
+    ]
+    for at, one in enumerate(decisions):
+        if at == restart:
+            events.append(started)
+        outcome = "missed" if at in missed else one.outcome.value
+        events.append({"type": "decision", "uid": "0a-0b", "trigger": times.text(one.trigger), "outcome": outcome})
+    document = {
+        "version": 1,
+        "environment": "demo",
+        "mode": "paper",
+        "ledger": "abc",
+        "venue_profile": "realistic",
+        "starting_cash": "10000000",
+        "sequence": [{"seq": seq, **event} for seq, event in enumerate(events, 1)],
+    }
+    return replay.run(records.parse(document), data(), predictors={}, translate=translate)
+
+
+def lived() -> list[orders.Decision]:
+    """Decide live on the same bars, with a kernel as broker."""
+    hosted: strategy.Strategy = entrypoint.load("counts:Counts", {})
+    _, broker = live_runs.through_broker(walks(), hosted, warm=WARM)
+    return broker.decisions
+
+
+def sent(decisions: list[orders.Decision]) -> list[tuple[int, str, str, int]]:
+    """Every order by its trigger."""
+    return [
+        (one.trigger, intent.symbol, intent.side.value, intent.quantity) for one in decisions for intent in one.intents
+    ]
+
+
+def test_a_replay_gives_the_orders_of_the_session() -> None:
+    """With several orders of a symbol in a decision, and orders that depend on what was heard and on all history."""
+    decisions = lived()
+    found = replayed(decisions)
+    again = [(one.bar_end, one.symbol, one.side.value, one.quantity) for one in found.orders]
+    assert again == sent(decisions)
+    assert len(again) > 50
+    assert len(found.fills) > 50
+    assert {name.split("-")[5] for name in (one.client_order_id for one in found.orders)} == {"0", "1"}
+    assert replayed(decisions).order_bytes == found.order_bytes
+
+
+def test_another_attempt_begins_anew() -> None:
+    """What the class kept in itself is gone, and what it holds is not."""
+    decisions = lived()
+    whole, cut = replayed(decisions), replayed(decisions, restart=40)
+    at = decisions[40].trigger
+    assert [one for one in whole.orders if one.bar_end < at] == [one for one in cut.orders if one.bar_end < at]
+    assert whole.orders != cut.orders
+    assert numbers.Quantity(0) not in cut.positions.values()
+
+
+def test_a_missed_trigger_is_not_shown() -> None:
+    """No order has it, and the next decision is made with its bars behind it."""
+    decisions = lived()
+    found = replayed(decisions, missed=frozenset({30}))
+    assert decisions[30].trigger not in {one.bar_end for one in found.orders}
+    before = list(itertools.takewhile(lambda one: one.bar_end < decisions[30].trigger, found.orders))
+    assert [one.bar_end for one in before] == [one[0] for one in sent(decisions[:30])]
+    assert found.decisions[30].decision.outcome is orders.Outcome.MISSED
