@@ -110,8 +110,11 @@ def test_a_period_is_cut_out(folder: Path, capsys: pytest.CaptureFixture[str]) -
 @pytest.mark.parametrize(
     "broken, told",
     [
-        ("raises", ("strategy 'Cross' at Bar(B, end=2020-01-01T00:", "ZeroDivisionError", "mine.py, line 9")),
-        ("asks for a fraction", ("shares", "1.5", "strategy 'Cross' at Bar(A, end=2020-01-01T00:", "mine.py, line 9")),
+        ("raises", ("strategy 'Cross' at Bar(B, 1m, end=2020-01-01T00:", "ZeroDivisionError", "mine.py, line 9")),
+        (
+            "asks for a fraction",
+            ("shares", "1.5", "strategy 'Cross' at Bar(A, 1m, end=2020-01-01T00:", "mine.py, line 9"),
+        ),
         ("does not start", ("'Cross' at on_start", "nothing", "mine.py, line 7")),
         ("is no Python", ("SyntaxError", "mine.py, line 3")),
         ("does not import", ("nothing_of_that_name", "mine.py, line 3")),

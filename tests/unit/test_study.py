@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +135,47 @@ def test_workers_change_nothing(found: study.Found) -> None:
     """Two processes find what one finds, of a class too."""
     both = [dataclasses.replace(STUDY, family=sweep_families.Cross).run(workers=workers) for workers in (1, 2)]
     assert both[0].tried.equity.tolist() == both[1].tried.equity.tolist() == found.tried.equity.tolist()
+
+
+NOTEBOOK = """
+import dataclasses, pathlib
+from tradeplane_engine import errors, strategy, study
+from test_study import DATA
+
+class Rising(strategy.Strategy):
+    class Parameters(strategy.Strategy.Parameters):
+        window: int
+    def on_start(self, ctx):
+        self.mean = ctx.indicator("sma", self.parameters.window)
+    def on_bar(self, ctx, bar):
+        ctx.target(bar.symbol, shares=1 if self.mean < bar.close else 0)
+
+search = study.Study(DATA, Rising, study.Grid({"window": (3, 5)}))
+assert len(search.run()) == 2
+for more in ({"workers": 2}, {"cache": "cache"}):
+    try:
+        kept = dataclasses.replace(search, cache=pathlib.Path(more["cache"])) if "cache" in more else search
+        kept.run(workers=more.get("workers", 1))
+    except errors.ValueRefused as refused:
+        print(refused)
+"""
+
+
+def test_a_class_of_a_notebook_runs_in_its_own_process_only(tmp_path: Path) -> None:
+    """Others could not find it, and no digest could tell it from another: both is said."""
+    path = os.pathsep.join([*sys.path, str(Path(__file__).parent)])
+    done = subprocess.run(
+        [sys.executable],
+        input=NOTEBOOK,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    said = done.stdout.splitlines()
+    assert said[:1] == ["workers: must be 1 for code that is in no file, got 'Rising'"], done.stderr
+    assert said[1:] == ["strategy: must be a class in a file, so that its results can be kept, got 'Rising'"]
 
 
 def test_a_class_never_runs_twice_on_the_same_bars(tmp_path: Path) -> None:

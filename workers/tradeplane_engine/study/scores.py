@@ -13,6 +13,7 @@ IntArray = inputs.IntArray
 
 SHOWN = ("total_return", "annual_return", "volatility", "sharpe", "max_drawdown")
 _NANO = 1e-9
+_TRADES, _FILLS = inputs.Trades.none(), inputs.Fills.none()
 _SATURDAY = 5
 
 
@@ -55,7 +56,7 @@ class Scorer:
         rows = np.arange(len(self.ends)) if days is None else days
         equity = (self.cash * _NANO * np.cumprod(1.0 + returns[rows])).astype(np.float64)
         curve = inputs.Curve(at=self.ends[rows], equity=equity, start=self.cash * _NANO)
-        return sample.Sample(inputs.Run(curve, inputs.Trades.none(), inputs.Fills.none(), self.year))
+        return sample.Sample(inputs.Run(curve, _TRADES, _FILLS, self.year))
 
     def score(self, returns: FloatArray, days: IntArray | None = None) -> float:
         """Return the objective; NaN where it is undefined."""

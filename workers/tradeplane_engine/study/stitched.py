@@ -121,8 +121,7 @@ class StitchedClass(Stitched):
 
 def stitch(family: sweep.Family) -> type[Stitched]:
     """Return the strategy's class for a family."""
-    coded = isinstance(family, type) and issubclass(family, strategy.Strategy)
     name = f"{getattr(family, '__name__', 'family')}-walk-forward"
-    if coded:
+    if isinstance(family, type) and issubclass(family, strategy.Strategy):
         return type(name, (StitchedClass,), {"family": family, "warm_up": family.warm_up})
     return type(name, (StitchedColumns,), {"family": staticmethod(family)})

@@ -72,10 +72,10 @@ class Study:
         if self.walk_forward is not None:
             self.walk_forward.windows(len(ends))  # what cannot be is refused before anything runs
         runner = sweep.Runner(loaded.series, settings, ends=ends, cache=self.cache)
-        sets, outcomes, known = self._tried(runner, scorer, workers, progress)
+        sets, outcomes, scored, known = self._tried(runner, scorer, workers, progress)
         tried = sweep.results(sets, outcomes, max(runner.trials, len(sets)))
         daily = scorer.returns(tried.curves)
-        score = np.array([scorer.score(column) for column in daily.T])
+        score = np.array(scored)
         if not np.isfinite(score).any():
             raise errors.ValueRefused(
                 "objective", "defined for at least one configuration (does any of them trade?)", self.objective
@@ -139,9 +139,10 @@ class Study:
         scorer: scores.Scorer,
         workers: int | sweep.Start,
         progress: Callable[[sweep.Progress], None] | None,
-    ) -> tuple[list[sweep.Parameters], list[sweep.Outcome], int]:
-        """Return parameter sets, outcomes, and how many the cache knew."""
+    ) -> tuple[list[sweep.Parameters], list[sweep.Outcome], list[float], int]:
+        """Return parameter sets, outcomes, scores, and how many the cache knew."""
         sets: list[sweep.Parameters] = []
+        scored: list[float] = []
         outcomes: list[sweep.Outcome] = []
         known = 0
         batches = self.search.batches()
@@ -162,11 +163,12 @@ class Study:
                 sets += batch
                 outcomes += found
                 curves = np.array([one.curve for one in found], dtype=np.int64)
+                scored += (last_scores := [scorer.score(column) for column in scorer.returns(curves).T])
                 try:
-                    batch = batches.send([scorer.score(column) for column in scorer.returns(curves).T])
+                    batch = batches.send(last_scores)
                 except StopIteration:
                     batch = None
-        return sets, outcomes, known
+        return sets, outcomes, scored, known
 
 
 def days(data: readers.Loaded) -> IntArray:

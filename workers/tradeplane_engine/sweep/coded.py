@@ -65,7 +65,7 @@ def digest(kind: type[strategy.Strategy]) -> str:
             continue
         seen.add(module.__name__)
         file = getattr(module, "__file__", None)
-        if file is None and module.__name__ == kind.__module__:
+        if module.__name__ == kind.__module__ and not (file and Path(file).is_file()):
             raise errors.ValueRefused("strategy", "a class in a file, so that its results can be kept", kind.__name__)
         if file is None or any(Path(file).resolve().is_relative_to(one) for one in _LIBRARIES):
             found.add(f"{module.__name__} {getattr(module, '__version__', '')}")

@@ -9,6 +9,7 @@ import contextlib
 import multiprocessing
 import multiprocessing.connection
 import os
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,7 @@ import orjson
 from tradeplane_engine import errors, scripts
 from tradeplane_engine.core.table import Table
 from tradeplane_engine.data.series import COLUMNS, Series
+from tradeplane_engine.sweep.coded import Coded
 from tradeplane_engine.sweep.evaluator import Configuration, Evaluator, Outcome
 from tradeplane_engine.sweep.settings import Settings
 
@@ -100,6 +102,8 @@ class Processes(AbstractContextManager["Processes"]):
         if len(chunks) <= 1:
             yield from self._here.finished(chunks)
             return
+        for one in chunks[0]:
+            _refuse_homeless(one)
         pool = self._started()
         waiting = {pool.submit(_work, list(chunk)): number for number, chunk in enumerate(chunks)}
         try:
@@ -123,6 +127,14 @@ class Processes(AbstractContextManager["Processes"]):
 
     def __exit__(self, *_: object) -> None:
         self._open.close()
+
+
+def _refuse_homeless(one: Configuration) -> None:
+    """Refuse code that was typed into a notebook or a prompt: another process cannot find it."""
+    code = one.kind if isinstance(one, Coded) else getattr(one, "function", None)
+    file = getattr(sys.modules["__main__"], "__file__", None)  # a prompt that is piped has one that is none
+    if getattr(code, "__module__", "") == "__main__" and not (file and Path(file).is_file()):
+        raise errors.ValueRefused("workers", "1 for code that is in no file", getattr(code, "__name__", code))
 
 
 _evaluator: list[Evaluator] = []  # of a worker process
