@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support import bar_files, engine_runs
+from support import bar_files, engine_runs, servers
 from tradeplane_cli import __main__ as command_line
 from tradeplane_cli import progress
 from tradeplane_engine import scripts, simulation
@@ -157,7 +157,8 @@ def test_options_that_cannot_be_are_refused(
 
 def test_options_of_code_are_refused_elsewhere(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """They would be ignored."""
-    assert command_line.main(["backtest", f"--filename={folder}", f"--out={folder / 'run'}"]) == 1
+    manifests = servers.CHECKOUT / "examples"
+    assert command_line.main(["backtest", f"--filename={manifests}", f"--out={folder / 'run'}"]) == 1
     assert "--out: must be absent with --filename" in capsys.readouterr().err
 
 
