@@ -166,7 +166,8 @@ def _of_code(manifests: Manifests, options: argparse.Namespace) -> simulation.Ba
     if wanted is not None and wanted.get("data"):
         raise errors.ValueRefused("data.digest", "absent with signal.code", wanted["data"])
     folder = options.data or _demo_bars()
-    return declared.backtest(manifests.strategy, manifests.policy, wanted, folder, options)
+    said = declared.Declared.of(manifests.strategy, manifests.policy, options.profile)
+    return declared.backtest(said, wanted, folder, options)
 
 
 def _of_manifests(

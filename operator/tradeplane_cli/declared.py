@@ -6,6 +6,7 @@ the RiskPolicy judges it.
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from tradeplane_cli import trading
 from tradeplane_engine import entrypoint, errors, simulation
+from tradeplane_engine import strategy as strategies
 from tradeplane_engine.core import costs, limits
 from tradeplane_engine.data import columns, dataset, readers, series
 from tradeplane_engine.domain import times
@@ -38,43 +40,58 @@ def has_code(spec: Mapping[str, Any]) -> bool:
     return "code" in spec["signal"]
 
 
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What the manifests say of a run."""
+
+    name: str
+    kind: type[strategies.Strategy]
+    parameters: Mapping[str, Any]
+    symbols: Sequence[str]
+    timeframe: times.Nanos
+    capital: str
+    limits: limits.Limits
+    venue: profile.VenueProfile
+
+    @classmethod
+    def of(cls, strategy: Mapping[str, Any], policy: Mapping[str, Any], venue: str | None) -> "Declared":
+        """Read a Strategy whose signal is code, and its RiskPolicy; raises ValueRefused."""
+        spec, code = strategy["spec"], strategy["spec"]["signal"]["code"]
+        return cls(
+            name=strategy["metadata"]["name"],
+            kind=entrypoint.found(code["entrypoint"]),
+            parameters=code["parameters"],
+            symbols=spec["universe"]["symbols"],
+            timeframe=times.duration(spec["bars"]["timeframe"], field="bars.timeframe"),
+            capital=spec["portfolio"]["capital"],
+            limits=limits.from_spec(policy["spec"]),
+            venue=profile.named(venue or backtest_run.PROFILE),
+        )
+
+
 def backtest(
-    strategy: Mapping[str, Any],
-    policy: Mapping[str, Any],
-    wanted: Mapping[str, Any] | None,
-    folder: Path,
-    options: argparse.Namespace,
+    said: Declared, wanted: Mapping[str, Any] | None, folder: Path, options: argparse.Namespace
 ) -> simulation.Backtest:
     """Return the backtest of manifests; raises EngineError.
 
     Parameters
     ----------
-    strategy, policy : manifests
+    said : by the manifests
     wanted : spec of a Backtest that names the Strategy, whose period and seed it has then
     folder : a dataset, or CSV or Parquet files
-    options : period, venue profile and audit, as the command line has them
+    options : period and audit, as the command line has them
     """
-    spec = strategy["spec"]
-    symbols, timeframe = spec["universe"]["symbols"], times.duration(spec["bars"]["timeframe"], field="bars.timeframe")
-    loaded, happened = _data(folder, symbols, timeframe)
+    loaded, happened = _data(folder, said.symbols, said.timeframe)
     start = options.start or (wanted and wanted["from"])
     end = options.end or (wanted and wanted["to"])
     if start or end:
         last = None if not end else trading.day(end, "--to") + times.DAY
         loaded = loaded.between(None if not start else trading.day(start, "--from"), last)
-    code = spec["signal"]["code"]
-    venue = profile.named(options.profile or backtest_run.PROFILE)
-    own = simulation.Allocation(
-        entrypoint.found(code["entrypoint"]),
-        capital=spec["portfolio"]["capital"],
-        name=strategy["metadata"]["name"],
-        parameters=code["parameters"],
-    )
     return simulation.Backtest(
         loaded,
-        [own],
-        limits=limits.from_spec(policy["spec"]),
-        costs=costs.Costs(half_spread_bps=venue.half_spread_bps, schedule=venue.schedule),
+        [simulation.Allocation(said.kind, capital=said.capital, name=said.name, parameters=said.parameters)],
+        limits=said.limits,
+        costs=costs.Costs(half_spread_bps=said.venue.half_spread_bps, schedule=said.venue.schedule),
         actions=happened,
         audit=options.audit,
         seed=options.seed if options.seed is not None else (wanted or {}).get("seed", 0),

@@ -11,7 +11,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
-from tradeplane_cli import progress, scripted, trading
+from tradeplane_cli import backtest, declared, progress, scripted, trading
 from tradeplane_engine import errors, scripts, study, sweep
 from tradeplane_engine.domain import times
 
@@ -22,10 +22,15 @@ _COMMAND = "tradeplane sweep"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument(
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument(
         "strategy",
+        nargs="?",
         metavar="FILE.py:NAME",
         help="a strategy's class, or a function of parameters that returns a rule (package.module:NAME too)",
+    )
+    what.add_argument(
+        "-f", "--filename", type=Path, help="manifests of a Strategy whose signal is code, and of its RiskPolicy"
     )
     parser.add_argument(
         "--space",
@@ -38,7 +43,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of CSV or Parquet files, or one file")
     parser.add_argument("--from", dest="start", metavar="DAY", help="first day (default: that of the first bar)")
     parser.add_argument("--to", dest="end", metavar="DAY", help="last day (default: that of the last bar)")
-    parser.add_argument("--cash", default=scripted.CASH, help=f"the account's cash in USD (default {scripted.CASH})")
+    parser.add_argument("--cash", help=f"the account's cash in USD (default {scripted.CASH})")
     parser.add_argument(
         "--parameters", nargs="+", action="extend", metavar="NAME=VALUE", help="parameters that are the same in all"
     )
@@ -70,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
         if options.out is not None:
             found.save(options.out)
     except (errors.EngineError, OSError) as error:
-        sys.stderr.write(f"{_COMMAND}: {trading.told(error, options.strategy)}\n")
+        sys.stderr.write(f"{_COMMAND}: {trading.told(error, options.strategy or '')}\n")
         return 1
     sys.stdout.writelines(f"{line}\n" for line in _lines(found))
     if options.out is not None:
@@ -79,15 +84,46 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _study(options: argparse.Namespace) -> study.Study:
+    if options.filename is not None:
+        return _of_manifests(options)
     return study.Study(
         trading.bars(options),
         scripts.load(options.strategy),
         _search(options),
-        cash=options.cash,
+        cash=options.cash or scripted.CASH,
         commission_bps=trading.charges(options)[0],
         half_spread_bps=trading.charges(options)[1],
         limits=trading.limits_of(options),
         fixed=trading.parameters(options.parameters or ()),
+        objective=options.objective,
+        walk_forward=_walk_forward(options),
+        cache=options.cache or _user_cache(),
+    )
+
+
+def _of_manifests(options: argparse.Namespace) -> study.Study:
+    """Return the study of a Strategy's class: what the manifest says is the same in every trial."""
+    for name in ("parameters", "cash", "commission_bps", "half_spread_bps", "allow_short", "timeframe"):
+        if getattr(options, name):
+            raise errors.ValueRefused(declared.OPTIONS[name], "absent with --filename", getattr(options, name))
+    manifests = backtest.Manifests.read(options.filename)
+    if not declared.has_code(manifests.strategy["spec"]):
+        raise errors.ValueRefused("signal", "code, as a Model is trained once and not per trial", "models")
+    if (options.data / "dataset.json").is_file():
+        raise errors.ValueRefused("--data", "CSV or Parquet (a sweep knows no corporate actions)", str(options.data))
+    said = declared.Declared.of(manifests.strategy, manifests.policy, None)
+    options.timeframe = times.duration_text(said.timeframe)
+    search = _search(options)
+    searched = search.describe()["values"]
+    return study.Study(
+        trading.bars(options, said.symbols),
+        said.kind,
+        search,
+        cash=said.capital,
+        half_spread_bps=said.venue.half_spread_bps,
+        schedule=said.venue.schedule,
+        limits=said.limits,
+        fixed={name: value for name, value in said.parameters.items() if name not in searched},
         objective=options.objective,
         walk_forward=_walk_forward(options),
         cache=options.cache or _user_cache(),

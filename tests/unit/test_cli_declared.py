@@ -1,5 +1,6 @@
 """``tradeplane backtest -f``: a Strategy whose signal is code runs its class, as its manifest says."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -144,3 +145,32 @@ def test_a_dataset_brings_its_corporate_actions(folder: Path) -> None:
     assert 5 in rows[:, 0], "a dividend"
     (folder / "manifests" / "strategy.yaml").write_text(text.replace("1d", "1h"), encoding="utf-8")
     assert command(folder, *options, data="demo") == 1
+
+
+def test_the_class_of_a_manifest_is_swept(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the manifest says is the same in every trial, its fees and policy too; the best is the manifest's run."""
+    words = ["sweep", f"--filename={folder / 'manifests'}", f"--data={folder / 'bars'}", f"--cache={folder / 'cache'}"]
+    assert (
+        command_line.main([*words, "--space", "window=4:6", "--objective=total_return", f"--out={folder / 'out'}"]) == 0
+    )
+    assert "3 by the event engine: fees by date" in capsys.readouterr().out
+    told = json.loads((folder / "out" / "sweep.json").read_text(encoding="utf-8"))
+    assert told["configurations"]["parameters"] == {"window": [4, 5, 6]}
+    assert told["study"]["cash"] == "20000"
+    assert command(folder, f"--out={folder / 'run'}", "--no-audit") == 0
+    assert told["configurations"]["equity"][1] == saved.read(folder / "run").document["summary"]["final_equity"]
+    best = saved.read(folder / "out" / "best").document
+    assert best["settings"]["limits"]["max_gross"] == "3/2"
+    assert command_line.main([*words, "--space", "window=4:6", "--cash=3"]) == 1
+    assert "--cash: must be absent with --filename" in capsys.readouterr().err
+
+
+def test_a_model_is_not_swept(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is trained once; and a dataset's corporate actions are no bars."""
+    words = ["sweep", "--space", "window=4:6", f"--cache={folder / 'cache'}"]
+    examples = servers.CHECKOUT / "examples"
+    assert command_line.main([*words, f"--filename={examples}", f"--data={folder / 'bars'}"]) == 1
+    assert "signal: must be code" in capsys.readouterr().err
+    demo_data.write(folder / "demo")
+    assert command_line.main([*words, f"--filename={folder / 'manifests'}", f"--data={folder / 'demo'}"]) == 1
+    assert "a sweep knows no corporate actions" in capsys.readouterr().err

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tradeplane_engine import errors, simulation, sweep
+from tradeplane_engine.core import costs
 from tradeplane_engine.core import limits as risk_limits
 from tradeplane_engine.data import readers
 from tradeplane_engine.domain import numbers, times
@@ -37,6 +38,7 @@ class Study:
     search : which parameters are tried
     cash : of the account, USD
     commission_bps, half_spread_bps : of a fill
+    schedule : fees by date; with them the event engine runs every configuration
     limits : of the account
     fixed : parameters that are the same in every trial
     objective : the measure of daily returns that is looked for; more is better
@@ -51,6 +53,7 @@ class Study:
     cash: simulation.Usd = 100_000
     commission_bps: Fraction = Fraction(0)
     half_spread_bps: Fraction = Fraction(0)
+    schedule: costs.Schedule | None = None
     limits: risk_limits.Limits = field(default_factory=risk_limits.Limits)
     fixed: Mapping[str, Any] = field(default_factory=dict)
     objective: str = "sharpe"
@@ -100,7 +103,7 @@ class Study:
     def settings(self) -> sweep.Settings:
         """Return what every configuration runs under; raises ValueRefused."""
         cash = numbers.money(str(self.cash), field="cash")
-        return sweep.Settings(cash, self.commission_bps, self.half_spread_bps, self.limits)
+        return sweep.Settings(cash, self.commission_bps, self.half_spread_bps, self.limits, schedule=self.schedule)
 
     def backtest(self, data: Any, kind: Any, parameters: Mapping[str, Any]) -> simulation.Backtest:
         """Return the event engine's run of a strategy under the same settings."""
@@ -131,6 +134,7 @@ class Study:
             "cash": str(self.cash),
             "commission_bps": str(self.commission_bps),
             "half_spread_bps": str(self.half_spread_bps),
+            "fees": "" if self.schedule is None else repr(self.schedule),
         }
 
     def _tried(

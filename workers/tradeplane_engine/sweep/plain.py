@@ -82,6 +82,8 @@ def refuses_table(table: Table, settings: Settings) -> str | None:
     """Return why no configuration of these settings on this table can run in the kernel, or None."""
     if settings.latency:
         return f"latency of {settings.latency} ns"
+    if settings.schedule is not None:
+        return "fees by date"
     start, known = table.columns["start"], table.columns["available_at"]
     early = start[1:] < known[:-1]
     early[table.starts[1:-1][table.starts[1:-1] < table.rows] - 1] = False  # the next symbol's first row

@@ -22,6 +22,7 @@ class Settings:
     commission_bps, half_spread_bps : of every fill, as in :class:`~tradeplane_engine.core.costs.Costs`
     limits : judge strategy and account
     latency : between a decision and the venue's having its orders, ns
+    schedule : fees by date, which only the event engine knows; None for none
     """
 
     cash: int
@@ -29,6 +30,7 @@ class Settings:
     half_spread_bps: Fraction = Fraction(0)
     limits: Limits = field(default_factory=Limits)
     latency: int = 0
+    schedule: costs.Schedule | None = None
 
     def __post_init__(self) -> None:
         """Refuse cash and latency that are none, and rates that the costs refuse."""
@@ -40,7 +42,9 @@ class Settings:
 
     def costs(self) -> costs.Costs:
         """Costs of a fill."""
-        return costs.Costs(half_spread_bps=self.half_spread_bps, commission_bps=self.commission_bps)
+        return costs.Costs(
+            half_spread_bps=self.half_spread_bps, commission_bps=self.commission_bps, schedule=self.schedule
+        )
 
     def identity(self) -> str:
         """Digest of every setting and of the engine's version."""
