@@ -2,7 +2,8 @@
 
 A mutant is one changed operator, number, condition or dropped statement of a module of the core, which runs interpreted
 in a process of its own. Those that no test kills must stand in ``tools/mutants.txt`` with the reason why they may live:
-the exit status is 1 for a survivor that is not listed, and for a listed one that is killed or that no longer exists.
+the exit status is 1 for a survivor that is not listed, and for a listed one that is killed or that no longer exists;
+2 where the tests fail on the module as it is.
 """
 
 import argparse
@@ -293,6 +294,9 @@ def main() -> int:
         keys = {one.key for one in every}
         chosen = [one for one in every if given.only in one.key and (not given.known or one.key in listed)]
         survivors = 0
+        if killed(module, ast.parse((CORE / f"{module}.py").read_text(encoding="utf-8"))):
+            print(f"{module}: its tests fail without a mutant", file=sys.stderr)
+            return 2
         for number, one in enumerate(chosen, start=1):
             dead = killed(module, one.tree)
             if number % _TOLD == 0:

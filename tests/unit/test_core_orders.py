@@ -112,9 +112,9 @@ class Life(stateful.RuleBasedStateMachine):
         if abs(self.position) * new // old > 10**15 or self.wanted * new // old > 10**15:
             return
         cash, limit = self.ledger.cash, self.order.limit
-        self.ledger.split(0, new, old, self.price)
         sign = 1 if self.position >= 0 else -1
         self.position = sign * (abs(self.position) * new // old)
+        self.ledger.split(0, self.position, self.price)
         assert self.ledger.cash == cash
         if self.order.ended:
             return
