@@ -150,6 +150,23 @@ def test_what_the_kernel_cannot_express_is_named(change: dict[str, object], reas
     assert outcome.reason.startswith(reason)
 
 
+def test_an_empty_symbol_before_others_changes_nothing() -> None:
+    """Its first row is nobody's: the last bars of the others are still held to each other."""
+    empty, single = engine_runs.walk("E", 0, seed=1), engine_runs.walk("S", 1, seed=1)
+    assert compare([empty, single], made_rules.rule(1), SETTINGS).reason == ""
+    bars = engine_runs.walk("S", 3, seed=1)
+    known = bars.available_at.copy()
+    known[1] += 2 * engine_runs.MINUTE
+    known[2] = known[1] + 1
+    late = dataclasses.replace(bars, available_at=known)
+    reasons = {
+        sweep.evaluate(table.Table(data), [made_rules.rule(1)], SETTINGS, known)[0].reason
+        for data in ([late], [empty, late])
+    }
+    assert len(reasons) == 1
+    assert reasons != {""}
+
+
 def test_bars_that_overlap_are_named() -> None:
     """A bar that opens before the last one is known cannot fill at its symbol's next row: the event engine decides."""
     bars = engine_runs.walk("SLOW", 80, seed=1)

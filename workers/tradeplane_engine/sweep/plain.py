@@ -86,7 +86,8 @@ def refuses_table(table: Table, settings: Settings) -> str | None:
         return "fees by date"
     start, known = table.columns["start"], table.columns["available_at"]
     early = start[1:] < known[:-1]
-    early[table.starts[1:-1][table.starts[1:-1] < table.rows] - 1] = False  # the next symbol's first row
+    first = table.starts[(table.starts > 0) & (table.starts < table.rows)]
+    early[first - 1] = False  # the next symbol's first row
     if early.any():
         row = int(np.argmax(early))
         symbol = table.symbols[int(np.searchsorted(table.starts, row, "right")) - 1]
