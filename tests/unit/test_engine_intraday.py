@@ -9,6 +9,7 @@ import pytest
 
 from support import engine_data, minute_data
 from tradeplane_engine import backtest, desk, errors, record, replay, settings
+from tradeplane_engine.core import limits
 from tradeplane_engine.data import dataset
 from tradeplane_engine.domain import bars, orders, timeframes, times
 
@@ -234,3 +235,20 @@ def test_a_bar_longer_than_the_datasets_is_refused(tmp_path: Path) -> None:
     dataset.write(tmp_path, manifest=manifest, found=[minute_data.minute("AAA", "14:59"), long], actions=[])
     report = dataset.read(tmp_path).report
     assert (report.accepted, report.counts) == (1, {"outside-session": 1})
+
+
+def test_data_are_as_old_as_the_strategys_own_bar() -> None:
+    """A minute without a trade at the end of a bucket makes no bar of five minutes stale, as at the gateway."""
+    found = [minute_data.minute("AAA", text) for text in ("14:55", "14:57", "15:00")]
+    tight = limits.Limits(max_bar_age=30 * times.SECOND)
+    traded = dataset.slices(found, (), timeframe="1m")
+    made = desk.Desk(engine_data.account(tight), traded, state=orders.State.ENABLED, days=DAYS)
+    made.declare(replace(strategy("5m"), limits=tight))
+    bucket = replace(found[1], start=at("14:55"), end=at("15:00"), available_at=times.Nanos(at("15:00") + times.SECOND))
+    made.decide("0a0b", bars.BarSlice("5m", bucket.end, {"AAA": bucket}), lambda ctx: ctx.order("AAA", "buy", 1))
+    assert made.journal.rejects == []
+    minute = bars.BarSlice("1m", at("15:00"), {"AAA": found[1]})
+    other = desk.Desk(engine_data.account(tight), traded, state=orders.State.ENABLED, days=DAYS)
+    other.declare(replace(strategy("1m"), limits=tight))
+    other.decide("0a0b", minute, lambda ctx: ctx.order("AAA", "buy", 1))
+    assert [one.reason for one in other.journal.rejects] == ["stale-bar"]

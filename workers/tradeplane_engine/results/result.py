@@ -250,7 +250,7 @@ def of(run: kernel.Kernel) -> Result:
     made = {}
     for number, symbol in enumerate(run.table.symbols):
         rows = slice(int(run.table.starts[number]), int(run.table.starts[number + 1]))
-        bars = {name: column[rows] for name, column in run.table.columns.items()}
+        bars: dict[str, Any] = {name: column[rows] for name, column in run.table.columns.items()}
         made[symbol] = columns.Imported(series.Series(symbol=symbol, digits=run.table.digits[number], **bars))
     return Result("", run, readers.Loaded(made), {})
 
