@@ -207,7 +207,6 @@ def test_a_random_search_is_a_seeded_part_of_the_grid(found: study.Found) -> Non
 
 def test_optuna_suggests_from_the_values() -> None:
     """The same seed suggests the same sets, each of them is tried once, and the best of a small grid is found."""
-    pytest.importorskip("optuna")
     values = {"fast": tuple(range(2, 12)), "slow": (13, 21, 34)}
     search = study.Optuna(values, 40, seed=1)
     both = [dataclasses.replace(STUDY, search=search).run(workers=workers) for workers in (1, 2)]
