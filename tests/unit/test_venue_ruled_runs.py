@@ -3,12 +3,13 @@
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pytest
 
 from support import engine_brokers as venue
 from support import engine_orders, engine_runs
 from tradeplane_engine import errors, simulation, strategy
-from tradeplane_engine.core import costs, kernel, limits, risk, table, venue_settings
+from tradeplane_engine.core import costs, kernel, limits, risk, sessions, table, venue_settings
 from tradeplane_engine.domain import times
 from tradeplane_engine.venue import accounts, actions, events
 
@@ -186,6 +187,23 @@ def test_while_a_replacement_is_on_its_way_the_larger_of_the_two_is_reserved() -
         venue.at(*[100] * 5), {0: first, 2: plan}, accounts.Account("cash"), latency=engine_orders.MINUTE
     )
     assert venue.refused(found) == ["40310000: insufficient buying power"]
+
+
+@pytest.mark.parametrize(
+    "tif,words", [("day", []), ("gtc", ["42210000: extended hours order must be DAY limit orders"])]
+)
+def test_extended_hours_take_limits_for_the_day(tif: str, words: list[str]) -> None:
+    """Decided in after-market hours, in which an order that lasts is refused."""
+    minute, hour = engine_orders.MINUTE, 60 * engine_orders.MINUTE
+    opens, closes = (np.array(one) * minute + engine_orders.START for one in zip(*venue.HOURS, strict=True))
+    found, _ = venue.run(
+        venue.at(*[100] * 4, minutes=[HIGH + 5 + step for step in range(4)]),
+        {0: order("buy", 10, "limit", limit=DEEP, time_in_force=tif, extended_hours=True), 1: order("buy", 1000)},
+        MARGIN,
+        ruled=True,
+        sessions=sessions.Sessions(opens, closes, opens - hour, closes + hour),
+    )
+    assert venue.refused(found) == words
 
 
 def test_exits_of_a_position_are_no_wash_trade() -> None:

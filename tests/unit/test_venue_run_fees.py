@@ -141,12 +141,16 @@ def test_a_run_without_a_schedule_pays_only_its_commission() -> None:
 
 
 def test_days_are_those_of_sessions() -> None:
-    """An extended session that ends after midnight UTC is one day; what lies between belongs to the next."""
-    opens = np.array([times.instant(f"2026-01-0{day}T09:00:00Z") for day in (5, 6, 9)], dtype=np.int64)
-    found = days.Days(sessions.Sessions(opens, opens + 16 * times.HOUR))
+    """After-market hours that end after midnight UTC are of their day; what lies between belongs to the next."""
+    opens = np.array([times.instant(f"2026-01-0{day}T14:30:00Z") for day in (5, 6, 9)], dtype=np.int64)
+    begins, closes, ends = (opens + hours * times.HOUR // 2 for hours in (-11, 13, 21))
+    found = days.Days(sessions.Sessions(opens, closes, begins, ends))
     assert found.of(times.instant("2026-01-06T00:30:00Z")) == "2026-01-05"
     assert found.of(times.instant("2026-01-06T01:00:00Z")) == "2026-01-05"
     assert found.of(times.instant("2026-01-06T01:00:01Z")) == "2026-01-06"
     assert found.after("2026-01-06", 1) == "2026-01-09"
     assert found.after("2026-01-09", 1) == "2026-01-12"
+    regular = days.Days(sessions.Sessions(opens, closes))
+    assert regular.of(times.instant("2026-01-05T21:00:00Z")) == "2026-01-05"
+    assert regular.of(times.instant("2026-01-05T21:00:01Z")) == "2026-01-06"
     assert days.Days(None).of(times.instant("2026-01-06T00:30:00Z")) == "2026-01-06"

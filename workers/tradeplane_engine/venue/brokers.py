@@ -148,7 +148,7 @@ class Broker:
         book = run.account.book
         position = book.ledger.quantities[symbol]
         closing = (book.selling if position > 0 else book.buying)[symbol] if position * order.side < 0 else 0
-        factor = margin.multiplier(self.account.most, standing.equity, intraday=self._in_session())
+        factor = margin.multiplier(self.account.most, standing.equity, intraday=self._phase() == "regular")
         asset = ticket.Asset(
             symbol=name,
             easy_to_borrow=name not in self.account.hard_to_borrow,
@@ -228,18 +228,23 @@ class Broker:
     def _today(self) -> str:
         return times.utc_day(times.Nanos(self.run.now - 1))  # a day's end belongs to it
 
-    def _in_session(self) -> bool:
-        sessions = self.run.flow.sessions
+    def _phase(self) -> str:
+        """Say which hours it is: pre, regular, post or closed; a market without sessions never closes."""
+        sessions, now = self.run.flow.sessions, self.run.now
         if sessions is None:
-            return True
-        number = sessions.closing(self.run.now)
-        return number < len(sessions) and int(sessions.opens[number]) <= self.run.now
+            return "regular"
+        number = sessions.ending(now)
+        if number == len(sessions) or now < sessions.begins[number]:
+            return "closed"
+        if now < sessions.opens[number]:
+            return "pre"
+        return "regular" if now < sessions.closes[number] else "post"
 
     def _market(self, order: Order) -> ticket.Market:
         last = self.run.mark(order.symbol)
         costs = self.run.flow.costs
         quote = margin.Quote(last=last, bid=costs.price(-1, last), ask=costs.price(1, last)) if last else margin.Quote()
-        phase = "regular" if self._in_session() else "closed"
+        phase = self._phase()
         if order.time_in_force not in _AUCTIONS:
             return ticket.Market(quote=quote, phase=phase)
         at = self.run.now + self.run.flow.latency

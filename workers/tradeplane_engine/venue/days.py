@@ -11,7 +11,7 @@ _WEEK = 5  # weekdays come before Saturday, day 5
 
 
 class Days:
-    """Days of a calendar; the UTC date of a session's open is its date in New York, extended hours or not.
+    """Days of a calendar; the UTC date of a session's open is its date in New York.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class Days:
     def of(self, at: int) -> str:
         """Day of an instant: that of the session that it is in, or that opens next; else its UTC day."""
         if self._sessions is not None:
-            number = self._sessions.closing(at - 1)  # what trades at a close belongs to the session
+            number = self._sessions.ending(at - 1)  # what trades at a close, or after it, belongs to the session
             if number < len(self._dates):
                 return self._dates[number]
         return times.utc_day(times.Nanos(at))
