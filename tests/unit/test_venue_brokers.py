@@ -69,6 +69,15 @@ def test_an_execution_that_cash_cannot_pay_is_rejected() -> None:
     assert allowed.account.book.ledger.cash == -1000 * USD
 
 
+def test_an_execution_costs_its_fees_too() -> None:
+    """1,000 shares at 100 USD are all the cash; the cent of the audit trail's fee is more than that."""
+    data, plan = venue.at(100, 100, 100), {0: buy(1000)}
+    found, _ = venue.run(data, plan, CASH, schedule=rates.UNITED_STATES)
+    assert engine_orders.statuses(found) == ["rejected"]
+    free, _ = venue.run(data, plan, CASH)
+    assert engine_orders.statuses(free) == ["filled"]
+
+
 def test_the_rest_of_an_order_that_cash_cannot_pay_is_cancelled() -> None:
     """What has filled stays."""
     found, _ = venue.run(
