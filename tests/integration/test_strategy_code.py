@@ -18,10 +18,10 @@ import pytest
 import uvicorn
 
 from support import gateway, live_runs, minute_data, simulator, strategy_peers
-from tradeplane_engine import entrypoint, live
+from tradeplane_engine import entrypoint, live, record, replay
 from tradeplane_engine.data import dataset, series
 from tradeplane_engine.domain import numbers, timeframes, times
-from tradeplane_workers import bar_messages, messages
+from tradeplane_workers import bar_messages, messages, translate
 from tradeplane_workers.gateway import api
 
 EXAMPLES = pathlib.Path(__file__).parents[2] / "examples" / "strategies"
@@ -117,7 +117,7 @@ class World:
         """Send a signal and return the exit code."""
         assert self.process is not None
         self.process.send_signal(number)
-        return await asyncio.to_thread(self.process.wait, 20)
+        return await asyncio.to_thread(self.process.wait, simulator.START_PATIENCE_S)
 
     async def close_minute(self, number: int) -> None:
         """Let a minute be known, publish it, and wait until all about it is settled and nothing waits to fill."""
@@ -142,7 +142,7 @@ class World:
 
     async def subscribed(self) -> None:
         """Wait until the process follows the stream."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(simulator.START_PATIENCE_S):
             while await self.bench.redis.scard("subscriptions:1m") < 2:  # noqa: ASYNC110 - Redis tells nobody
                 await asyncio.sleep(0.02)
 
@@ -196,8 +196,11 @@ def _until(one: series.Series, last: int) -> series.Series:
     return replace(one, **{name: getattr(one, name)[: last + 1].copy() for name in names})
 
 
-async def test_a_class_trades_live_as_it_does_in_a_backtest(world: World) -> None:
-    """Decisions, fills and prices are the backtest's; the class hears of each; a killed process is continued."""
+async def test_a_class_trades_live_as_it_does_in_a_backtest(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decisions, fills and prices are the backtest's; the class hears of each; a killed process is continued.
+
+    The session's record gives the same orders again.
+    """
     first = 16
     for number in range(first):
         await world.close_minute(number)
@@ -240,6 +243,17 @@ async def test_a_class_trades_live_as_it_does_in_a_backtest(world: World) -> Non
     ]
     assert sum(words[0] == "new" for words in heard) == len(wanted)
 
+    document = await world.bench.listed("session-record")
+    assert sum(event["type"] == "strategy" for event in document["sequence"]) == 2
+    monkeypatch.syspath_prepend(EXAMPLES)
+    monkeypatch.syspath_prepend(world.folder)
+    data = minute_data.data(BARS, [MORNING])
+    again = replay.run(record.parse(document), data, predictors={}, translate=translate.recorded)
+    assert [(times.text(one.bar_end), one.client_order_id, one.symbol) for one in again.orders] == [
+        (row["trigger"], row["client_order_id"], row["symbol"]) for row in sent
+    ]
+    assert [numbers.price_text(one.price) for one in again.fills] == [row["price"] for row in fills]
+
 
 def digest(world: World) -> str:
     """Return the digest of the module in the test's folder."""
@@ -258,7 +272,7 @@ async def test_a_class_that_cannot_start_takes_no_fence(world: World, code: dict
     """The process ends with the documented code, and its last line names the field."""
     world.start(1, signal={"code": code})
     assert world.process is not None
-    assert await asyncio.to_thread(world.process.wait, 20) == 2
+    assert await asyncio.to_thread(world.process.wait, simulator.START_PATIENCE_S) == 2
     assert said in json.loads(world.output.read_text().splitlines()[-1])["error"]
     assert (await world.bench.state())["strategies"] == []
 
@@ -277,7 +291,7 @@ async def test_a_class_that_raises_ends_its_process_with_the_bar(world: World) -
     await world.subscribed()
     await world.close_minute(16)
     assert world.process is not None
-    assert await asyncio.to_thread(world.process.wait, 20) == 4
+    assert await asyncio.to_thread(world.process.wait, simulator.START_PATIENCE_S) == 4
     (line,) = [line for line in map(json.loads, world.output.read_text().splitlines()) if line["level"] == "error"]
     assert "KeyError: 'AAPL'" in line["error"]
     assert "heard.py" in line["exception"]

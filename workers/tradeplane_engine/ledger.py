@@ -102,6 +102,11 @@ class Ledger:
         return self._fees.booked
 
     @property
+    def fees_owed(self) -> numbers.Money:
+        """Exact sum of every fill's fees, rounded up once."""
+        return self._fees.owed
+
+    @property
     def fees_exact(self) -> Fraction:
         """Exact sum of every fill's fees, in units of Money."""
         return fees.exact_fraction(self._fees.exact)

@@ -214,7 +214,7 @@ class Book(Message):
 class OrderEventMessage(Message):
     """One step of one order of a strategy, at its place in the ledger's sequence.
 
-    ``quantity`` is the order's; ``executed``, ``price`` and ``fee`` (exact, rounded to 1e-9 USD) are a fill's;
+    ``quantity`` is the order's; ``executed``, ``price`` and ``fee`` (what it adds to the exact sum) are a fill's;
     ``status`` and ``reason`` are an end's. ``at`` is the venue's instant of a fill, else that of the ledger.
     """
 

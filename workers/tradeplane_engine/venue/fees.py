@@ -185,12 +185,6 @@ def less_charges(amount: int, total: int) -> int:
     return (amount * _PER_MONEY - total) // _PER_MONEY
 
 
-def rounded(charges: Iterable[Charge]) -> numbers.Money:
-    """Return the sum of one fill's charges, rounded once to 1e-9 USD, half to even."""
-    exact = exact_fraction(sum(charge.amount for charge in charges))
-    return numbers.Money(numbers.divide_half_even(exact.numerator, exact.denominator))
-
-
 def exact_fraction(total: int) -> Fraction:
     """Return an exact sum of charges in units of Money."""
     return Fraction(total, _PER_MONEY)

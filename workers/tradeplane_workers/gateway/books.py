@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from tradeplane_engine import ledger
 from tradeplane_engine.core import gate
 from tradeplane_engine.domain import bars, numbers, orders, times
-from tradeplane_engine.venue import fees, profile
+from tradeplane_engine.venue import profile
 from tradeplane_workers.stores import orders as orders_store
 
 _NEW_YORK = ZoneInfo("America/New_York")
@@ -31,9 +31,14 @@ class Fills:
     ----------
     starting : the account's cash before the first order
     costs : the venue's
+
+    Attributes
+    ----------
+    fees : what each fill added to what its sub-ledger owes, by its place in the sequence, as in a backtest
     """
 
     def __init__(self, starting: numbers.Money, costs: profile.VenueProfile) -> None:
+        self.fees: dict[int, numbers.Money] = {}
         self.account = ledger.Ledger(starting, costs)
         self._costs = costs
         self._sub_ledgers: dict[str, ledger.Ledger] = {}
@@ -42,13 +47,6 @@ class Fills:
     def sub_ledger(self, uid: str) -> ledger.Ledger:
         """Return a strategy's ledger; its capital is named when its equity is asked for."""
         return self._sub_ledgers.setdefault(uid, ledger.Ledger(numbers.Money(0), self._costs))
-
-    def fee(
-        self, side: orders.Side, price: numbers.Price, quantity: numbers.Quantity, *, at: times.Nanos
-    ) -> numbers.Money:
-        """Return what one fill costs by the venue's schedule, exact but for one rounding, half to even."""
-        charges = self._costs.charges(side, price, quantity, session=session_of(at))
-        return fees.rounded(charges)
 
     async def advance(self, connection: Any) -> None:
         """Book the fills that were committed since the last call; the caller holds the ledger's row."""
@@ -64,7 +62,10 @@ class Fills:
                 session=session_of(times.Nanos(row["at"])),
             )
             self.account.apply(fill)
-            self.sub_ledger(row["sub_ledger"]).apply(fill)
+            own = self.sub_ledger(row["sub_ledger"])
+            owed = own.fees_owed
+            own.apply(fill)
+            self.fees[row["sequence"]] = numbers.Money(own.fees_owed - owed)
             self._last = row["sequence"]
 
 

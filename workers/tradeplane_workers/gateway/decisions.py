@@ -108,14 +108,15 @@ class Desk:
         """Return what happened to a strategy's orders behind a place in the ledger's sequence."""
         async with database.transaction(self._pool) as connection:
             await journal.take_places(connection, 0)
+            await self._fills.advance(connection)
             rows = await orders_store.events(connection, uid, after=after)
         return messages.OrderEvents(
             events=tuple(self._event(row) for row in rows), more=len(rows) == orders_store.EVENTS_AT_ONCE
         )
 
     def _event(self, row: Any) -> messages.OrderEventMessage:
-        side, price, executed = orders.Side(row["side"]), numbers.Price(row["price"]), numbers.Quantity(row["executed"])
-        fee = self._fills.fee(side, price, executed, at=times.Nanos(row["at"])) if executed else numbers.Money(0)
+        price, executed = numbers.Price(row["price"]), numbers.Quantity(row["executed"])
+        fee = self._fills.fees[row["sequence"]] if executed else numbers.Money(0)
         return messages.OrderEventMessage(
             sequence=row["sequence"],
             event=row["event"],
