@@ -15,7 +15,7 @@ from support import engine_runs
 from tradeplane_cli import __main__ as command_line
 from tradeplane_engine import errors, simulation
 from tradeplane_engine.core import costs, limits
-from tradeplane_engine.data import series
+from tradeplane_engine.data import resampling, series
 from tradeplane_engine.results import difference, frames, saved
 
 BARS = [engine_runs.walk("A", 400, seed=1), engine_runs.walk("B", 300, seed=2)]
@@ -131,6 +131,22 @@ def test_numbers_of_names_and_words_do_not_matter(tmp_path: Path) -> None:
     other = save(tmp_path / "b", data=[flat, BARS[1]])
     assert one.rows[0, 3] != other.rows[0, 3]
     assert [each.subject for each in difference.between(one, other)] == ["settings"]
+
+
+def test_longer_bars_of_a_symbol_move_no_names(tmp_path: Path) -> None:
+    """Events name symbols, whatever series there are; bars that differ are named with their timeframe."""
+    longer = resampling.resampled(BARS[0], 5 * engine_runs.MINUTE)
+    one = save(tmp_path / "a", data=[*BARS, longer])
+    filled = [row for row in one.rows.tolist() if row[0] == 3]
+    assert {one.document["symbols"][row[3]] for row in filled} == {"A", "B"}
+    other = save(tmp_path / "b", data=[*BARS, dataclasses.replace(longer, high=longer.high + 1)])
+    (bars,) = difference.between(one, other)
+    assert bars.sentence.startswith("those of A 5m are")
+    at = next(row for row in filled if one.document["symbols"][row[3]] == "B")[1]
+    moved_bars = [BARS[0], moved(BARS[1], BARS[1].start.tolist().index(at)), longer]
+    found = difference.between(one, save(tmp_path / "c", data=moved_bars))
+    assert [each.subject for each in found] == ["bars", "event"]
+    assert "fill of B by Cross: price" in found[1].sentence
 
 
 def test_a_run_that_goes_on_is_named(tmp_path: Path) -> None:

@@ -238,6 +238,8 @@ def test_a_study_is_kept(found: study.Found, tmp_path: Path) -> None:
     folder = found.save(tmp_path / "out")
     told = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
     assert told["configurations"]["score"] == found.scores.tolist()
+    assert told["configurations"]["neighbourhood_mean"] == found.stability[0].tolist()
+    assert told["configurations"]["neighbourhood_least"] == found.stability[1].tolist()
     assert (told["tried"], told["trials"], told["walk_forward"]) == (9, 9, None)
     assert told["best"]["parameters"] == found.best
     assert told["best_hash"] == saved.read(folder / "best").document["hash"] == found.best_result.hash

@@ -25,6 +25,7 @@ _FIELDS: Mapping[int, Sequence[tuple[str, str]]] = {
     log.ENTRY: (("amount", "nano"), ("reason", "word"), ("price", "price")),
     log.SPLIT: (("new shares", "number"), ("old shares", "number"), ("", "number")),
     log.STATE: (("state", "state"), ("reason", "word"), ("", "number")),
+    log.FLAG: (("", "number"), ("reason", "word"), ("", "number")),
     log.LATE: (("bar's end", "number"), ("timeframe", "number"), ("late by", "number")),
     log.END: (("cash", "nano"), ("equity", "nano"), ("fills", "number")),
 }
@@ -80,7 +81,7 @@ def _bars(one: saved.Saved, other: saved.Saved) -> list[Difference]:
 
 
 def _event(one: saved.Saved, other: saved.Saved) -> Difference | None:
-    names = [sorted({*one.document[key], *other.document[key]}) for key in ("strategies", "bars", "words")]
+    names = [sorted({*one.document[key], *other.document[key]}) for key in ("strategies", "symbols", "words")]
     columns = [_renumbered(each, *names) for each in (one, other)]
     both = min(map(len, columns))
     parted = (columns[0][:both] != columns[1][:both]).any(axis=1)
@@ -108,7 +109,7 @@ def _renumbered(run: saved.Saved, strategies: list[str], symbols: list[str], wor
     rows = run.rows.copy()
     for column, own, shared in (
         (_STRATEGY, run.document["strategies"], strategies),
-        (_SYMBOL, list(run.document["bars"]), symbols),
+        (_SYMBOL, run.document["symbols"], symbols),
     ):
         rows[:, column] = _numbers(own, shared)[rows[:, column]]
     numbers = _numbers(run.document["words"], words)
@@ -130,8 +131,8 @@ class _Words:
 
     def __init__(self, run: saved.Saved) -> None:
         self._strategies = run.document["strategies"]
-        self._symbols = list(run.document["bars"])
-        self._digits = [each["digits"] for each in run.document["bars"].values()]
+        self._symbols = run.document["symbols"]
+        self._digits = [run.document["bars"][symbol]["digits"] for symbol in self._symbols]
         self._words = run.document["words"]
 
     def fields(self, row: Sequence[int]) -> dict[str, str]:

@@ -74,7 +74,7 @@ class Saved:
     Parameters
     ----------
     label : the folder, as it was named
-    document : ``run.json``
+    document : ``run.json``; ``strategies``, ``symbols`` and ``words`` are by their numbers in the events
     rows : events, shape (n, 8); :mod:`tradeplane_engine.core.log` says what they mean
     """
 
@@ -112,6 +112,7 @@ def document(result: Finished) -> dict[str, Any]:
         "settings": result.settings,
         "words": result.words,
         "strategies": result.names,
+        "symbols": list(dict.fromkeys(one.symbol for one in bars)),
         "bars": {
             name: {"digest": f"sha256:{series.digest([one])}", "digits": one.digits, "rows": len(one)}
             for name, one in zip(_names(bars), bars, strict=True)
