@@ -18,7 +18,7 @@ OPTIONS = {
     "audit": "--audit and --no-audit",
     "seed": "--seed",
 }
-_ACCUSED = 3
+ACCUSED = 3
 _SHOWN = ("total_return", "annual_return", "volatility", "sharpe", "max_drawdown", "win_rate")
 
 
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace, made: Callable[[], simulation.Backtest]) ->
     accused = [] if found.findings is None else found.findings.found
     for one in accused:
         sys.stderr.write(f"{one.detector}: {one.sentence}\n")
-    return _ACCUSED if accused else 0
+    return ACCUSED if accused else 0
 
 
 def backtest(options: argparse.Namespace) -> simulation.Backtest:

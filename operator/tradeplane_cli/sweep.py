@@ -14,6 +14,7 @@ from typing import Any
 from tradeplane_cli import backtest, declared, progress, scripted, trading
 from tradeplane_engine import errors, scripts, study, sweep
 from tradeplane_engine.domain import times
+from tradeplane_engine.results import result
 
 _SHOWN = 10
 _MOST_VALUES = 100_000
@@ -69,7 +70,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the sweep, print the best configurations and the evidence; 1 where it cannot run."""
+    """Run the sweep, print the best configurations and the evidence.
+
+    The status is 1 where it cannot run, 3 where the honesty detectors accuse the best one or the walk-forward.
+    """
     try:
         found = _study(options).run(workers=_workers(options), progress=_shown(progress.Progress(sys.stderr)))
         if options.out is not None:
@@ -80,7 +84,9 @@ def run(options: argparse.Namespace) -> int:
     sys.stdout.writelines(f"{line}\n" for line in _lines(found))
     if options.out is not None:
         sys.stdout.write(f"saved {options.out / 'sweep.html'}\n")
-    return 0
+    accused = [one for _, each in _examined(found) for one in (each.findings.found if each.findings else ())]
+    sys.stderr.writelines(f"{one.detector}: {one.sentence}\n" for one in accused)
+    return scripted.ACCUSED if accused else 0
 
 
 def _study(options: argparse.Namespace) -> study.Study:
@@ -237,6 +243,14 @@ def _lines(found: study.Found) -> Iterator[str]:
             )
         shown = ", ".join(f"{name} {_number(found.walked.measures[name])}" for name in names)
         yield f"out of sample: {shown}; equity {found.walked.result.final_equity:,.2f} USD"
+    for name, run_of in _examined(found):
+        yield f"{name}: {'honest' if run_of.findings is None or run_of.findings.honest else 'accused'}"
+
+
+def _examined(found: study.Found) -> Iterator[tuple[str, result.Result]]:
+    yield "best", found.best_result
+    if found.walked is not None:
+        yield "walk-forward", found.walked.result
 
 
 def _number(value: float | None) -> str:

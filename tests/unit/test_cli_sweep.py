@@ -100,6 +100,7 @@ def test_a_class_in_a_script_is_swept(folder: Path, capsys: pytest.CaptureFixtur
     assert "10 by the event engine: code of a class" in lines
     assert any(line.startswith("deflated_sharpe") for line in lines)
     assert any(line.startswith("probability_of_overfitting") for line in lines)
+    assert "best: honest" in lines
     assert "100.0% of 10 configurations" in printed.err
     assert command(folder, *SPACE, f"--out={folder / 'rule'}", name="cross") == 0
     assert "tried 10 here, 0 known before, 20 ever on these bars" in capsys.readouterr().out
@@ -213,6 +214,17 @@ def test_what_cannot_be_is_refused(
     printed = capsys.readouterr()
     assert printed.out == ""
     assert all(word in printed.err for word in told), printed.err
+
+
+def test_a_best_one_that_is_not_the_same_twice_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The ranking is printed all the same, and the status is 3."""
+    text = SCRIPT.replace("        ctx.target(", "        SEEN.append(bar)\n        ctx.target(")
+    text = text.replace("shares=helper_of_mine.shares(self)", "shares=len(SEEN) if self.fast > self.slow else 0")
+    (folder / "mine.py").write_text(f"SEEN = []\n{text}", encoding="utf-8")
+    assert command(folder, "--space", "fast=3,4") == 3
+    printed = capsys.readouterr()
+    assert "best: accused" in printed.out.splitlines()
+    assert "replayed: Cross, bar" in printed.err
 
 
 def test_steps_of_a_fraction_are_exact(folder: Path) -> None:
