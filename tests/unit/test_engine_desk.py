@@ -161,13 +161,15 @@ def test_an_order_that_was_never_sent_is_no_order() -> None:
 
 
 def test_an_id_is_used_once() -> None:
-    """Two orders of one symbol in one decision are more than an id can tell apart."""
+    """Orders of one symbol in one decision are numbered; a trigger that is decided again gives none."""
     made = opened()
 
     def twice(ctx: Any) -> None:
         ctx.order("AAA", "buy", 1)
         ctx.order("AAA", "buy", 1)
 
+    made.decide(UID, session(0), twice)
+    assert [orders.parse_client_order_id(name).number for name in made.journal.orders] == [0, 1]
     with pytest.raises(errors.ValueRefused, match="client_order_id"):
         made.decide(UID, session(0), twice)
 
