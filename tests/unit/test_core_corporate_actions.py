@@ -269,7 +269,7 @@ def test_a_split_day_begins_when_the_bar_before_has_acted() -> None:
     told = engine_orders.Script({0: plan, 1: lambda ctx: ctx.order("S", "sell", 10, "limit", limit=110)})
     told.kernel = again
     again.add("script", told, engine_orders.CASH, found.account.policy)
-    simulation.events.schedule(again, [actions.Split("S", times.Nanos(int(table.start[3])), 4, 1)])
+    simulation.events.schedule(again, [actions.Split("S", times.Nanos(int(table.columns["start"][3])), 4, 1)])
     again.run()
     assert [(number, price) for number, _, _, price in told.fills] == [(1, 100), (2, 108), (3, 27)]
 
