@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -144,6 +145,15 @@ def test_worst_and_best_paths_rehearse_the_same_orders() -> None:
     for path in venue_settings.PATHS:
         _, script = run(data((1, (100, 120, 80, 100))), {0: both}, path=path)
         assert sorted(script.fills) == [(1, 2, 10, 90), (2, 2, 10, 110)]
+
+
+@pytest.mark.parametrize("path, fill", [("worst", (2, 2, 10, 105)), ("best", (1, 2, 10, 90))])
+def test_a_path_of_extended_hours_is_rehearsed_with_their_orders(path: str, fill: tuple[int, int, int, int]) -> None:
+    """The volume is enough for one of two limits, and the policy takes the one that earns less or more."""
+    rows = data((1, (100, 120, 80, 100, 1000)))
+    plan = {0: lambda ctx: [limit("buy", 90)(ctx), limit("sell", 105)(ctx)]}
+    _, script = run(rows, plan, path=path, participation=Fraction(1, 100))
+    assert script.fills[0] == fill
 
 
 def test_the_log_says_which_orders_are_for_extended_hours() -> None:
