@@ -9,6 +9,7 @@ cdef class Ledger:
     cdef long long[::1] quantity, cost, worth, marked
     cdef const long long[::1] unit
 
+    @cython.locals(symbol=cython.Py_ssize_t, before=cython.Py_ssize_t)
     cpdef object widen(self, object unit)
 
     @cython.locals(worth=cython.longlong, total=int128)

@@ -66,14 +66,22 @@ class Ledger:
 
     def widen(self, unit: Sequence[int]) -> None:
         """Make room for further symbols behind those that there are; ``unit`` is that of all of them."""
-        zeros = bytes(8 * (len(unit) - len(self.unit)))
+        before = len(self.quantities)
+        more = bytes(8 * (len(unit) - before))
+        quantities, costs = array("q", self.quantities), array("q", self.costs)
+        quantities.frombytes(more)
+        costs.frombytes(more)
+        worth, marked = array("q", bytes(8 * len(unit))), array("q", bytes(8 * len(unit)))
+        for symbol in range(before):
+            worth[symbol] = self.worth[symbol]
+            marked[symbol] = self.marked[symbol]
         self.unit = unit
-        self.quantities = array("q", [*self.quantities, *array("q", zeros)])
-        self.costs = array("q", [*self.costs, *array("q", zeros)])
-        self.worth = array("q", [*self.worth, *array("q", zeros)])
-        self.marked = array("q", [*self.marked, *array("q", zeros)])
-        self.quantity = self.quantities
-        self.cost = self.costs
+        self.quantities = quantities
+        self.costs = costs
+        self.quantity = quantities
+        self.cost = costs
+        self.worth = worth
+        self.marked = marked
 
     def mark(self, symbol: int, price: int) -> None:
         """Value the position of a symbol at a price."""
