@@ -103,6 +103,15 @@ def test_a_split_changes_shares_and_not_value() -> None:
     found.check_conservation()
 
 
+def test_what_was_sold_is_worth_nothing() -> None:
+    """Equity after the last share went is cash, whatever the position was worth when it was last valued."""
+    found = booked(engine_data.fill("buy", 100, "100"))
+    prices = {"AAA": engine_data.bar("AAA", price="110")}
+    assert found.equity(prices) == found.cash + numbers.money("11000")
+    found.apply(engine_data.fill("sell", 100, "110"))
+    assert found.equity(prices) == found.equity({}) == found.cash
+
+
 def test_what_a_reverse_split_drops_is_realised() -> None:
     """A position that becomes nothing leaves its cost in the realised P&L."""
     found = booked(engine_data.fill("buy", "0.000000001", "100"))

@@ -149,9 +149,11 @@ class Ledger:
     def _worth(self, prices: Mapping[str, bars.Bar]) -> int | None:
         """Cash before fees and positions at the last closes; None while a held symbol has no price."""
         for symbol, number in self._ids.items():
-            if self._books.quantities[number]:
-                bar = prices.get(symbol)
-                if bar is None:
-                    return None
-                self._books.mark(number, bar.close)
+            if not self._books.quantities[number]:
+                self._books.mark(number, 0)  # what was sold is worth nothing any more
+                continue
+            bar = prices.get(symbol)
+            if bar is None:
+                return None
+            self._books.mark(number, bar.close)
         return self._books.equity()
