@@ -68,7 +68,7 @@ def edited(case: Case) -> Json:
         if value is DELETE:
             del place[last]
         else:
-            place[last] = value
+            place[last] = copy.deepcopy(value)  # a later edit may go into it
     return manifest
 
 
