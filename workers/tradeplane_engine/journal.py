@@ -87,14 +87,7 @@ class Recorder(strategy.Strategy):
     def close(self, said: list[orders.Explanation]) -> orders.Decision:
         """End the decision with what the strategy said about it, which is used up."""
         told = said[-1] if said else orders.Explanation(self._trigger)
-        decision = orders.Decision(
-            trigger=self._trigger,
-            outcome=told.outcome,
-            intents=tuple(self._intents),
-            signals=tuple(told.signals),
-            model_digest=told.signals[0].model if told.signals else "",
-            detail=told.detail,
-        )
+        decision = told.decision(self._trigger, self._intents)
         said.clear()
         self._journal.decided.append(Decided(self._uid, decision))
         return decision

@@ -129,14 +129,7 @@ class Loop:
         intents: tuple[orders.Intent, ...] = ()
         if turn.targets:
             intents = execution.market_orders(turn.targets, self._ports.venue.book())
-        return orders.Decision(
-            trigger=one.end,
-            outcome=said.outcome,
-            intents=intents,
-            signals=tuple(said.signals),
-            model_digest=said.signals[0].model if said.signals else "",
-            detail=said.detail,
-        )
+        return said.decision(one.end, intents)
 
 
 @dataclass(slots=True)

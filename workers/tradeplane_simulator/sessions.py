@@ -69,8 +69,7 @@ def new_york_date(at: times.Nanos) -> dt.date:
 
 def midnight(date: dt.date) -> times.Nanos:
     """Return the start of a date in New York, which labels its daily bar."""
-    moment = dt.datetime.combine(date, dt.time(), NEW_YORK)
-    return times.Nanos(int(moment.timestamp()) * times.SECOND)
+    return timeframes.new_york_midnight(date)
 
 
 def extended(session: Session) -> timeframes.Hours:

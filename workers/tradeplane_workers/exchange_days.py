@@ -2,13 +2,11 @@
 
 import functools
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from tradeplane_engine.domain import timeframes, times
 
-_NEW_YORK: Final = ZoneInfo("America/New_York")
 _FIRST_DAY: Final = "1999-01-01"
 
 
@@ -38,7 +36,8 @@ def of(exchange: str) -> tuple[Day, ...]:
     for label, opens, closes in zip(found.sessions, found.opens_nanos, found.closes_nanos, strict=True):
         regular = timeframes.Hours(times.Nanos(int(opens)), times.Nanos(int(closes)))
         day = label.date()
-        days.append(Day(day, midnight(day), regular, timeframes.extended(regular, midnight=midnight(day))))
+        midnight = timeframes.new_york_midnight(day)
+        days.append(Day(day, midnight, regular, timeframes.extended(regular, midnight=midnight)))
     return tuple(days)
 
 
@@ -49,9 +48,3 @@ def hours(exchange: str) -> dict[str, tuple[timeframes.Hours, ...]]:
         timeframes.REGULAR: tuple(day.regular for day in days),
         timeframes.EXTENDED: tuple(day.extended for day in days),
     }
-
-
-def midnight(day: date) -> times.Nanos:
-    """Return New York midnight of ``day``; 04:00 or 05:00 UTC."""
-    moment = datetime(day.year, day.month, day.day, tzinfo=_NEW_YORK)
-    return times.Nanos(int(moment.timestamp()) * times.SECOND)

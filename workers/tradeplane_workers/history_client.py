@@ -1,7 +1,7 @@
 """Client of the market data process's history, for the processes that need bars of the past."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import httpx2
 import pydantic
@@ -21,6 +21,22 @@ class HistoryRefusedError(Exception):
 
 class HistoryUnavailableError(Exception):
     """No answer at the moment; ask again later."""
+
+
+class History(Protocol):
+    """Where past bars come from."""
+
+    def slices(
+        self,
+        symbols: Sequence[str],
+        *,
+        timeframe: str,
+        start: times.Nanos,
+        end: times.Nanos | None,
+        session: str,
+    ) -> tuple[bars.BarSlice, ...]:
+        """Return the slices that end in [start, end], oldest first."""
+        ...
 
 
 class HistoryClient:

@@ -6,6 +6,7 @@ one order at the broker, under a client order id that can be read and rebuilt (:
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -93,6 +94,17 @@ class Explanation:
     outcome: Outcome = Outcome.TRADED
     detail: str = ""
     signals: list[Signal] = field(default_factory=list)
+
+    def decision(self, trigger: times.Nanos, intents: Iterable["Intent"]) -> "Decision":
+        """Return the decision that it explains; the model is that of its signals, which have one."""
+        return Decision(
+            trigger=trigger,
+            outcome=self.outcome,
+            intents=tuple(intents),
+            signals=tuple(self.signals),
+            model_digest=self.signals[0].model if self.signals else "",
+            detail=self.detail,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,11 @@ multiple of the span (of the hours of a regular session 15:30 to 16:00, on an ea
 """
 
 import bisect
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from tradeplane_engine import errors
 from tradeplane_engine.domain import times
@@ -24,6 +26,7 @@ ALL: Final = (*SPANS, DAY)
 REGULAR: Final = "regular"
 EXTENDED: Final = "extended"
 SESSIONS: Final = (REGULAR, EXTENDED)
+_NEW_YORK: Final = ZoneInfo("America/New_York")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,12 @@ class Hours:
     def holds(self, at: times.Nanos) -> bool:
         """Say whether trading goes on at ``at``."""
         return self.start <= at < self.end
+
+
+def new_york_midnight(day: dt.date) -> times.Nanos:
+    """Return the start of a date in New York; 04:00 or 05:00 UTC."""
+    moment = dt.datetime.combine(day, dt.time(), _NEW_YORK)
+    return times.Nanos(int(moment.timestamp()) * times.SECOND)
 
 
 def extended(regular: Hours, *, midnight: times.Nanos) -> Hours:

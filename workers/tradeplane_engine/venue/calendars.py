@@ -1,16 +1,12 @@
 """The sessions of the New York exchanges: holidays, early closes and changes of the clock are the exchange's own."""
 
 import datetime as dt
-from typing import Final
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from tradeplane_engine import errors
 from tradeplane_engine.core.sessions import Sessions
 from tradeplane_engine.domain import timeframes, times
-
-_NEW_YORK: Final = ZoneInfo("America/New_York")
 
 
 def new_york(first: str, last: str, *, extended: bool = False) -> Sessions:
@@ -41,7 +37,9 @@ def new_york(first: str, last: str, *, extended: bool = False) -> Sessions:
     if not extended:
         return Sessions(opens, closes)
     wide = [
-        timeframes.extended(timeframes.Hours(times.Nanos(start), times.Nanos(end)), midnight=_midnight(day))
+        timeframes.extended(
+            timeframes.Hours(times.Nanos(start), times.Nanos(end)), midnight=timeframes.new_york_midnight(day)
+        )
         for day, start, end in days
     ]
     begins, ends = (np.array([getattr(one, name) for one in wide], dtype=np.int64) for name in ("start", "end"))
@@ -53,8 +51,3 @@ def _date(value: str, field: str) -> dt.date:
         return dt.date.fromisoformat(value)
     except (TypeError, ValueError):
         raise errors.ValueRefused(field, "a date such as 2024-01-31", value) from None
-
-
-def _midnight(day: dt.date) -> times.Nanos:
-    moment = dt.datetime.combine(day, dt.time(), _NEW_YORK)
-    return times.Nanos(int(moment.timestamp()) * times.SECOND)

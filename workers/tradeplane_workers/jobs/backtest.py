@@ -28,7 +28,7 @@ _EXCHANGE = "XNYS"
 
 
 def run(
-    config: messages.BacktestConfig, history: earlier.History, store: artifacts.ArtifactStore
+    config: messages.BacktestConfig, history: history_client.History, store: artifacts.ArtifactStore
 ) -> messages.BacktestResult:
     """Run the backtest, or say why not; the outcome is in the store when this returns."""
     done = earlier.success(config.submission_id, store.backtest, store)
@@ -52,7 +52,7 @@ def _failed(config: messages.BacktestConfig, error: Exception, *, refused: bool)
 
 
 def _run(
-    config: messages.BacktestConfig, history: earlier.History, store: artifacts.ArtifactStore
+    config: messages.BacktestConfig, history: history_client.History, store: artifacts.ArtifactStore
 ) -> messages.BacktestResult:
     wanted = translate.backtest(config.spec)
     if wanted.strategy != config.strategy.name:

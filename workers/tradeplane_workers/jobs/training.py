@@ -20,7 +20,7 @@ TIMEFRAME = timeframes.DAY
 
 
 def run(
-    config: messages.TrainingConfig, history: earlier.History, store: artifacts.ArtifactStore
+    config: messages.TrainingConfig, history: history_client.History, store: artifacts.ArtifactStore
 ) -> messages.TrainingResult:
     """Train, or say why not; the result is in the store when this returns."""
     done = earlier.success(config.submission_id, store.run, store)
@@ -37,7 +37,7 @@ def run(
 
 
 def _train(
-    config: messages.TrainingConfig, history: earlier.History, store: artifacts.ArtifactStore
+    config: messages.TrainingConfig, history: history_client.History, store: artifacts.ArtifactStore
 ) -> messages.TrainingResult:
     settings = translate.training(config)
     slices = history.slices(

@@ -86,7 +86,7 @@ class Calendar:
 
 def midnight(day: date) -> times.Nanos:
     """Return New York midnight of ``day``; 04:00 or 05:00 UTC."""
-    return exchange_days.midnight(day)
+    return timeframes.new_york_midnight(day)
 
 
 def _session(day: exchange_days.Day, session: str) -> Session:

@@ -35,20 +35,8 @@ _CLOCKS_APART = 2 * times.SECOND
 _HEARTBEAT_S = 3.0
 
 
-class History(Protocol):
-    """Where past bars come from."""
-
-    def slices(
-        self,
-        symbols: Sequence[str],
-        *,
-        timeframe: str,
-        start: times.Nanos,
-        end: times.Nanos | None,
-        session: str,
-    ) -> tuple[bars.BarSlice, ...]:
-        """Return the slices that end in [start, end], oldest first."""
-        ...
+class History(history_client.History, Protocol):
+    """Where past bars come from, the newest ones too."""
 
     def newest(self, symbols: Sequence[str], *, timeframe: str, last: int, session: str) -> tuple[bars.BarSlice, ...]:
         """Return the slices of the newest ``last`` intervals, whole sessions or buckets."""
