@@ -418,13 +418,7 @@ class Kernel:
     def _ring(self) -> None:
         """Let timers of this instant ring; what they want joins the decision of the strategy's turn."""
         for slot, name in self.agenda.take(self.now, agenda.TIMER):
-            slot.context.now = self.now
-            try:
-                slot.strategy.on_timer(slot.context, name)
-            except errors.EngineError:
-                raise
-            except Exception as error:
-                raise errors.StrategyFailed(slot.name, f"timer {name!r}", error) from error
+            slot.ring(self.now, name)
 
     def _open_session(self) -> None:
         """Let a session open, if one does at this instant."""

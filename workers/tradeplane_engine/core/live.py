@@ -257,13 +257,7 @@ class Live:
         while self.agenda.next_at <= now:
             at = self.agenda.next_at
             for _, name in self.agenda.take(at, agenda.TIMER):
-                self.context.now = at
-                try:
-                    slot.strategy.on_timer(self.context, name)
-                except errors.EngineError:
-                    raise
-                except Exception as error:
-                    raise errors.StrategyFailed(slot.name, f"timer {name!r}", error) from error
+                slot.ring(at, name)
 
     def wanted(self) -> list[Order]:
         """Return what is wanted since the last call, as orders that nobody has yet."""

@@ -21,4 +21,6 @@ cdef class Slot:
 
     cpdef object follow(self, object shares)
 
+    cpdef object ring(self, long long at, str name)
+
     cdef object tell(self, Update update)

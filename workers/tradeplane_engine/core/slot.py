@@ -68,6 +68,16 @@ class Slot:
         self._wish = shares.data
         self.follows = True
 
+    def ring(self, at: int, name: str) -> None:
+        """Call the strategy's hook at a timer's instant (ns UTC); raises StrategyFailed where it does."""
+        self.context.now = at
+        try:
+            self.strategy.on_timer(self.context, name)
+        except errors.EngineError:
+            raise
+        except Exception as error:
+            raise errors.StrategyFailed(self.name, f"timer {name!r}", error) from error
+
     def tell(self, update: Update) -> None:
         """Call the strategy's hook; raises StrategyFailed where it does."""
         try:
