@@ -37,7 +37,8 @@ modules = cythonize(
     language_level=3,
     compiler_directives={
         "annotation_typing": False,  # C types are in the .pxd files alone
-        "boundscheck": True,
+        "boundscheck": False,
+        "initializedcheck": False,
         "wraparound": False,
         "cdivision": True,
     },

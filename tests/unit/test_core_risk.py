@@ -28,8 +28,7 @@ def scope(allowed: limits.Limits, *, cash: int = 1_000_000, state: int = risk.EN
 
 def ask(one: risk.Scope, *, side: int = 1, shares: int = 10, price: int = PRICE, age: int = 0) -> str:
     """The reason for a refusal of an order of symbol 0, or an empty text."""
-    one.book.measure(0, array("q", (price, price)))
-    found = risk.Proposal().weigh(one, 0, side, shares * SHARE, price, 0, age, 1)
+    found = risk.Proposal(array("q", (price, price))).weigh(one, 0, side, shares * SHARE, 0, age, 1)
     return found.reason if found else ""
 
 
@@ -192,8 +191,7 @@ def test_an_unknown_equity_is_no_equity() -> None:
     for name in ("max_weight", "max_gross", "max_net", "max_concentration", "max_daily_loss", "max_drawdown"):
         one = scope(replace(SHORT, **{name: Fraction(1)}))
         one.book.valued = False
-        one.book.measure(0, array("q", (PRICE, PRICE)))
-        found = risk.Proposal().weigh(one, 0, 1, SHARE, PRICE, 0, 0, 1)
+        found = risk.Proposal(array("q", (PRICE, PRICE))).weigh(one, 0, 1, SHARE, 0, 0, 1)
         assert found is not None
         assert (found.limit, found.value) == ("1", "unknown equity")
     one = scope(limits.Limits(max_consecutive_losses=1))
@@ -211,9 +209,10 @@ def test_a_position_without_a_price_stays_known() -> None:
     """It is counted, named and not forgotten from one measure to the next; with a price it is worth something."""
     one = hold(scope(replace(SHORT, max_gross=Fraction(1))), 5, symbol=1)
     for instant in (1, 2):
-        one.book.measure(instant, array("q", (PRICE, 0)))
+        prices = array("q", (PRICE, 0))
+        one.book.measure(instant, prices)
         assert (one.book.unpriced, one.book.positions, one.book.gross) == (1, 1, 0)
-        found = risk.Proposal().weigh(one, 0, 1, SHARE, PRICE, instant, instant, 1)
+        found = risk.Proposal(prices).weigh(one, 0, 1, SHARE, instant, instant, 1)
         assert found is not None
         assert (found.reason, found.value) == ("portfolio-gross", "no price of symbol 1")
     one.book.measure(3, array("q", (PRICE, PRICE)))

@@ -36,15 +36,15 @@ def split(flow: OrderFlow, symbol: int, new: int, old: int) -> None:
     flow.account.book.ledger.split(symbol, whole, price)
     affected = _affected(flow, symbol)
     for order in affected:
-        before = order.counted
+        before = order.counting()
         kept = order.kind == orders.MARKET or new > old
         if kept and order.kind != orders.MARKET and flow.broker is not None:
             kept = flow.broker.keeps(order, forward=new > old)
         if not kept or not order.restate(new, old):
             order.reason = _REASON  # it ends below, when every book is right
             continue
-        for scope in (flow.slots[order.strategy].scope, flow.account):
-            scope.book.working(symbol, order.side, order.counted - before)
+        for scope in flow.slots[order.strategy].scopes:
+            scope.book.working(symbol, order.side, order.counting() - before)
     for order in affected:
         if order.ended:
             continue
@@ -112,7 +112,7 @@ def delist(flow: OrderFlow, symbol: int, price: int) -> None:
     for slot in flow.slots:
         held = slot.scope.book.ledger.quantities[symbol]
         if held:
-            for scope in (slot.scope, flow.account):
+            for scope in slot.scopes:
                 realised = scope.book.ledger.fill(symbol, -held, price, 0)
                 scope.book.ledger.mark(symbol, price)
                 if realised:

@@ -2,6 +2,7 @@ cimport cython
 
 from tradeplane_engine.core cimport exact
 from tradeplane_engine.core.ledger cimport Ledger
+from tradeplane_engine.core.order cimport at_market
 from tradeplane_engine.core.risk cimport Book
 from tradeplane_engine.core.table cimport Bar, Table
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from tradeplane_engine import errors, indicators
 from tradeplane_engine.core import agenda, exact, wishes
 from tradeplane_engine.core import order as orders
-from tradeplane_engine.core.order import Order
+from tradeplane_engine.core.order import Order, at_market
 from tradeplane_engine.core.risk import Book
 from tradeplane_engine.core.table import Bar, Table
 from tradeplane_engine.domain import orders as domain
@@ -326,9 +326,9 @@ class Context:
             held = self._ledger.quantity[symbol]
             change = missing(wish, held, book._buying[symbol], book._selling[symbol])
             if change > 0:
-                wanted.append(Order(number, symbol, 1, change))
+                wanted.append(at_market(number, symbol, 1, change))
             elif change < 0:
-                wanted.append(Order(number, symbol, -1, -change))
+                wanted.append(at_market(number, symbol, -1, -change))
         return wanted
 
     def timer(self, at: int, name: str = "") -> None:

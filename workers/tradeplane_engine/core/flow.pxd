@@ -11,7 +11,7 @@ from tradeplane_engine.core.log cimport Log
 from tradeplane_engine.core.market cimport Market
 from tradeplane_engine.core.order cimport Order
 from tradeplane_engine.core.risk cimport Book, Policy, Proposal, Scope
-from tradeplane_engine.core.slot cimport Slot, Update
+from tradeplane_engine.core.slot cimport Slot, Update, said
 from tradeplane_engine.core.table cimport Table
 
 cdef class OrderFlow:
@@ -35,7 +35,7 @@ cdef class OrderFlow:
     @cython.locals(leg=Order, market=Market, row=cython.Py_ssize_t, seen=cython.bint, at_once=cython.bint)
     cpdef object judge(self, Slot slot, Order order)
 
-    @cython.locals(symbol=cython.int, price=cython.longlong, scope=Scope)
+    @cython.locals(symbol=cython.int, scope=Scope)
     cpdef object refusal(self, Slot slot, Order order, long long quantity)
 
     @cython.locals(symbol=cython.int, price=cython.longlong, counted=cython.longlong, scope=Scope, slot=Slot)
@@ -72,9 +72,9 @@ cdef class OrderFlow:
         symbol=cython.int, unit=cython.longlong, fee=cython.longlong, signed=cython.longlong, complete=cython.bint,
         last=cython.longlong, scope=Scope, book=Book, realised=cython.longlong, more=cython.longlong
     )
-    cdef long long _book(self, Scope own, Order order, long long quantity, long long price) except? -1
+    cdef long long _book(self, Slot slot, Order order, long long quantity, long long price) except? -1
 
-    @cython.locals(leg=Order, scope=Scope)
+    @cython.locals(slot=Slot, leg=Order, scope=Scope)
     cdef object _activate(self, Order entry)
 
     @cython.locals(slot=Slot, scope=Scope, was_held=cython.bint, counted=cython.longlong, member=Order)

@@ -17,7 +17,7 @@ from tradeplane_engine.core.log import Log
 from tradeplane_engine.core.market import Market
 from tradeplane_engine.core.order import Order
 from tradeplane_engine.core.risk import Proposal, Scope, Violation
-from tradeplane_engine.core.slot import Slot, Update
+from tradeplane_engine.core.slot import Slot, Update, said
 from tradeplane_engine.core.table import Table
 from tradeplane_engine.core.venue_settings import Venue
 
@@ -72,7 +72,6 @@ class OrderFlow:
         self.slots = slots
         self.log = found
         self.market = Market(table, costs, venue)
-        self.proposal = Proposal()
         self.latency = venue.latency
         self.sessions = venue.sessions
         self.rules = venue.rules
@@ -85,6 +84,7 @@ class OrderFlow:
         self.due_at = orders.NEVER
         self.pending = 0
         self.price = array("q", bytes(8 * len(table.symbols)))
+        self.proposal = Proposal(self.price)
         self.bar_end = array("q", bytes(8 * len(table.symbols)))
         self.last_split = array("q", [-1] * len(table.symbols))
         self.splits: list[tuple[int, int, int, int]] = []
@@ -143,11 +143,9 @@ class OrderFlow:
     def refusal(self, slot: Slot, order: Order, quantity: int) -> tuple[Scope, Violation] | None:
         """Return the first scope that forbids an order of so many 1e-9 shares, and why."""
         symbol = order.symbol
-        price = self.price[symbol]
-        for scope in (slot.scope, self.account):
-            scope.book.measure(self.now, self.price)
+        for scope in slot.scopes:
             violation = self.proposal.weigh(
-                scope, symbol, order.side, quantity, price, self.bar_end[symbol], self.now, 1 + len(order.legs)
+                scope, symbol, order.side, quantity, self.bar_end[symbol], self.now, 1 + len(order.legs)
             )
             if violation is not None:
                 return scope, violation
@@ -168,8 +166,9 @@ class OrderFlow:
             order.move(orders.NEW)
             if order.expires != orders.NEVER:
                 self.later(order.expires, EXPIRE, order, None)
-        counted = order.counted
-        for scope in (self.slots[order.strategy].scope, self.account):
+        counted = order.counting()
+        slot = self.slots[order.strategy]
+        for scope in slot.scopes:
             scope.book.adopt(symbol, order.side, counted, price)
         self.log.write(
             log.ORDER,
@@ -299,7 +298,7 @@ class OrderFlow:
     def _fill(self, order: Order, quantity: int, price: int) -> None:
         """Book one execution, tell the strategy at once, and let the order's group follow."""
         slot = self.slots[order.strategy]
-        fee = self._book(slot.scope, order, quantity, price)
+        fee = self._book(slot, order, quantity, price)
         complete = order.status == orders.FILLED
         single = order.role in {"order", "flatten"}
         other = None if single else orders.partner(order)
@@ -307,7 +306,7 @@ class OrderFlow:
             other.shrink(quantity)
         if slot.on_order_update is not None:
             event = "fill" if complete else "partial_fill"
-            self._hear(slot, Update(event, order, self.now, quantity, price, fee))
+            self._hear(slot, said(event, order, self.now, quantity, price, fee, ""))
         if single or not complete:
             return
         if other is not None and not other.ended:
@@ -315,7 +314,7 @@ class OrderFlow:
         if order.role == "entry":
             self._activate(order)
 
-    def _book(self, own: Scope, order: Order, quantity: int, price: int) -> int:
+    def _book(self, slot: Slot, order: Order, quantity: int, price: int) -> int:
         """Book an execution in both ledgers and in the log; return its fee, that of the strategy."""
         symbol = order.symbol
         unit = self.table.unit[symbol]
@@ -330,7 +329,7 @@ class OrderFlow:
             signed = order.side * quantity
             complete = order.fill(quantity, exact.notional(price, quantity, unit))
             last = self.price[symbol] or price
-            for scope in (own, self.account):
+            for scope in slot.scopes:
                 book = scope.book
                 realised = book.ledger.fill(symbol, signed, price, fee)
                 book.ledger.mark(symbol, last)
@@ -353,13 +352,14 @@ class OrderFlow:
 
     def _activate(self, entry: Order) -> None:
         """Let the legs of a complete entry work."""
+        slot = self.slots[entry.strategy]
         for leg in entry.legs:
             if leg.status != orders.HELD:
                 continue
             leg.move(orders.NEW)
             self.market.add(leg)
-            for scope in (self.slots[leg.strategy].scope, self.account):
-                scope.book.working(leg.symbol, leg.side, leg.counted)
+            for scope in slot.scopes:
+                scope.book.working(leg.symbol, leg.side, leg.counting())
             if leg.expires != orders.NEVER:
                 self.later(leg.expires, EXPIRE, leg, None)
             self.note(leg, entry.id)
@@ -372,10 +372,11 @@ class OrderFlow:
     def end(self, order: Order, status: int, event: str, reason: str) -> None:
         """End an order, and with it what hangs together with it."""
         was_held = order.status == orders.HELD
-        counted = order.counted
+        counted = order.counting()
         order.move(status)
         order.reason = reason
-        for scope in (self.slots[order.strategy].scope, self.account):
+        slot = self.slots[order.strategy]
+        for scope in slot.scopes:
             if counted:
                 scope.book.working(order.symbol, order.side, -counted)
             scope.book.released()
@@ -441,7 +442,7 @@ class OrderFlow:
         """Tell the order's strategy what became of it."""
         slot = self.slots[order.strategy]
         if slot.on_order_update is not None:
-            self._hear(slot, Update(event, order, self.now, reason=reason))
+            self._hear(slot, said(event, order, self.now, 0, 0, 0, reason))
 
     def _hear(self, slot: Slot, update: Update) -> None:
         """Tell a strategy, and judge at once what it orders on that."""

@@ -146,7 +146,7 @@ class _Chain:
         self._ids = {name: number for number, name in enumerate(names)}
         self._prices = array("q", [0 if bar is None else bar.close for bar in known])
         self._ends = array("q", [0 if bar is None else bar.end for bar in known])
-        self._proposal = risk.Proposal()
+        self._proposal = risk.Proposal(self._prices)
         self._book = risk.Book(ledger, names, given.open_orders)
         self._book.valued = given.equity is not None
         for number, name in enumerate(names):
@@ -170,13 +170,11 @@ class _Chain:
         self._book.adopt(symbol, intent.side.sign, intent.quantity, self._prices[symbol])
 
     def _chain(self, symbol: int, intent: orders.Intent) -> risk.Violation | None:
-        self._book.measure(self._now, self._prices)
         return self._proposal.weigh(
             self._scope,
             symbol,
             intent.side.sign,
             intent.quantity,
-            self._prices[symbol],
             self._ends[symbol],
             self._now,
             1,

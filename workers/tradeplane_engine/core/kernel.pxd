@@ -29,13 +29,14 @@ cdef class Kernel:
     cdef readonly long long now
     cdef readonly bint started, delayed, watching, measuring
     cdef readonly Agenda agenda
-    cdef const long long[::1] _close_rows, _open_rows, _end_rows, _close_at, _open_at, _end_at
+    cdef const int[::1] _close_rows, _open_rows, _end_rows
+    cdef const long long[::1] _close_at, _open_at, _end_at
     cdef long long[::1] _equity
 
     cpdef object follow(self, Context context, object shares, object first)
 
     @cython.locals(
-        table=Table, flow=OrderFlow, market=Market, ledger=Ledger, rows=cython.Py_ssize_t, base=cython.Py_ssize_t,
+        table=Table, flow=OrderFlow, market=Market, rows=cython.Py_ssize_t, base=cython.Py_ssize_t,
         closed=cython.Py_ssize_t,
         opened=cython.Py_ssize_t, ended=cython.Py_ssize_t, first=cython.Py_ssize_t, last=cython.Py_ssize_t,
         row=cython.Py_ssize_t, now=cython.longlong, slot=Slot, delayed=cython.bint, found=list, sources=cython.int
@@ -83,9 +84,9 @@ cdef class Kernel:
 
     @cython.locals(
         table=Table, flow=OrderFlow, account=Ledger, context=Context, slot=Slot, index=cython.Py_ssize_t,
-        row=cython.Py_ssize_t, base=cython.Py_ssize_t, symbol=cython.int, price=cython.longlong
+        row=cython.Py_ssize_t, base=cython.Py_ssize_t, symbol=cython.int, price=cython.longlong, end=cython.longlong
     )
-    cdef object _close(self, Py_ssize_t first, Py_ssize_t last)
+    cdef long long _close(self, Py_ssize_t first, Py_ssize_t last) except? -1
 
     @cython.locals(context=Context, slot=Slot)
     cdef object _turn(self, Py_ssize_t first, Py_ssize_t last)

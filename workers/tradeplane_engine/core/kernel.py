@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from tradeplane_engine import errors
-from tradeplane_engine.core import actions, agenda, barriers, evaluation, halts, log, requests, session_opens
+from tradeplane_engine.core import actions, agenda, barriers, evaluation, halts, log, requests, session_opens, timeline
 from tradeplane_engine.core.agenda import Agenda
 from tradeplane_engine.core.barriers import Barriers
 from tradeplane_engine.core.context import Context, Indicator
@@ -103,16 +103,14 @@ class Kernel:
         self._equity = self.equity.data
         columns = table.columns
         base = table.base_rows
-        closes, opens = _in_order(table)
-        self._close_rows = closes.data
-        self._open_rows = opens.data
-        self._close_at = _taken(columns["available_at"], closes).data
-        self._open_at = _taken(columns["start"], opens).data
+        closes = timeline.closes(table)
+        opens = timeline.opens(table, closes)
         # The venue fills when a bar ends, whenever a strategy may see it.
         self.delayed = base < table.rows or not bool((columns["available_at"] == columns["end"]).all())
-        ends = _sorted_rows(columns["end"][:base], table.starts[: len(table.symbols) + 1]) if self.delayed else closes
-        self._end_rows = ends.data
-        self._end_at = _taken(columns["end"], ends).data if self.delayed else self._close_at
+        ends = timeline.ends(table) if self.delayed else closes
+        self._close_rows, self._close_at = closes.rows.data, closes.instants.data
+        self._open_rows, self._open_at = opens.rows.data, opens.instants.data
+        self._end_rows, self._end_at = ends.rows.data, ends.instants.data
 
     @property
     def orders(self) -> list[Order]:
@@ -145,7 +143,7 @@ class Kernel:
             raise errors.ValueRefused("name", "after the one before, because strategies act in that order", name)
         book = Book(Ledger(capital, self.table.unit), self.table.symbols)
         context = Context(name, self.table, book, self)
-        self.slots.append(Slot(len(self.slots), name, strategy, context, Scope("strategy", policy, book)))
+        self.slots.append(Slot(len(self.slots), name, strategy, context, Scope("strategy", policy, book), self.account))
 
     def declare(
         self, context: Context, what: Any, window: int | None, parameters: Mapping[str, Any], timeframe: Any = None
@@ -274,7 +272,6 @@ class Kernel:
         equity = self._equity
         symbol_of = table.symbol_of
         waiting = market.waiting
-        ledger = self.account.book.ledger
         rows = table.rows
         base = table.base_rows
         delayed = self.delayed
@@ -315,8 +312,7 @@ class Kernel:
             if flow.due_at <= now:
                 requests.settle(flow)
             if closed > first:
-                self._close(first, closed)
-                equity[self.instants] = ledger.cash + ledger.worth_total
+                equity[self.instants] = self._close(first, closed)
                 self.instants += 1
                 if self.watching:
                     halts.losses(flow)
@@ -450,8 +446,8 @@ class Kernel:
             if waiting[symbol]:
                 self.flow.within(symbol, row)
 
-    def _close(self, first: int, last: int) -> None:
-        """Take in bars that became available: their closes are the marks."""
+    def _close(self, first: int, last: int) -> int:
+        """Take in bars that became available: their closes are the marks; return the account's equity."""
         table = self.table
         flow = self.flow
         account = self.account.book.ledger
@@ -465,10 +461,11 @@ class Kernel:
                 continue
             symbol = table.symbol_of[row]
             price = table.close[row]
-            if table.end[row] <= flow.last_split[symbol]:
-                price = actions.as_of(flow, symbol, table.end[row], price)
+            end = table.end[row]
+            if end <= flow.last_split[symbol]:
+                price = actions.as_of(flow, symbol, end, price)
             flow.price[symbol] = price
-            flow.bar_end[symbol] = table.end[row]
+            flow.bar_end[symbol] = end
             if account.quantity[symbol]:
                 account.mark(symbol, price)
             for slot in self.slots:
@@ -476,9 +473,9 @@ class Kernel:
                 context._last_row[symbol] = row
                 if context._ledger.quantity[symbol]:
                     context._ledger.mark(symbol, price)
-        self.account.book.observe()
         for slot in self.slots:
             slot.context._book.observe()
+        return self.account.book.observe()
 
     def _turn(self, first: int, last: int) -> None:
         """Let every strategy see the bars that became available, then judge what it wants."""
@@ -577,38 +574,3 @@ class Kernel:
                 target = slot._wish[row] * 1_000_000_000
                 if target != ledger.quantity[symbol] + book._buying[symbol] - book._selling[symbol]:
                     context.targets[symbol] = target
-
-
-def _in_order(table: Table) -> tuple[Any, Any]:
-    """Rows by the instant of their close, and of their open; rows of one instant stay in the table's order, by id."""
-    closes, opens = table.columns["available_at"], table.columns["start"]
-    rank = table.rank
-    if bool((rank[1:] < rank[: len(rank) - 1]).any()):  # not in the order of timeframes as they lie
-        by_close = np.lexsort((np.repeat(rank, np.diff(table.starts)), closes)).astype(np.int64, copy=False)
-    else:
-        by_close = _sorted_rows(closes, table.starts)
-    if table.base_rows < table.rows:
-        return by_close, _sorted_rows(opens[: table.base_rows], table.starts[: len(table.symbols) + 1])
-    if len(table.symbols) == 1:
-        return by_close, by_close
-    lag = closes - opens
-    if len(lag) and bool((lag == lag[0]).all()):
-        return by_close, by_close
-    return by_close, _sorted_rows(opens, table.starts)
-
-
-def _sorted_rows(column: Any, starts: Any) -> Any:
-    if bool((column[1:] >= column[: len(column) - 1]).all()):
-        return np.arange(len(column), dtype=np.int64)
-    lengths = np.diff(starts)
-    if bool((lengths == lengths[0]).all()):
-        instants = column.reshape(len(lengths), -1)
-        if bool((instants == instants[0]).all()):  # every symbol has the same instants: nothing to sort
-            rows = np.arange(len(column), dtype=np.int64).reshape(len(lengths), -1)
-            return np.ascontiguousarray(rows.T).ravel()
-    return np.argsort(column, kind="stable").astype(np.int64, copy=False)
-
-
-def _taken(column: Any, rows: Any) -> Any:
-    """A column in the order of rows; itself where that is its own."""
-    return column if len(rows) == 0 or bool((rows[1:] > rows[: len(rows) - 1]).all()) else column[rows]

@@ -6,7 +6,7 @@ from tradeplane_engine.core.exact cimport int128
 cdef class Ledger:
     cdef readonly long long starting, cash, realised, fees, other, cost_total, worth_total, fills
     cdef readonly object quantities, costs
-    cdef long long[::1] quantity, cost, worth, marked
+    cdef long long[::1] quantity, cost, step, worth, marked
     cdef const long long[::1] unit
 
     @cython.locals(symbol=cython.Py_ssize_t, before=cython.Py_ssize_t)
@@ -15,12 +15,17 @@ cdef class Ledger:
     @cython.locals(worth=cython.longlong, total=int128)
     cpdef object mark(self, int symbol, long long price)
 
+    cdef object total(self, int128 worth)
+
     @cython.locals(
         before=cython.longlong, cost=cython.longlong, after=cython.longlong, value=cython.longlong,
         cost_after=cython.longlong, realised=cython.longlong, realised_total=cython.longlong,
-        cost_total=cython.longlong, cash=cython.longlong
+        cost_total=cython.longlong, cash=cython.longlong, total=int128
     )
     cpdef long long fill(self, int symbol, long long signed, long long price, long long fee) except? -1
+
+    @cython.locals(step=cython.longlong)
+    cdef object _hold(self, int symbol, long long quantity)
 
     @cython.locals(cash=cython.longlong)
     cpdef object book(self, long long amount, str field)

@@ -27,23 +27,12 @@ class Ledger:
     cash, realised, fees, other : money; realised is before fees, other is dividends, interest and adjustments
     cost_total, worth_total : sum over the open positions, at cost and at the last marks; money
     quantities, costs : per symbol, 1e-9 shares (signed) and money (negative for a short)
+    step : per symbol, money by which the position's worth moves with one price unit; 0 where that is no whole number
     """
 
     __slots__ = (
-        *(
-            "cash",
-            "cost",
-            "cost_total",
-            "costs",
-            "fees",
-            "fills",
-            "marked",
-            "other",
-            "quantities",
-            "quantity",
-            "realised",
-        ),
-        *("starting", "unit", "worth", "worth_total"),
+        *("cash", "cost", "cost_total", "costs", "fees", "fills", "marked", "other", "quantities", "quantity"),
+        *("realised", "starting", "step", "unit", "worth", "worth_total"),
     )
 
     def __init__(self, starting: int, unit: Sequence[int]) -> None:
@@ -61,6 +50,7 @@ class Ledger:
         self.costs = array("q", zeros)
         self.quantity = self.quantities
         self.cost = self.costs
+        self.step = array("q", zeros)
         self.worth = array("q", zeros)
         self.marked = array("q", zeros)  # the price of the last mark
 
@@ -71,8 +61,10 @@ class Ledger:
         quantities, costs = array("q", self.quantities), array("q", self.costs)
         quantities.frombytes(more)
         costs.frombytes(more)
-        worth, marked = array("q", bytes(8 * len(unit))), array("q", bytes(8 * len(unit)))
+        zeros = bytes(8 * len(unit))
+        step, worth, marked = array("q", zeros), array("q", zeros), array("q", zeros)
         for symbol in range(before):
+            step[symbol] = self.step[symbol]
             worth[symbol] = self.worth[symbol]
             marked[symbol] = self.marked[symbol]
         self.unit = unit
@@ -80,18 +72,34 @@ class Ledger:
         self.costs = costs
         self.quantity = quantities
         self.cost = costs
+        self.step = step
         self.worth = worth
         self.marked = marked
+
+    # Sums of several terms are taken in 128 bits and fitted once: none can wrap, and none needs a check on the way.
 
     def mark(self, symbol: int, price: int) -> None:
         """Value the position of a symbol at a price."""
         if self.quantity[symbol] or self.worth[symbol]:
-            worth = exact.notional(price, self.quantity[symbol], self.unit[symbol])
-            total = self.worth_total  # 128 bits in compiled code, so that it cannot wrap on the way
-            total = total - self.worth[symbol] + worth
-            self.worth_total = exact.fit(total, "worth")
+            total = price
+            if self.step[symbol]:
+                worth = exact.fit(total * self.step[symbol], "notional")
+            else:
+                worth = exact.notional(price, self.quantity[symbol], self.unit[symbol])
+            total = self.worth_total
+            self.worth_total = exact.fit(total - self.worth[symbol] + worth, "worth")
             self.worth[symbol] = worth
             self.marked[symbol] = price
+
+    def total(self, worth: int) -> None:
+        """Take what all positions are worth together."""
+        self.worth_total = exact.fit(worth, "worth")
+
+    def _hold(self, symbol: int, quantity: int) -> None:
+        """Have a position of so many shares."""
+        step = quantity // self.unit[symbol]
+        self.step[symbol] = step if step * self.unit[symbol] == quantity else 0
+        self.quantity[symbol] = quantity
 
     def fill(self, symbol: int, signed: int, price: int, fee: int) -> int:
         """Book a fill and its fee (money, positive costs); return the realised P&L of the part that it closed."""
@@ -105,15 +113,19 @@ class Ledger:
             cost_after = exact.ratio(cost, abs(after), abs(before), "cost")
         else:  # crossed zero: the whole old position is realised, the rest opens at this price
             cost_after = exact.notional(price, after, self.unit[symbol])
-        realised = exact.add(exact.add(cost_after, -cost, "realised"), -value, "realised")
+        total = cost_after
+        total -= cost
+        realised = exact.fit(total - value, "realised")
         realised_total = exact.add(self.realised, realised, "realised")
-        cost_total = exact.add(self.cost_total, exact.add(cost_after, -cost, "cost"), "cost")
-        cash = exact.add(exact.add(self.cash, -value, "cash"), -fee, "cash")
+        total += self.cost_total
+        cost_total = exact.fit(total, "cost")
+        total = self.cash
+        cash = exact.fit(total - value - fee, "cash")
         self.fees = exact.add(self.fees, fee, "fees")  # the last that can be refused: nothing is booked half
         self.realised = realised_total
         self.cost_total = cost_total
         self.cash = cash
-        self.quantity[symbol] = after
+        self._hold(symbol, after)
         self.cost[symbol] = cost_after
         self.fills += 1
         self.check()
@@ -133,7 +145,7 @@ class Ledger:
         """Turn a position into so many shares at unchanged cost; one that becomes nothing is realised at its cost."""
         if self.quantity[symbol] == 0 and quantity == 0:
             return
-        self.quantity[symbol] = quantity
+        self._hold(symbol, quantity)
         if quantity == 0:
             self.realised = exact.add(self.realised, -self.cost[symbol], "realised")
             self.cost_total = exact.add(self.cost_total, -self.cost[symbol], "cost")

@@ -287,7 +287,7 @@ class Live:
     def fill(self, order: Order, quantity: int, price: int, fee: int, at: int, *, tell: bool = True) -> None:
         """Book an execution; one that comes after its order's end is booked too."""
         symbol = order.symbol
-        counted = order.counted > 0
+        counted = order.counting() > 0
         complete = order.fill(quantity, exact.notional(price, quantity, self.table.unit[symbol]))
         book = self.context._book
         book.ledger.fill(symbol, order.side * quantity, price, fee)
@@ -305,7 +305,7 @@ class Live:
         if order.ended:
             return
         book = self.context._book
-        book.working(order.symbol, order.side, -order.counted)
+        book.working(order.symbol, order.side, -order.counting())
         book.released()
         self.books[order.symbol].remove(order)
         order.move(status)
@@ -320,9 +320,9 @@ class Live:
         book = self.context._book
         book.ledger.split(symbol, actions.shares(book.ledger.quantities[symbol], new, old), price)
         for order in list(self.books[symbol]):
-            before = order.counted
+            before = order.counting()
             if order.restate(new, old):
-                book.working(symbol, order.side, order.counted - before)
+                book.working(symbol, order.side, order.counting() - before)
                 self._hear(Update("restated", order, at))
 
     def _hear(self, update: Update) -> None:

@@ -13,6 +13,12 @@ cdef class Order:
     cdef readonly str role, reason
     cdef Py_ssize_t row
 
+    cdef object _begin(
+        self, int strategy, int symbol, int side, long long quantity, int kind, int time_in_force, long long limit,
+        long long stop
+    )
+
+    cpdef long long counting(self) except? -1
     cpdef object cut(self, long long quantity)
     cpdef object move(self, int status)
     cpdef bint fill(self, long long quantity, long long value) except -1
@@ -36,6 +42,9 @@ cdef class Order:
     cpdef Order copy(self)
 
     cpdef object group_with(self, Order parent, tuple legs)
+
+@cython.locals(found=Order)
+cpdef Order at_market(int strategy, int symbol, int side, long long quantity)
 
 @cython.locals(head=Order)
 cpdef list group(Order order)

@@ -41,11 +41,11 @@ def replace(flow: OrderFlow, order: Order, new: Order) -> None:
     new.created = flow.now
     rest = order.quantity - order.filled  # of a pair of exits too, which counts once
     new.resize(rest)
-    for scope in (slot.scope, flow.account):
+    for scope in slot.scopes:
         scope.book.working(order.symbol, order.side, -rest)
         scope.book.released()
     refusal = flow.refusal(slot, new, new.quantity)
-    for scope in (slot.scope, flow.account):
+    for scope in slot.scopes:
         scope.book.adopt(order.symbol, order.side, rest, flow.price[order.symbol])
     if refusal is not None:
         flow.breach(flow, slot, new, refusal)  # a smaller one is no replacement; a halt opens all the same
@@ -104,8 +104,8 @@ def _swap(flow: OrderFlow, old: Order, new: Order) -> None:
     if head is not None:
         head.group_with(head.parent, tuple([new if leg is old else leg for leg in head.legs]))
     old.group_with(None, ())
-    for scope in (flow.slots[old.strategy].scope, flow.account):
-        scope.book.working(old.symbol, old.side, -old.counted)
+    for scope in flow.slots[old.strategy].scopes:
+        scope.book.working(old.symbol, old.side, -old.counting())
         scope.book.released()
     flow.market.remove(old)
     old.move(orders.REPLACED)

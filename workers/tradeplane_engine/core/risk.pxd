@@ -1,6 +1,7 @@
 cimport cython
 
 from tradeplane_engine.core cimport exact
+from tradeplane_engine.core.exact cimport int128
 from tradeplane_engine.core.ledger cimport Ledger
 
 cdef long long NEVER, UNKNOWN
@@ -26,14 +27,19 @@ cdef class Book:
 
     cpdef object released(self)
 
-    @cython.locals(symbol=cython.int, place=cython.int, kept=cython.int)
+    @cython.locals(
+        symbol=cython.int, place=cython.int, kept=cython.int, gross=int128, highest=int128, lowest=int128
+    )
     cpdef object measure(self, long long instant, const long long[::1] price)
 
+    @cython.locals(gross=int128, highest=int128, lowest=int128)
+    cdef object _revalue(self, int symbol, long long price)
+
     @cython.locals(
-        highest=cython.longlong, lowest=cython.longlong, unit=cython.longlong, worst=cython.longlong,
-        exposure=cython.longlong, high=cython.longlong, low=cython.longlong
+        ledger=Ledger, product=int128, highest=cython.longlong, lowest=cython.longlong, unit=cython.longlong,
+        worst=cython.longlong, exposure=cython.longlong, high=cython.longlong, low=cython.longlong
     )
-    cdef object _touch(self, int symbol, long long price)
+    cdef object _value(self, int symbol, long long price)
 
     cpdef long long exposure(self, int symbol) except? -1
 
@@ -44,7 +50,7 @@ cdef class Book:
     cpdef object exact_squares(self, int symbol, object exposure)
 
     @cython.locals(equity=cython.longlong)
-    cpdef object observe(self)
+    cpdef long long observe(self) except? -1
 
     cpdef object open_session(self)
     cpdef object closed(self, long long realised)
@@ -52,7 +58,7 @@ cdef class Book:
 cdef class Policy:
     cdef readonly str name
     cdef readonly object limits
-    cdef readonly bint watches, allow_short
+    cdef readonly bint watches, measures, allow_short
     cdef long long max_quantity, max_notional, max_open_orders, max_position_notional, max_positions, max_losses
     cdef double rough_concentration
     cdef long long max_bar_age, weight, weight_whole, gross, gross_whole, net, net_whole, concentration
@@ -67,14 +73,14 @@ cdef class Proposal:
     cdef Book book
     cdef Policy policy
     cdef int symbol, side, orders
-    cdef long long quantity, price, now, bar_end, highest, lowest, highest_after, lowest_after, worst_after
+    cdef long long quantity, price, now, bar_end, lowest_after, worst_after
     cdef long long value, exposure_after, equity
     cdef bint reduces
+    cdef const long long[::1] prices
 
-    @cython.locals(book=Book, unit=cython.longlong)
+    @cython.locals(book=Book, price=cython.longlong, highest=int128, lowest=int128, unit=cython.longlong)
     cpdef object weigh(
-        self, Scope scope, int symbol, int side, long long quantity, long long price, long long bar_end, long long now,
-        int orders
+        self, Scope scope, int symbol, int side, long long quantity, long long bar_end, long long now, int orders
     )
 
 cpdef object first_violation(Proposal p)

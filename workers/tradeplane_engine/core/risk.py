@@ -130,7 +130,7 @@ class Book:
         self.working(symbol, side, quantity)
         self.open_orders += 1
         if instant >= 0:
-            self._touch(symbol, price)
+            self._revalue(symbol, price)
             self.measured = instant
 
     def released(self) -> None:
@@ -141,40 +141,61 @@ class Book:
         """Value every position and working order at the last prices, once per instant and change."""
         if self.measured == instant:
             return
-        self.gross = 0
-        self.highest_total = 0
-        self.lowest_total = 0
         self.positions = 0
         self.unpriced = -1
+        gross, highest, lowest = 0, 0, 0  # sums of 64-bit numbers in 128 bits: fitted once, at the end
         kept = 0
         for place in range(self._actives):
             symbol = self._active[place]
             self._exposure[symbol] = 0
-            self._high[symbol] = 0
-            self._low[symbol] = 0
-            self._touch(symbol, price[symbol])
+            self._value(symbol, price[symbol])
+            gross += self._exposure[symbol]
+            highest += self._high[symbol]
+            lowest += self._low[symbol]
             if self._exposure[symbol] == 0 and price[symbol] > 0:
                 self._is_active[symbol] = 0
             else:
                 self._active[kept] = symbol
                 kept += 1
         self._actives = kept
+        self.gross = exact.fit(gross, "gross")
+        self.highest_total = exact.fit(highest, "net")
+        self.lowest_total = exact.fit(lowest, "net")
         self.measured = instant
 
-    def _touch(self, symbol: int, price: int) -> None:
-        highest = self.highest(symbol)
-        lowest = self.lowest(symbol)
-        unit = self.ledger.unit[symbol]
-        worst = max(abs(highest), abs(lowest))
-        exposure = exact.ceil_ratio(worst, price, unit, "exposure")
-        high = exact.notional(price, highest, unit)
-        low = exact.notional(price, lowest, unit)
+    def _revalue(self, symbol: int, price: int) -> None:
+        """Value one symbol of a measured book anew."""
+        gross, highest, lowest = self.gross, self.highest_total, self.lowest_total
+        gross -= self._exposure[symbol]
+        highest -= self._high[symbol]
+        lowest -= self._low[symbol]
+        self._value(symbol, price)
+        gross += self._exposure[symbol]
+        highest += self._high[symbol]
+        lowest += self._low[symbol]
+        self.gross = exact.fit(gross, "gross")
+        self.highest_total = exact.fit(highest, "net")
+        self.lowest_total = exact.fit(lowest, "net")
+
+    def _value(self, symbol: int, price: int) -> None:
+        """Value what a symbol's position may come to: worst case, all buys filled, all sells filled."""
+        ledger = self.ledger
+        if ledger.step[symbol] and not self._buying[symbol] and not self._selling[symbol]:
+            product = price
+            high = low = exact.fit(product * ledger.step[symbol], "notional")
+            exposure = abs(high)
+            worst = 1  # whatever it is, it is not 0
+        else:
+            highest = self.highest(symbol)
+            lowest = self.lowest(symbol)
+            unit = ledger.unit[symbol]
+            worst = max(abs(highest), abs(lowest))
+            exposure = exact.ceil_ratio(worst, price, unit, "exposure")
+            high = exact.notional(price, highest, unit)
+            low = exact.notional(price, lowest, unit)
         if price <= 0 and worst != 0 and self.unpriced < 0:
             self.unpriced = symbol
         self.positions += (worst != 0) - (self._exposure[symbol] != 0)
-        self.gross = exact.add(self.gross, exact.add(exposure, -self._exposure[symbol], "gross"), "gross")
-        self.highest_total = exact.add(self.highest_total, exact.add(high, -self._high[symbol], "net"), "net")
-        self.lowest_total = exact.add(self.lowest_total, exact.add(low, -self._low[symbol], "net"), "net")
         self._exposure[symbol] = exposure
         self._high[symbol] = high
         self._low[symbol] = low
@@ -203,10 +224,11 @@ class Book:
                 total = total + one * one
         return total
 
-    def observe(self) -> None:
-        """Note a new peak of equity."""
+    def observe(self) -> int:
+        """Note a new peak of equity, and return the equity."""
         equity = self.ledger.equity()
         self.peak = max(self.peak, equity)
+        return equity
 
     def open_session(self) -> None:
         """Take the equity that the session's losses are measured from."""
@@ -223,14 +245,15 @@ class Book:
 class Policy:
     """A policy's limits as plain integers; a limit that is left out is one that nothing reaches.
 
-    ``watches`` says whether marks alone may open a halt.
+    ``watches`` says whether marks alone may open a halt, ``measures`` whether a limit of the portfolio looks at all
+    positions.
     """
 
     __slots__ = (
         *("allow_short", "concentration", "concentration_whole", "daily_loss", "daily_loss_whole", "drawdown"),
         *("drawdown_whole", "gross", "gross_whole", "limits", "max_bar_age", "max_losses", "max_notional"),
-        *("max_open_orders", "max_position_notional", "max_positions", "max_quantity", "name", "net", "net_whole"),
-        *("rough_concentration", "watches", "weight", "weight_whole"),
+        *("max_open_orders", "max_position_notional", "max_positions", "max_quantity", "measures", "name", "net"),
+        *("net_whole", "rough_concentration", "watches", "weight", "weight_whole"),
     )
 
     def __init__(self, name: str, limits: Limits) -> None:
@@ -251,6 +274,7 @@ class Policy:
         self.rough_concentration = self.concentration / self.concentration_whole * (1 - 1e-9)
         self.daily_loss, self.daily_loss_whole = _fraction(limits.max_daily_loss)
         self.drawdown, self.drawdown_whole = _fraction(limits.max_drawdown)
+        self.measures = min(self.max_positions, self.gross, self.net, self.concentration) != NEVER
         self.watches = self.on_breach("loss") not in {Breach.REJECT, Breach.CLIP}
 
     def on_breach(self, family: str) -> Breach:
@@ -273,25 +297,35 @@ class Scope:
 class Proposal:
     """One order against one scope: what is, and what it would lead to in the worst case.
 
-    ``price`` is the symbol's last close, 0 where none is known; ``value`` the order's at that price.
+    Parameters
+    ----------
+    prices : last close per symbol, 0 where none is known; they are read as they are when an order is weighed
+
+    Attributes
+    ----------
+    price, value : the symbol's last close, and what the order is worth at it
     """
 
     __slots__ = (
-        *("bar_end", "book", "equity", "exposure_after", "highest", "highest_after", "lowest", "lowest_after", "now"),
-        *("orders", "policy", "price", "quantity", "reduces", "side", "symbol", "value", "worst_after"),
+        *("bar_end", "book", "equity", "exposure_after", "lowest_after", "now"),
+        *("orders", "policy", "price", "prices", "quantity", "reduces", "side", "symbol", "value", "worst_after"),
     )
 
     book: Book
     policy: Policy
 
+    def __init__(self, prices: Sequence[int]) -> None:
+        self.prices = prices
+
     def weigh(
-        self, scope: Scope, symbol: int, side: int, quantity: int, price: int, bar_end: int, now: int, orders: int
+        self, scope: Scope, symbol: int, side: int, quantity: int, bar_end: int, now: int, orders: int
     ) -> "Violation | None":
         """Ask the chain about an order of ``quantity`` (1e-9 shares) on one side (1 buy, -1 sell).
 
         ``orders`` is how many will be open for it: one, and its exits.
         """
         book = scope.book
+        price = self.prices[symbol]
         self.book = book
         self.policy = scope.policy
         self.symbol = symbol
@@ -301,17 +335,17 @@ class Proposal:
         self.bar_end = bar_end
         self.now = now
         self.orders = orders
-        self.highest = book.highest(symbol)
-        self.lowest = book.lowest(symbol)
+        highest = book.ledger.quantity[symbol]
+        lowest = highest
+        highest += book._buying[symbol]
+        lowest -= book._selling[symbol]
         if side > 0:
-            self.highest_after = exact.add(self.highest, quantity, "position")
-            self.lowest_after = self.lowest
-            self.reduces = self.highest_after <= 0
+            highest += quantity
         else:
-            self.highest_after = self.highest
-            self.lowest_after = exact.add(self.lowest, -quantity, "position")
-            self.reduces = self.lowest_after >= 0
-        self.worst_after = max(abs(self.highest_after), abs(self.lowest_after))
+            lowest -= quantity
+        self.worst_after = exact.fit(max(-lowest, highest), "position")
+        self.lowest_after = lowest
+        self.reduces = highest <= 0 if side > 0 else lowest >= 0
         unit = book.ledger.unit[symbol]
         self.value = exact.ceil_ratio(quantity, price, unit, "notional")
         self.exposure_after = exact.ceil_ratio(self.worst_after, price, unit, "exposure")
@@ -335,6 +369,8 @@ def first_violation(p: Proposal) -> Violation | None:
 
 def adds_too_much(p: Proposal) -> Violation | None:
     """The part of the chain that an order which only reduces a position always passes."""
+    if p.policy.measures:
+        p.book.measure(p.now, p.prices)
     return (
         weight_exceeds_limit(p)
         or position_exceeds_limit(p)

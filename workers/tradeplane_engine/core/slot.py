@@ -24,6 +24,9 @@ class Update:
     def __init__(
         self, event: str, order: Order, at: int, quantity: int = 0, price: int = 0, fee: int = 0, reason: str = ""
     ) -> None:
+        self._begin(event, order, at, quantity, price, fee, reason)
+
+    def _begin(self, event: str, order: Order, at: int, quantity: int, price: int, fee: int, reason: str) -> None:
         self.event = event
         self.order = order
         self.at = at
@@ -33,8 +36,17 @@ class Update:
         self.reason = reason
 
 
+def said(event: str, order: Order, at: int, quantity: int, price: int, fee: int, reason: str) -> Update:
+    """Return an update; compiled, it is made without a Python object per number."""
+    found = Update.__new__(Update)
+    found._begin(event, order, at, quantity, price, fee, reason)
+    return found
+
+
 class Slot:
-    """A strategy in a run: its hooks, its context, its scope of risk, and the first row per series that it is shown.
+    """A strategy in a run: its hooks, its context, its scopes of risk, and the first row per series that it is shown.
+
+    ``scope`` is its own, ``scopes`` are those that judge its orders: its own, then the account's where there is one.
 
     While it is ``busy`` (its turn, or a decision of its) what it wants is collected for the end of that. ``declared``
     holds the indicators that it asked for with their values per row and their timeframe (ns; None for each symbol's
@@ -43,15 +55,18 @@ class Slot:
 
     __slots__ = (
         *("_first_row", "_wish", "busy", "context", "declared", "first_row", "follows", "name", "number", "on_bar"),
-        *("on_bars", "on_order_update", "scope", "strategy"),
+        *("on_bars", "on_order_update", "scope", "scopes", "strategy"),
     )
 
-    def __init__(self, number: int, name: str, strategy: Any, context: Context, scope: Scope) -> None:
+    def __init__(
+        self, number: int, name: str, strategy: Any, context: Context, scope: Scope, account: Scope | None = None
+    ) -> None:
         self.number = number
         self.name = name
         self.strategy = strategy
         self.context = context
         self.scope = scope
+        self.scopes = (scope,) if account is None else (scope, account)
         self.busy = False
         self.on_bar = _hook(strategy, "on_bar")
         self.on_bars = _hook(strategy, "on_bars")

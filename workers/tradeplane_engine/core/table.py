@@ -17,6 +17,7 @@ from tradeplane_engine.data import series
 from tradeplane_engine.domain import times
 
 COLUMNS = series.COLUMNS
+_ROWS_MAX = 2**31 - 1  # a row's number has 32 bits where there are many of them
 
 
 class Table:
@@ -58,6 +59,8 @@ class Table:
         self.rank = _frozen(np.argsort(np.lexsort((owners, self.timeframes))).astype(np.int64))
         lengths = [len(one.start) for one in ordered]
         self.rows = sum(lengths)
+        if self.rows > _ROWS_MAX:
+            raise errors.ValueRefused("rows", f"at most {_ROWS_MAX} in one run", self.rows)
         self.base_rows = sum(lengths[: len(self.symbols)])
         columns = {name: _join([getattr(one, name) for one in ordered]) for name in COLUMNS}
         self.columns = columns
@@ -238,9 +241,26 @@ def _place(found: tuple[int, int, series.Series]) -> tuple[int, int]:
 
 
 def _join(parts: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
-    """Join columns; a single one is used as it is."""
-    joined = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    """Join columns; a single one, and those that lie one behind the other in one array, are used as they are."""
+    joined = parts[0] if len(parts) == 1 else _as_they_lie(parts)
+    if joined is None:
+        joined = np.concatenate(parts)
     return _frozen(np.ascontiguousarray(joined, dtype=np.int64))
+
+
+def _as_they_lie(parts: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any] | None:
+    """Return the part of an array that consecutive views of it are, or None where they are none."""
+    whole = parts[0].base if parts else None
+    if not isinstance(whole, np.ndarray) or whole.ndim != 1 or not whole.flags.c_contiguous:
+        return None
+    first = place = parts[0].ctypes.data
+    for part in parts:
+        if part.base is not whole or part.ctypes.data != place or not part.flags.c_contiguous:
+            return None
+        place += part.nbytes
+    begin = (first - whole.ctypes.data) // whole.itemsize
+    found: npt.NDArray[Any] = whole[begin : begin + (place - first) // whole.itemsize]
+    return found
 
 
 def _frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
