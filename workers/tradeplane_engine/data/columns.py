@@ -24,6 +24,8 @@ FloatArray = npt.NDArray[np.float64]
 
 NAMES = ("ts", "open", "high", "low", "close", "volume")
 _VOLUME_MAX = 10**15
+_PRICES = ("open", "high", "low", "close")
+_ABSENT = np.iinfo(np.int64).min  # a time that is none
 _BLOCK = 8192  # rows converted at once: what is thrown away again stays in the processor's cache
 _INT64_BOUND = 2.0**63
 
@@ -108,37 +110,61 @@ class Imported:
     volume_errors: int = 0
 
 
-def imported(raw: Raw, settings: Settings) -> Imported:
+class Room:
+    """Columns for the bars of several symbols, one behind the other, so that a run can read them as they lie.
+
+    Parameters
+    ----------
+    rows : of all of them
+    """
+
+    def __init__(self, rows: int) -> None:
+        self._columns = {name: np.empty(rows, dtype=np.int64) for name in ("start", "end", *NAMES[1:])}
+        self._used = 0
+
+    def take(self, rows: int) -> dict[str, series.IntArray]:
+        """Return the next rows of every column."""
+        first, self._used = self._used, self._used + rows
+        return {name: column[first : self._used] for name, column in self._columns.items()}
+
+
+def imported(raw: Raw, settings: Settings, room: Room | None = None) -> Imported:
     """Return the series of one symbol; raises DataRefused naming source and row, ValueRefused for a setting."""
     digits = settings.digits_of(raw.symbol)
     start = nanos(raw)
-    units, moved = {}, 0
-    good = {}
-    for name in ("open", "high", "low", "close"):
-        units[name], good[name], count = _units(raw, name, digits)
+    out = {name: np.empty(len(raw), dtype=np.int64) for name in NAMES[1:]} if room is None else room.take(len(raw))
+    moved, good = 0, {}
+    for name in _PRICES:
+        good[name], count = _units(raw, name, digits, out[name])
         moved += count
-    _refuse(raw, start, good)
-    wrong = _bracket(units, good)
-    volume, bad_volumes = _volume(raw)
-    timeframe = settings.timeframe or timeframe_of(start)
-    end = start + timeframe
+    step = _smallest_step(start)
+    if step <= 0 or not all(mask is None for mask in good.values()):
+        _refuse(raw, start, good)
+    wrong = _bracket(out, good)
+    bad_volumes = _volume(raw, out["volume"])
+    timeframe = settings.timeframe or step
+    if "start" in out:
+        out["start"][:] = start
+        start = out["start"]
+    end = np.add(start, timeframe, out=out.get("end"))
+    available_at = end + settings.delay if settings.delay else end
     made = series.Series(
         symbol=raw.symbol,
         start=start,
         end=end,
-        available_at=end + settings.delay if settings.delay else end,
-        volume=volume,
+        available_at=available_at,
         digits=digits,
         timeframe=timeframe,
-        **units,
+        **{name: out[name] for name in NAMES[1:]},
+        checked=not len(raw) or bool(start[-1] < end[-1] <= available_at[-1]),  # no sum has left 64 bits
     )
     return Imported(made, moved, wrong, bad_volumes)
 
 
-def joined(raws: Sequence[Raw], settings: Settings) -> Imported:
+def joined(raws: Sequence[Raw], settings: Settings, room: Room | None = None) -> Imported:
     """Return the series of one symbol whose columns are in several sources, oldest first; raises as `imported`."""
     if len(raws) == 1:
-        return imported(raws[0], settings)
+        return imported(raws[0], settings, room)
     starts = [nanos(raw) for raw in raws]
     start = np.concatenate(starts)
     before: int | None = None
@@ -148,7 +174,7 @@ def joined(raws: Sequence[Raw], settings: Settings) -> Imported:
                 limit = f"after the source before ({times.text(times.Nanos(before))})"
                 raise raw.refusal(quality.Refusal.OUT_OF_ORDER, 0, "ts", limit)
             before = int(own[-1])
-    span = settings.timeframe or max(timeframe_of(start), 1)  # a difference below 1 is refused where its row is known
+    span = settings.timeframe or max(_smallest_step(start), 1)  # a difference below 1 is refused where its row is known
     parts = [imported(raw, replace(settings, timeframe=span)) for raw in raws]
     names = ("start", "end", "available_at", "open", "high", "low", "close", "volume")
     whole = {name: np.concatenate([getattr(one.series, name) for one in parts]) for name in names}
@@ -160,63 +186,65 @@ def joined(raws: Sequence[Raw], settings: Settings) -> Imported:
     )
 
 
-def timeframe_of(start: series.IntArray) -> int:
+def _smallest_step(start: series.IntArray) -> int:
     """Return the smallest difference of two starts, ns; a day where there are not two."""
     if len(start) < 2:  # noqa: PLR2004 - a difference needs two
         return times.DAY
-    return int(np.diff(start).min())
+    blocks = range(0, len(start) - 1, _BLOCK)
+    return min(int(np.diff(start[first : first + _BLOCK + 1]).min()) for first in blocks)
 
 
 def nanos(raw: Raw) -> series.IntArray:
     """Return the starts as int64 ns; raises DataRefused where one is absent or beyond the years 1678 to 2262."""
     values = raw.columns["ts"]
     if values.dtype.kind == "M":
-        absent = np.isnat(values)
-        converted = values.astype("datetime64[ns]")
-        if values.dtype != converted.dtype:
-            absent |= converted.astype(values.dtype) != values  # wrapped around
-        if absent.any():
-            raise raw.refusal(quality.Refusal.BAD_TIME, int(np.argmax(absent)), "ts", "a time from 1678 to 2262")
-        return np.ascontiguousarray(converted).view(np.int64)
+        converted = np.ascontiguousarray(values.astype("datetime64[ns]", copy=False))
+        found = converted.view(np.int64)
+        if values.dtype != converted.dtype or found.min(initial=0) == _ABSENT:
+            absent = np.isnat(values) | (converted.astype(values.dtype) != values)  # the second wrapped around
+            if absent.any():
+                raise raw.refusal(quality.Refusal.BAD_TIME, int(np.argmax(absent)), "ts", "a time from 1678 to 2262")
+        return found
     if values.dtype.kind not in "iu":
         raise raw.unreadable(f"ts must hold times or integers (ns), got {values.dtype}")
     return values.astype(np.int64, copy=False)
 
 
-def _units(raw: Raw, name: str, digits: int) -> tuple[series.IntArray, npt.NDArray[np.bool_] | None, int]:
-    """Return integers, which of them are prices (None: all), and how many were moved by becoming integers."""
+def _units(raw: Raw, name: str, digits: int, out: series.IntArray) -> tuple[npt.NDArray[np.bool_] | None, int]:
+    """Write integers; return which of them are prices (None: all), and how many were moved by becoming integers."""
     values = raw.columns[name]
     if values.dtype.kind not in "fiu":
         raise raw.unreadable(f"{name} must hold numbers, got {values.dtype}")
     given = values if values.dtype == np.float32 else values.astype(np.float64, copy=False)
-    units = np.empty(len(given), dtype=np.int64)
+    scale = float(10**digits)
+    scratch = np.empty(min(_BLOCK, len(given)))
     bad: list[tuple[int, npt.NDArray[np.bool_]]] = []
     moved = 0
     for start in range(0, len(given), _BLOCK):
         part = given[start : start + _BLOCK]
-        wrong, count = _block_units(part, float(10**digits), units[start : start + _BLOCK])
+        wrong, count = _block_units(part, scale, scratch[: len(part)], out[start : start + _BLOCK])
         moved += count
         if wrong is not None:
             bad.append((start, wrong))
     if not bad:
-        return units, None, moved
+        return None, moved
     good = np.ones(len(given), dtype=np.bool_)
     for start, wrong in bad:
         good[start : start + _BLOCK] = ~wrong
-    return units, good, moved
+    return good, moved
 
 
 def _block_units(
-    given: npt.NDArray[Any], scale: float, units: series.IntArray
+    given: npt.NDArray[Any], scale: float, scaled: FloatArray, out: series.IntArray
 ) -> tuple[npt.NDArray[np.bool_] | None, int]:
     """Write a block's integers; return which are no prices (None: all are), and how many prices were moved."""
-    scaled = np.multiply(given, scale, dtype=np.float64)
+    np.multiply(given, scale, out=scaled, dtype=np.float64)
     np.rint(scaled, out=scaled)
     wrong = None
     if not (scaled.min() >= 1.0 and scaled.max() < _INT64_BOUND):  # a NaN makes both NaN
         wrong = ~((scaled >= 1.0) & (scaled < _INT64_BOUND))
         scaled[wrong] = 1.0
-    units[:] = scaled
+    out[:] = scaled
     # A float that is the nearest to a decimal of that many digits comes back exactly: division is correctly rounded.
     np.divide(scaled, scale, out=scaled)
     differs = scaled.astype(given.dtype, copy=False) != given
@@ -268,14 +296,17 @@ def _bracket(units: dict[str, series.IntArray], good: Mapping[str, npt.NDArray[n
     return count
 
 
-def _volume(raw: Raw) -> tuple[series.IntArray, int]:
-    """Return whole shares, and how many values were none."""
+def _volume(raw: Raw, out: series.IntArray) -> int:
+    """Write whole shares; return how many values were none."""
     values = raw.columns["volume"]
     if values.dtype.kind not in "fiu":
         raise raw.unreadable(f"volume must hold numbers, got {values.dtype}")
-    if values.dtype == np.int64 and len(values) and values.min() >= 0 and values.max() <= _VOLUME_MAX:
-        return values, 0
-    bad = ~((values >= 0) & (values <= _VOLUME_MAX))  # a NaN too
-    count = int(np.count_nonzero(bad))
-    kept = np.where(bad, 0, values) if count else values
-    return np.rint(kept).astype(np.int64), count
+    count = 0
+    for start in range(0, len(values), _BLOCK):
+        part = values[start : start + _BLOCK]
+        if not (part.min() >= 0 and part.max() <= _VOLUME_MAX):  # a NaN makes both NaN
+            bad = ~((part >= 0) & (part <= _VOLUME_MAX))
+            count += int(np.count_nonzero(bad))
+            part = np.where(bad, 0, part)
+        out[start : start + _BLOCK] = part if part.dtype.kind in "iu" else np.rint(part)
+    return count

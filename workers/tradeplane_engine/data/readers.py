@@ -20,7 +20,7 @@ which is imported only then; pandas is never imported, a frame of it brings its 
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -148,7 +148,7 @@ def _timeframes(source: Any, settings: columns.Settings) -> Iterator[tuple[Any, 
         yield source[key], replace(settings, timeframe=length)
 
 
-def convert(raws: Iterable[columns.Raw], settings: columns.Settings) -> dict[str, columns.Imported]:
+def convert(raws: Sequence[columns.Raw], settings: columns.Settings) -> dict[str, columns.Imported]:
     """Turn columns into series. Several sources of one symbol are its bars in that order, such as a file per year.
 
     The timeframe of a symbol is one for all of its sources; one of fewer than two bars has that of the finest other.
@@ -158,10 +158,11 @@ def convert(raws: Iterable[columns.Raw], settings: columns.Settings) -> dict[str
         parts.setdefault(raw.symbol, []).append(raw)
     found: dict[str, columns.Imported] = {}
     spans: list[int] = []
+    room = columns.Room(sum(map(len, raws))) if len(parts) > 1 else None
     short = [name for name, own in parts.items() if sum(map(len, own)) < 2]  # noqa: PLR2004 - a difference needs two
-    for name, own in parts.items():
+    for name, own in sorted(parts.items()):
         if name not in short:
-            found[name] = one = columns.joined(own, settings)
+            found[name] = one = columns.joined(own, settings, room)
             spans.append(int(one.series.end[0] - one.series.start[0]))
     shared = replace(settings, timeframe=settings.timeframe or min(spans, default=None))
     found.update((name, columns.joined(parts[name], shared)) for name in short)

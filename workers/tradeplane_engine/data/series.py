@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from operator import attrgetter
 from typing import Any
 
@@ -31,6 +31,7 @@ class Series:
     open, high, low, close : shape (n,), price units, positive
     volume : shape (n,), whole shares
     timeframe : length of a whole bar, ns; 0 for that of the longest bar. A session's last bar may be shorter
+    checked : whether whoever makes it has already seen that the columns are as they must be
     """
 
     symbol: str
@@ -44,8 +45,9 @@ class Series:
     volume: IntArray
     digits: int = 4
     timeframe: int = 0
+    checked: InitVar[bool] = False
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, checked: bool) -> None:
         """Refuse columns of different lengths, prices that are none, and time that runs backwards."""
         if not 0 <= self.digits <= DIGITS_MAX:
             raise errors.ValueRefused(f"{self.symbol}.digits", f"from 0 to {DIGITS_MAX}", self.digits)
@@ -57,6 +59,8 @@ class Series:
                 raise errors.ValueRefused(
                     f"{self.symbol}.{name}", f"int64 of shape {self.start.shape}", f"{column.dtype} {column.shape}"
                 )
+        if checked:
+            return
         for name in _PRICES:
             self._refuse_row(name, getattr(self, name) > 0, "positive")
         self._refuse_row("volume", self.volume >= 0, "0 or more")

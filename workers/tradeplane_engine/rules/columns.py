@@ -21,7 +21,7 @@ from tradeplane_engine.rules.rule import Rule
 IntArray = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.uint8]
 
-BLOCK = 4096
+BLOCK = 8192
 _SIGNS: dict[str, np.ufunc] = {
     "<": np.less,
     "<=": np.less_equal,
