@@ -7,7 +7,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from support import engine_runs, made_rules
@@ -69,6 +71,39 @@ def test_three_modes_agree_with_a_spread_and_odd_rates(seed: int) -> None:
     """Prices moved by half a spread and fees that must be rounded are the same in all modes."""
     settings = dataclasses.replace(SETTINGS, commission_bps=Fraction(7, 3), half_spread_bps=Fraction(13, 10))
     assert compare(made_rules.data(seed), made_rules.rule(seed), settings).reason == ""
+
+
+@numba.njit  # type: ignore[untyped-decorator]
+def crossed(close: npt.NDArray[np.int64], fast: int, slow: int, shares: int) -> npt.NDArray[np.int64]:
+    """The crossing with running sums."""
+    found = np.zeros(len(close), dtype=np.int64)
+    fast_sum = slow_sum = 0
+    for row in range(len(close)):
+        fast_sum += close[row] - (close[row - fast] if row >= fast else 0)
+        slow_sum += close[row] - (close[row - slow] if row >= slow else 0)
+        if row >= slow - 1 and slow * fast_sum > fast * slow_sum:
+            found[row] = shares
+    return found
+
+
+def kernel_of_numba(bars: rules.Bars, fast: int, slow: int) -> npt.NDArray[np.int64]:
+    """A user's kernel."""
+    shares: npt.NDArray[np.int64] = crossed(bars.close, fast, slow, 100)
+    return shares
+
+
+def test_a_kernel_of_numba_is_its_rule_in_every_mode() -> None:
+    """Money, counts, curve and log are those of the rule that says the same; its identity is that of its source."""
+    data = made_rules.data(3)
+    function = rules.Function(kernel_of_numba, {"fast": 5, "slow": 21})
+    found = compare(data, function, SETTINGS)
+    assert (found.reason, found.fills > 0) == ("", True)
+    rule = rules.when(21 * rules.sum("close", 5) > 5 * rules.sum("close", 21)).hold(shares=100)
+    bars = table.Table(data)
+    logs = [sweep.log_of(bars, one, SETTINGS).digest({}) for one in (function, rule)]
+    assert logs[0] == logs[1]
+    assert function.identity() == rules.Function(kernel_of_numba, {"fast": 5, "slow": 21}).identity()
+    assert function.identity() != rules.Function(kernel_of_numba, {"fast": 5, "slow": 22}).identity()
 
 
 def test_an_order_on_the_last_row_stays_open() -> None:

@@ -355,14 +355,7 @@ class Live:
 
 def _blank(symbol: str, digits: int, room: int, timeframe: int) -> series.Series:
     """Rows that are bars in form only, until they are written."""
-    prices = {name: np.ones(room, dtype=np.int64) for name in ("open", "high", "low", "close")}
-    times = {name: np.arange(room, dtype=np.int64) + 1 for name in ("end", "available_at")}
-    return series.Series(
-        symbol=symbol,
-        start=np.arange(room, dtype=np.int64),
-        volume=np.zeros(room, dtype=np.int64),
-        digits=digits,
-        timeframe=timeframe,
-        **times,
-        **prices,
-    )
+    start = np.arange(room, dtype=np.int64)
+    opened, high, low, close = (np.ones(room, dtype=np.int64) for _ in range(4))
+    volume = np.zeros(room, dtype=np.int64)
+    return series.Series(symbol, start, start + 1, start + 1, opened, high, low, close, volume, digits, timeframe)

@@ -155,7 +155,11 @@ def imported(raw: Raw, settings: Settings, room: Room | None = None) -> Imported
         available_at=available_at,
         digits=digits,
         timeframe=timeframe,
-        **{name: out[name] for name in NAMES[1:]},
+        open=out["open"],
+        high=out["high"],
+        low=out["low"],
+        close=out["close"],
+        volume=out["volume"],
         checked=not len(raw) or bool(start[-1] < end[-1] <= available_at[-1]),  # no sum has left 64 bits
     )
     return Imported(made, moved, wrong, bad_volumes)
@@ -176,10 +180,11 @@ def joined(raws: Sequence[Raw], settings: Settings, room: Room | None = None) ->
             before = int(own[-1])
     span = settings.timeframe or max(_smallest_step(start), 1)  # a difference below 1 is refused where its row is known
     parts = [imported(raw, replace(settings, timeframe=span)) for raw in raws]
-    names = ("start", "end", "available_at", "open", "high", "low", "close", "volume")
-    whole = {name: np.concatenate([getattr(one.series, name) for one in parts]) for name in names}
+    whole: dict[str, Any] = {
+        name: np.concatenate([getattr(one.series, name) for one in parts]) for name in series.COLUMNS
+    }
     return Imported(
-        series.Series(symbol=raws[0].symbol, digits=parts[0].series.digits, timeframe=span, **whole),
+        series.Series(symbol=raws[0].symbol, digits=parts[0].series.digits, timeframe=span, **whole, checked=True),
         sum(one.rounded_prices for one in parts),
         sum(one.high_low_errors for one in parts),
         sum(one.volume_errors for one in parts),

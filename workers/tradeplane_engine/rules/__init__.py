@@ -10,13 +10,14 @@ fills an order or keeps a ledger.
 """
 
 from tradeplane_engine.rules.expressions import Condition, Number, change, column, highest, lowest, sum_
-from tradeplane_engine.rules.function import Function
+from tradeplane_engine.rules.function import Bars, Function
 from tradeplane_engine.rules.rule import Rule, When, when
 from tradeplane_engine.rules.strategies import ColumnStrategy, RuleStrategy
 
 sum = sum_  # noqa: A001 - the word that users know; inside the package it keeps its underscore
 
 __all__ = [
+    "Bars",
     "ColumnStrategy",
     "Condition",
     "Function",
