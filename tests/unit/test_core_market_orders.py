@@ -271,3 +271,57 @@ def test_an_order_made_on_a_word_inside_a_turn_is_judged_in_that_turn() -> None:
 
     _, script = given.run(given.bars(*MOVING), {0: buy(1)}, hook=hook)
     assert script.fills == [(1, 1, 1, 106), (2, 1, 2, 106)]
+
+
+def spend(amount: Any, side: str = "buy") -> Any:
+    """Trade an amount of USD."""
+    return lambda ctx: ctx.order("S", side, notional=amount)
+
+
+def test_an_amount_of_money_becomes_shares_at_the_price_of_its_fill() -> None:
+    """Judged at the last close, sized at the next open, cut to 1e-9 share; it never costs more than the amount."""
+    found, script = given.run(given.bars(*MOVING), {0: spend(1)})
+    order = found.orders[0]
+    assert order.notional == 10**9
+    assert order.quantity == order.filled == 10**9 * 10_000 // 106
+    assert 10**9 - 1 <= order.value <= 10**9
+    assert [(minute, price) for _, minute, _, price in script.fills] == [(1, 106)]
+    assert found.log.rows()[0][5] == 10**9 * 10_000 // 105
+
+
+def test_what_a_volume_cap_leaves_of_an_amount_is_carried_over_in_shares() -> None:
+    """The first fill decides how many shares the amount is."""
+    found, script = given.run(given.bars(*MOVING), {0: spend(2)}, participation=Fraction(1, 10))
+    assert [shares for *_, shares, _ in script.fills] == [100.0, pytest.approx(2e4 / 106 - 100)]
+    assert found.orders[0].quantity == 2 * 10**9 * 10_000 // 106
+
+
+def test_a_sale_of_an_amount_never_crosses_zero() -> None:
+    """A fall between decision and fill asks for more shares than there are: all are sold, and no more."""
+    data = given.bars((100, 100, 100, 100), (100, 100, 100, 100), (50, 50, 50, 50), (50, 50, 50, 50))
+    found, _ = given.run(data, {0: buy(100), 1: spend(1, "sell")})
+    assert found.orders[1].notional == 10**9
+    assert (found.orders[1].filled, found.account.book.ledger.quantities[0]) == (100 * given.SHARE, 0)
+
+
+@pytest.mark.parametrize(
+    "asked,field",
+    [
+        ({"shares": 1, "notional": 1}, "order"),
+        ({}, "order"),
+        ({"notional": 0}, "notional"),
+        ({"notional": 0.5}, "notional"),
+        ({"notional": 1, "time_in_force": "gtc"}, "notional"),
+        ({"notional": 1, "kind": "limit", "limit": 90}, "notional"),
+    ],
+)
+def test_an_amount_that_cannot_be_traded_is_refused_by_name(asked: dict[str, Any], field: str) -> None:
+    """One of shares and money, above zero, exact, at the market and for the day."""
+
+    def ask(ctx: Any) -> None:
+        with pytest.raises(errors.ValueRefused, match=field) as refused:
+            ctx.order("S", "buy", **asked)
+        assert refused.value.field == field
+
+    _, script = given.run(given.bars(*MOVING), {0: ask})
+    assert not script.fills

@@ -65,6 +65,15 @@ CASES: list[tuple[Plan, str]] = [
     ({0: order("sell", Decimal("1.5"))}, "42210000: fractional orders cannot be sold short"),
     ({0: order("buy", Decimal("0.001"))}, "40310000: cost basis must be >= minimal amount of order 1"),
     (
+        {0: order("buy", None, notional=Decimal("0.5"))},
+        "40310000: cost basis must be >= minimal amount of order 1",
+    ),
+    ({0: order("sell", None, notional=50)}, "42210000: fractional orders cannot be sold short"),
+    (
+        {0: order("buy", 10), 2: order("sell", None, notional=1500)},
+        "40310000: insufficient qty available for order (requested: 15, available: 10)",
+    ),
+    (
         {0: both(order("buy", 10, **LIMIT), order("sell", 10))},
         "40310000: potential wash trade detected. use complex orders",
     ),

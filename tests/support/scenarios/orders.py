@@ -47,6 +47,11 @@ def market_on_the_last_bar() -> Case:
     return trade(_DAY, {5: _order("buy", 100)})
 
 
+def market_for_an_amount() -> Case:
+    """An amount of money is as many shares as the next open sells for it; a sale of more than is held sells all."""
+    return trade(_DAY, {0: _order("buy", notional=1000), 3: _order("sell", notional=5000)})
+
+
 def limit_needs_a_price_through() -> Case:
     """A touch of a resting limit fills nothing; one unit beyond fills at the limit."""
     return trade(_DAY, {0: _order("buy", 100, "limit", limit=usd("99.5")), 1: _order("buy", 7, "limit", limit=usd(98))})

@@ -88,7 +88,9 @@ class _Words:
         return fees
 
     def _order(self, symbol: int, number: int, signed: int, price: int, kind: int) -> str:
-        name, time_in_force = order.KINDS[kind // 10], order.TIMES_IN_FORCE[kind % 10]
+        name, time_in_force = order.KINDS[kind % 100 // 10], order.TIMES_IN_FORCE[kind % 10]
+        if kind >= 1000:
+            name = f"{name} for {scaled(self.run.orders[number - 1].notional)} USD"
         at = f" at {self._price(symbol, price)}" if price else ""
         return f"order {number}, {self._size(symbol, signed)} {name}{at} {time_in_force}"
 

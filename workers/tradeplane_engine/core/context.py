@@ -266,16 +266,31 @@ class Context:
             raise errors.ValueRefused("target", "exactly one of shares, weight, notional", (shares, weight, notional))
         if shares is not None:
             return wishes.scaled(shares, "shares")
-        newest = self._last_row[number]
-        if newest < 0:
-            raise errors.ValueRefused("target", "of a symbol with a known bar", self._table.symbols[number])
+        price = self._price(number, "target")
         if notional is not None:
             amount = wishes.scaled(notional, "notional")
         else:
             part = Fraction(weight)
             amount = int(self._ledger.equity() * part)  # toward zero
-        price = self._kernel.mark(number) or self._table.close[newest]
         return exact.whole_shares(amount, price, self._table.unit[number])
+
+    def _price(self, number: int, field: str) -> int:
+        """Return a symbol's last price; raises ValueRefused where none is known."""
+        newest = self._last_row[number]
+        if newest < 0:
+            raise errors.ValueRefused(field, "of a symbol with a known bar", self._table.symbols[number])
+        return self._kernel.mark(number) or self._table.close[newest]
+
+    def _worth(self, number: int, notional: int | Decimal) -> tuple[int, int]:
+        """Return USD in money, and the quantity that it is at the last price; raises ValueRefused for none."""
+        amount = wishes.scaled(notional, "notional")
+        if amount <= 0:
+            raise errors.ValueRefused("notional", "more than 0 USD", str(notional))
+        price = self._price(number, "notional")
+        quantity = exact.floor_ratio(amount, self._table.unit[number], price, "quantity")
+        if quantity == 0:
+            raise errors.ValueRefused("notional", f"at least 1e-9 share at {price}", str(notional))
+        return amount, quantity
 
     # What the strategy says about its decision.
 
@@ -341,10 +356,11 @@ class Context:
         self,
         symbol: str,
         side: str,
-        shares: int | Decimal,
+        shares: int | Decimal | None = None,
         kind: str = "market",
         time_in_force: str = "day",
         *,
+        notional: int | Decimal | None = None,
         limit: int = 0,
         stop: int = 0,
         trail: int = 0,
@@ -358,12 +374,15 @@ class Context:
         side : buy or sell
         kind : market, limit, stop, stop_limit or trailing_stop
         time_in_force : day, gtc, opg, cls, ioc or fok
+        notional : USD in the place of ``shares``, of a market order for the day. It becomes shares, in steps of 1e-9,
+            at the price of its first fill, and is judged before at the last close; a sale never crosses zero
         trail, trail_bps : distance of a trailing stop from the best price, in price units or basis points
         extended_hours : whether it works before the open and after the close too; limit orders for the day or gtc do
         """
+        number = self.symbol_id(symbol)
         found = wishes.single(
             self._kernel.number_of(self),
-            self.symbol_id(symbol),
+            number,
             side,
             shares,
             kind,
@@ -374,6 +393,7 @@ class Context:
             trail_bps=trail_bps,
             sessions=self._kernel.has_sessions,
             extended=self._kernel.has_extended_hours if extended_hours else None,
+            notional=None if notional is None else self._worth(number, notional),
         )
         self.wanted.append(found)
         return found

@@ -65,6 +65,12 @@ cdef class OrderFlow:
     @cython.locals(market=Market, rest=cython.longlong, quantity=cython.longlong, price=cython.longlong)
     cpdef object trade(self, Order order, Py_ssize_t row, long long reference, long long limit)
 
+    @cython.locals(
+        symbol=cython.int, slot=Slot, before=cython.longlong, unit=cython.longlong, wanted=cython.longlong,
+        price=cython.longlong, held=cython.longlong, scope=Scope
+    )
+    cdef object _size(self, Order order, Py_ssize_t row, long long reference)
+
     @cython.locals(slot=Slot, fee=cython.longlong, complete=cython.bint, single=cython.bint, other=Order)
     cdef object _fill(self, Order order, long long quantity, long long price)
 

@@ -178,7 +178,10 @@ class OrderFlow:
             order.id,
             order.side * order.quantity,
             order.limit or order.stop,
-            order.kind * 10 + order.time_in_force + (100 if order.extended_hours else 0),
+            order.kind * 10
+            + order.time_in_force
+            + (100 if order.extended_hours else 0)
+            + (1000 if order.notional else 0),
         )
         if order.parent is not None:
             self.note(order, order.parent.id)
@@ -278,6 +281,11 @@ class OrderFlow:
     def trade(self, order: Order, row: int, reference: int, limit: int) -> None:
         """Trade what the bar's volume allows of an order: as a taker at a reference price, or at a resting limit."""
         market = self.market
+        if order.notional and not order.filled:
+            self._size(order, row, reference)
+            if order.quantity == 0:
+                self.end(order, orders.REJECTED, "rejected", "notional")
+                return
         rest = order.quantity - order.filled
         quantity = min(rest, market.left(row))
         if quantity == 0 or (order.time_in_force == orders.FOK and quantity < rest):
@@ -294,6 +302,23 @@ class OrderFlow:
                 return
         market.take(row, quantity)
         self._fill(order, quantity, price)
+
+    def _size(self, order: Order, row: int, reference: int) -> None:
+        """Turn an amount of money into shares at the price of the first fill; a sale never crosses zero."""
+        symbol = order.symbol
+        slot = self.slots[order.strategy]
+        before = order.quantity
+        unit = self.table.unit[symbol]
+        wanted = exact.floor_ratio(order.notional, unit, self.market.price(order, reference, before, row), "quantity")
+        if wanted > before:  # a larger order may pay more for each share
+            price = self.market.price(order, reference, wanted, row)
+            wanted = exact.floor_ratio(order.notional, unit, price, "quantity")
+        held = slot.scope.book.ledger.quantity[symbol]
+        if held * order.side < 0:
+            wanted = min(wanted, abs(held))
+        order.resize(wanted)
+        for scope in slot.scopes:
+            scope.book.working(symbol, order.side, wanted - before)
 
     def _fill(self, order: Order, quantity: int, price: int) -> None:
         """Book one execution, tell the strategy at once, and let the order's group follow."""

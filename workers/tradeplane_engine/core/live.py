@@ -80,10 +80,11 @@ class LiveContext(Context):
         self,
         symbol: str,
         side: str,
-        shares: Any,
+        shares: Any = None,
         kind: str = "market",
         time_in_force: str = "day",
         *,
+        notional: Any = None,
         limit: int = 0,
         stop: int = 0,
         trail: int = 0,
@@ -91,6 +92,8 @@ class LiveContext(Context):
         extended_hours: bool = False,
     ) -> Order:
         """Want a market order for the day."""
+        if notional is not None:
+            raise errors.ValueRefused("notional", "a backtest's, as long as only shares leave live", notional)
         if extended_hours:
             raise errors.ValueRefused("extended_hours", "a backtest's, as long as only market orders leave live", kind)
         if kind != "market":

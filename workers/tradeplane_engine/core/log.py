@@ -6,7 +6,8 @@ A row is ``kind, at (ns), strategy id, symbol id, order id, a, b, c``; absent id
 kind        a                           b                      c
 ==========  ==========================  =====================  ===============================
 ORDER       signed quantity             limit or stop price    kind * 10 + time in force; 100 more for
-                                                               one that works in extended hours too
+                                                               one that works in extended hours too,
+                                                               1000 for one of an amount of money
 REFUSED     signed quantity             reason                 scope
 FILL        signed quantity             price                  fee; order -1 is a delisting's
 STATUS      status                      reason                 0

@@ -3,7 +3,7 @@ cimport cython
 from tradeplane_engine.core cimport exact
 
 cdef class Order:
-    cdef readonly long long id, quantity, filled, limit, stop, trail, trail_bps, value
+    cdef readonly long long id, quantity, filled, limit, stop, trail, trail_bps, value, notional
     cdef readonly long long created, live_from, expires, high_water
     cdef readonly int strategy, symbol, side, kind, time_in_force, status, number, session
     cdef readonly bint paired, triggered, resting, extended_hours
@@ -24,6 +24,7 @@ cdef class Order:
     cpdef bint fill(self, long long quantity, long long value) except -1
     cpdef object shrink(self, long long quantity)
     cpdef object resize(self, long long quantity)
+    cpdef object be_worth(self, long long notional)
     cpdef object trigger(self)
     cpdef object extend(self)
     cpdef object trail_by(self, long long units, long long bps)

@@ -60,6 +60,7 @@ class Order:
     strategy, symbol : ids
     side : 1 buy, -1 sell (a short sale too)
     quantity, filled : 1e-9 shares, positive
+    notional : money that it is for, 0 for none; ``quantity`` is what that buys at the last close, until its first fill
     value : sum of price x quantity of the fills, money
     limit, stop : prices in the symbol's units; 0 for none. A trailing stop's ``stop`` moves
     trail, trail_bps : distance of a trailing stop, in price units or in basis points; 0 for none
@@ -79,8 +80,9 @@ class Order:
 
     __slots__ = (
         *("created", "expires", "extended_hours", "filled", "high_water", "id", "kind", "legs", "limit", "live_from"),
-        *("number", "paired", "parent", "quantity", "reason", "replaces", "resting", "role", "row", "session", "side"),
-        *("status", "stop", "strategy", "symbol", "time_in_force", "trail", "trail_bps", "triggered", "value"),
+        *("notional", "number", "paired", "parent", "quantity", "reason", "replaces", "resting", "role", "row"),
+        *("session", "side", "status", "stop", "strategy", "symbol", "time_in_force", "trail", "trail_bps"),
+        *("triggered", "value"),
     )
 
     def __init__(
@@ -116,6 +118,7 @@ class Order:
         self.time_in_force = time_in_force
         self.limit = limit
         self.stop = stop
+        self.notional = 0
         self.filled = 0
         self.value = 0
         self.trail = 0
@@ -161,6 +164,8 @@ class Order:
         """Make an order that nobody has yet smaller."""
         if self.id or not 0 < quantity <= self.quantity:
             raise errors.LedgerBroken(f"order {self.id}: {self.quantity} cannot be cut to {quantity} (1e-9 shares)")
+        if self.notional:
+            self.notional = exact.floor_ratio(self.notional, quantity, self.quantity, "notional")
         self.quantity = quantity
 
     def move(self, status: int) -> None:
@@ -195,6 +200,10 @@ class Order:
     def resize(self, quantity: int) -> None:
         """Take the quantity of the order whose place this one takes."""
         self.quantity = quantity
+
+    def be_worth(self, notional: int) -> None:
+        """Make it an order for an amount of money."""
+        self.notional = notional
 
     def trigger(self) -> None:
         """Note that the stop was reached: a market order from now on, or a limit order that the venue tests anew."""
@@ -257,6 +266,7 @@ class Order:
         found.live_from = self.live_from
         found.session = self.session
         found.extended_hours = self.extended_hours
+        found.notional = self.notional
         found.paired = self.paired
         found.triggered = self.triggered
         found.resting = self.resting

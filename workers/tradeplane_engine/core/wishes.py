@@ -39,7 +39,7 @@ def single(
     strategy: int,
     symbol: int,
     side: str,
-    shares: int | Decimal,
+    shares: int | Decimal | None,
     kind: str,
     time_in_force: str,
     *,
@@ -49,10 +49,12 @@ def single(
     trail_bps: int,
     sessions: bool,
     extended: bool | None = None,
+    notional: tuple[int, int] | None = None,
 ) -> Order:
     """Return one order; raises ValueRefused naming the field that its kind or time in force forbids or lacks.
 
-    ``extended`` is None for an order of the session alone, else whether the run has extended hours.
+    ``extended`` is None for an order of the session alone, else whether the run has extended hours. ``notional`` is
+    the money that it is for in the place of ``shares``, and the quantity that this is now.
     """
     if side not in {"buy", "sell"}:
         raise errors.ValueRefused("side", "buy or sell", side)
@@ -66,26 +68,42 @@ def single(
         raise errors.ValueRefused("time_in_force", "day, gtc, ioc or fok where the run has no sessions", time_in_force)
     _price("limit", limit, wanted=kind in {"limit", "stop_limit"}, kind=kind)
     _price("stop", stop, wanted=kind in {"stop", "stop_limit"}, kind=kind)
-    if kind == "trailing_stop":
-        if (trail > 0) == (trail_bps > 0) or trail < 0 or not 0 <= trail_bps < _BPS:
-            raise errors.ValueRefused("trail", "one of trail and trail_bps, above 0", (trail, trail_bps))
-    elif trail or trail_bps:
-        raise errors.ValueRefused("trail", f"0 for a {kind} order", trail or trail_bps)
+    _trail(kind, trail, trail_bps)
     found = Order(
         strategy,
         symbol,
         1 if side == "buy" else -1,
-        scaled(shares, "shares"),
+        _quantity(shares, notional, kind, time_in_force),
         orders.KINDS.index(kind),
         orders.TIMES_IN_FORCE.index(time_in_force),
         limit,
         stop,
     )
     found.trail_by(trail, trail_bps)
+    if notional is not None:
+        found.be_worth(notional[0])
     if extended is not None:
         _extended(kind, time_in_force, hours=extended)
         found.extend()
     return found
+
+
+def _trail(kind: str, trail: int, trail_bps: int) -> None:
+    if kind == "trailing_stop":
+        if (trail > 0) == (trail_bps > 0) or trail < 0 or not 0 <= trail_bps < _BPS:
+            raise errors.ValueRefused("trail", "one of trail and trail_bps, above 0", (trail, trail_bps))
+    elif trail or trail_bps:
+        raise errors.ValueRefused("trail", f"0 for a {kind} order", trail or trail_bps)
+
+
+def _quantity(shares: int | Decimal | None, notional: tuple[int, int] | None, kind: str, time_in_force: str) -> int:
+    if notional is None and shares is not None:
+        return scaled(shares, "shares")
+    if notional is None or shares is not None:
+        raise errors.ValueRefused("order", "for either shares or notional", (shares, notional))
+    if (kind, time_in_force) != ("market", "day"):
+        raise errors.ValueRefused("notional", "of a market order for the day", f"{kind} {time_in_force}")
+    return notional[1]
 
 
 def _extended(kind: str, time_in_force: str, *, hours: bool) -> None:

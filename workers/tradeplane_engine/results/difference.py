@@ -170,7 +170,8 @@ class _Words:
             "price": lambda: frames.plain(Decimal(value).scaleb(-digits)),
             "word": lambda: self._words[value],
             "type": lambda: (
-                f"{order.KINDS[value % 100 // 10]} {order.TIMES_IN_FORCE[value % 10]}{' extended' * (value // 100)}"
+                f"{order.KINDS[value % 100 // 10]} {order.TIMES_IN_FORCE[value % 10]}"
+                f"{' extended' * (value // 100 % 10)}{' notional' * (value // 1000)}"
             ),
             "status": lambda: order.STATUSES[value],
             "state": lambda: risk.STATES[value],

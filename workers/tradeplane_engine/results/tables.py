@@ -81,6 +81,7 @@ class Tables:
             "time_in_force": frames.text(core_orders.TIMES_IN_FORCE[one.time_in_force] for one in orders),
             "extended_hours": np.array([one.extended_hours for one in orders], np.bool_),
             "quantity": frames.Scaled([one.quantity for one in orders]),
+            "notional": frames.Scaled([one.notional for one in orders]),
             "limit": frames.Scaled([one.limit for one in orders], digits),
             "stop": frames.Scaled([one.stop for one in orders], digits),
             "status": frames.text(core_orders.STATUSES[one.status] for one in orders),

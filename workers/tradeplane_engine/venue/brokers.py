@@ -166,7 +166,7 @@ class Broker:
             shorting_enabled=self.account.kind == "margin" and self.account.shorting,
             closing_only=margin.restricted(self._holdings(), standing.equity),
         )
-        return _request(order), asset, account, self._market(order)
+        return _request(order, by_notional=self.ruled and order.notional > 0), asset, account, self._market(order)
 
     def _opening(self, case: rules.Parts) -> rules.Parts | None:
         """Return the part of an order that opens a position, None for none; with rules an order is taken whole."""
@@ -293,11 +293,12 @@ def install(run: kernel.Kernel, account: accounts.Account, *, ruled: bool) -> Br
     return found
 
 
-def _request(order: Order) -> ticket.Request:
+def _request(order: Order, *, by_notional: bool) -> ticket.Request:
     kind = core_orders.KINDS[order.kind]
     request = ticket.Request(
         side=orders.Side.BUY if order.side > 0 else orders.Side.SELL,
-        quantity=order.quantity,
+        quantity=0 if by_notional else order.quantity,
+        notional=order.notional if by_notional else 0,
         kind=kind,
         time_in_force=core_orders.TIMES_IN_FORCE[order.time_in_force],
         limit=order.limit,
@@ -340,6 +341,7 @@ def _working(order: Order, digits: int) -> changes.Working:
         status=core_orders.STATUSES[order.status],
         quantity=order.quantity,
         filled=order.filled,
+        by_notional=order.notional > 0,
         order_class="oto" if order.role == "entry" and len(order.legs) == 1 else "simple",
         kind=core_orders.KINDS[order.kind],
         time_in_force=core_orders.TIMES_IN_FORCE[order.time_in_force],
