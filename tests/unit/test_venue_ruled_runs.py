@@ -34,6 +34,23 @@ def both(*plans: Any) -> Any:
     return lambda ctx: [plan(ctx) for plan in plans]
 
 
+def test_an_order_till_cancelled_is_cancelled_after_ninety_days() -> None:
+    """At 16:15 in New York, which summer time has moved. Without rules it waits for ever."""
+    last = 92 * venue.DAY
+    data = venue.at(*[100] * 4, minutes=[LOW, LOW + 1, last, last + venue.DAY])
+    plan = {0: lambda ctx: ctx.order("S", "buy", 1, "limit", "gtc", limit=DEEP)}
+    found, script = venue.run(data, plan, MARGIN, ruled=True)
+    assert engine_orders.statuses(found) == ["canceled"]
+    assert found.orders[0].reason == "gtc-age"
+    # 2020-01-03 and 90 days are April 2, when New York is four hours behind.
+    at = times.instant("2020-04-02T20:15:00Z")
+    assert [minute for event, _, minute in script.heard if event == "canceled"] == [
+        (at - engine_orders.START) / engine_orders.MINUTE
+    ]
+    found, _ = venue.run(data, plan, MARGIN)
+    assert engine_orders.statuses(found) == ["new"]
+
+
 def refused(plan: Plan, *, minutes: list[int] | None = None, account: accounts.Account = MARGIN) -> list[str]:
     """Refusals of a plan on bars at 100 USD."""
     found, _ = venue.run(

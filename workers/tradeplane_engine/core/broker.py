@@ -43,6 +43,9 @@ class Broker(Protocol):
     def traded(self, order: Order, price: int, quantity: int) -> None:
         """Take note of an execution that was booked."""
 
+    def lasts_until(self, order: Order) -> int:
+        """Return the instant (ns UTC) at which an order that is good till cancelled is cancelled, NEVER for none."""
+
     def keeps(self, order: Order, *, forward: bool) -> bool:
         """Say whether an open order with a price goes on after a split."""
 

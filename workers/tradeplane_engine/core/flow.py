@@ -159,7 +159,10 @@ class OrderFlow:
         self.orders.append(order)
         if order.kind == orders.TRAILING_STOP:
             order.trail_from(price)
-        if self.sessions is not None:
+        if order.time_in_force == orders.GTC:
+            if self.broker is not None:
+                order.expires = self.broker.lasts_until(order)
+        elif self.sessions is not None:
             self._place(order)
         if order.status != orders.HELD:
             self.market.add(order)

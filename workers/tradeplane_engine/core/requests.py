@@ -72,6 +72,8 @@ def settle(flow: OrderFlow) -> None:
         running = _running(flow, order.symbol, at)
         if running:
             heapq.heappush(flow.due, (running, number, what, order, other))
+        elif what == EXPIRE and order.time_in_force == orders.GTC:
+            flow.end(order, orders.CANCELED, "canceled", "gtc-age")
         elif what == EXPIRE:
             flow.end(order, orders.EXPIRED, "expired", "")
         elif what == CANCEL:

@@ -21,6 +21,7 @@ from tradeplane_engine.domain import numbers, orders, times
 from tradeplane_engine.venue import accounts, changes, days, margin, refusals, rules, settlement, ticket
 
 _NEW_YORK = ZoneInfo("America/New_York")
+_GTC_AGE, _GTC_HOUR = dt.timedelta(days=90), dt.time(16, 15)  # docs.alpaca.markets, orders: time in force
 _AUCTIONS = frozenset({core_orders.OPG, core_orders.CLS})
 
 
@@ -99,6 +100,13 @@ class Broker:
         today = self._today()
         kept = settlement.outstanding(self.pending.get(order.strategy, ()), today)
         self.pending[order.strategy] = [*kept, due]
+
+    def lasts_until(self, order: Order) -> int:
+        """Return 16:15 New York, 90 days after an order's creation, at which Alpaca cancels one that is GTC."""
+        if not self.ruled:
+            return core_orders.NEVER
+        day = dt.datetime.fromtimestamp(order.created // times.SECOND, _NEW_YORK).date() + _GTC_AGE
+        return int(dt.datetime.combine(day, _GTC_HOUR, _NEW_YORK).timestamp()) * times.SECOND
 
     def keeps(self, order: Order, *, forward: bool) -> bool:
         """Say whether an open order with a price goes on after a split: Alpaca's keep buy limits and sell stops."""
