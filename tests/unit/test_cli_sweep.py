@@ -199,6 +199,8 @@ def test_a_part_of_the_combinations(folder: Path, capsys: pytest.CaptureFixture[
         (("--space", "fast=2,3", "--random=9"), ("count", "2 combinations", "9")),
         (("--space", "fast=2,3", "--objective=luck"), ("objective", "sharpe", "luck")),
         (("--space", "fast=2,3", "--workers=0"), ("workers", "1 or more")),
+        (("--space", "fast=2,3", "--ray=nowhere"), ("--ray", "host:port", "nowhere")),
+        (("--space", "fast=2,3", "--ray=ray://127.0.0.1:1"), ("--ray", "a running Ray", "127.0.0.1:1")),
         (("--space", "fast=2,3", "--purge=3"), ("--purge", "absent without --train")),
         (("--space", "fast=2,3", "--train=3"), ("--test", "given for a walk-forward")),
         (("--space", "fast=2,3", "--train=300", "--test=3"), ("walk_forward.train", "300")),

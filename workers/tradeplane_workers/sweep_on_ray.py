@@ -6,6 +6,7 @@ value, as the file is on no other machine; tradeplane itself must be installed t
 
 import contextlib
 import logging
+import socket
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from ray import cloudpickle
 from tradeplane_engine import errors, scripts, sweep
 
 Chunk = Sequence[sweep.Configuration]
+_CONNECT_S = 5.0
 
 
 def start(address: str) -> sweep.Start:
@@ -27,6 +29,7 @@ def start(address: str) -> sweep.Start:
 
     @contextlib.contextmanager
     def started(work: sweep.Work) -> Iterator[sweep.Pool]:
+        _knock(address)
         try:
             ray.init(address, log_to_driver=False, logging_level=logging.WARNING)
         except (ConnectionError, RuntimeError, ValueError) as error:
@@ -37,6 +40,17 @@ def start(address: str) -> sweep.Start:
             ray.shutdown()
 
     return started
+
+
+def _knock(address: str) -> None:
+    """Raise ValueRefused where nobody listens: Ray itself would try for half a minute and more."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        raise errors.ValueRefused("--ray", "host:port or ray://host:port", address)
+    try:
+        socket.create_connection((host, int(port)), timeout=_CONNECT_S).close()
+    except (OSError, OverflowError) as error:
+        raise errors.ValueRefused("--ray", "the address of a running Ray", f"{address} ({error})") from error
 
 
 class _Pool:
