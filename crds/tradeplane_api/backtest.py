@@ -32,6 +32,11 @@ class BacktestSpec(fields.Block):
     seed: Annotated[int, pydantic.Field(ge=0, le=2_147_483_647)] = pydantic.Field(
         default=0, description="Of the resampling behind sharpe_low and sharpe_high; no order depends on it."
     )
+    audit: bool = pydantic.Field(
+        default=True,
+        description="Whether the run is repeated twice, on a past that ends earlier and with another future, and must "
+        "decide the same where it knew the same. A result without it is no evidence for a promotion.",
+    )
 
     rules: ClassVar[tuple[fields.Rule, ...]] = (
         fields.Rule(
@@ -78,6 +83,12 @@ class Result(fields.Block):
     data: fields.Digest = pydantic.Field(description="Of the bars and actions that were read.")
     trials: Annotated[int, pydantic.Field(ge=1)] = pydantic.Field(
         description="Configurations that were tried to get here, as the Model's version counts them."
+    )
+    audit: Literal["Passed", "Failed", "NotRun"] = pydantic.Field(
+        default="NotRun", description="Failed where the run depends on what it could not know."
+    )
+    accusation: Annotated[str, pydantic.StringConstraints(max_length=1024)] = pydantic.Field(
+        default="", description="The first decision that proves it, in a sentence; empty unless the audit failed."
     )
     measures: Measures = pydantic.Field(default={}, description="Decimal text.")
 

@@ -8,6 +8,7 @@ From a record, the same loop gives the session's orders again.
 
 import argparse
 import dataclasses
+import functools
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from tradeplane_engine.data import dataset
 from tradeplane_engine.domain import numbers, timeframes, times
 from tradeplane_engine.models import lightgbm
 from tradeplane_operator import conditions
-from tradeplane_workers import backtest_result, backtest_run, exchange_days, messages, translate
+from tradeplane_workers import backtest_audit, backtest_result, backtest_run, exchange_days, messages, translate
 
 # The simulator's too; a dataset does not name its exchange.
 _CALENDAR = "XNYS"
@@ -198,7 +199,10 @@ def _of_manifests(
     read = backtest_run.read(data.slices(symbols), traded, start=start, end=end, hours=data.hours)
     if wanted is not None and wanted.data not in {None, read.digest}:
         raise errors.ValueRefused("data.digest", f"that of the bars that were read, {read.digest}", wanted.data)
-    result = backtest_run.run(traded, read, lightgbm.load(trained.artifact), on=account, start=start, end=end)
+    again = functools.partial(
+        backtest_run.run, traded, model=lightgbm.load(trained.artifact), on=account, start=start, end=end
+    )
+    result = again(read)
     asked = backtest_result.Asked(
         traded=traded,
         strategy=dict(manifests.strategy["spec"]),
@@ -212,7 +216,10 @@ def _of_manifests(
     told = backtest_result.tell(asked, read, result)
     in_sample = () if start >= training.end else (("in sample", f"trained until {times.text(training.end)[:10]}"),)
     shown = ("total_return", "sharpe", "sharpe_low", "sharpe_high", "max_drawdown")
-    measures = ((name.replace("_", " "), told.measures[name]) for name in shown if name in told.measures)
+    measures = tuple((name.replace("_", " "), told.measures[name]) for name in shown if name in told.measures)
+    if wanted is not None and wanted.audit:
+        accusation = backtest_audit.accusation(again, read, result, seed=wanted.seed)
+        measures = (*measures, ("audit", accusation or "passed"))
     return result, (*measures, *in_sample, ("bars read", read.digest), ("hash", told.hash))
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from support import backtests, engine_data, minute_data
 from tradeplane_cli import __main__ as command_line
 from tradeplane_engine.data import aggregation, dataset
 from tradeplane_engine.domain import bars, timeframes, times
+from tradeplane_engine.models import predictor
 from tradeplane_operator import artifacts as operator_artifacts
 from tradeplane_workers import artifacts, backtest_run, exchange_days, history_client, messages
 from tradeplane_workers.jobs import backtest
@@ -80,13 +82,53 @@ def test_a_run_leaves_document_and_outcome(market: Market, result: messages.Back
     assert all(re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text) for text in result.measures.values())
 
 
+def test_an_honest_run_passes_its_audit(
+    market: Market, store: artifacts.ArtifactStore, result: messages.BacktestResult
+) -> None:
+    """It is audited unless the spec says otherwise, which changes no event."""
+    not_audited = backtest.run(market.config(audit=False), backtests.History(market.slices), store)
+    assert (result.audit, result.accusation, not_audited.audit) == ("Passed", "", "NotRun")
+    assert result.hash == not_audited.hash
+
+
+@dataclass
+class Cheat:
+    """Turns every score around where something holds that it must not know."""
+
+    honest: predictor.Predictor
+    known: int
+
+    def predict(self, names: Sequence[str], rows: predictor.FloatArray) -> predictor.Prediction:
+        """Score."""
+        found = self.honest.predict(names, rows)
+        return replace(found, scores=tuple(score * (-1) ** self.known for score in found.scores))
+
+
+@pytest.mark.parametrize("cheat", ["last bar", "later", "outside"])
+def test_a_run_that_depends_on_later_bars_is_accused(
+    market: Market, store: artifacts.ArtifactStore, monkeypatch: pytest.MonkeyPatch, cheat: str
+) -> None:
+    """One that looks at the last bar, one that looks at bars of the second half, and one that counts across runs."""
+    real, seen = backtest_run.run, []
+
+    def cheating(traded: Any, data: dataset.Dataset, model: predictor.Predictor, **how: Any) -> Any:
+        own = next(iter(data.history.values()))
+        seen.append({"last bar": own[-1].end, "later": own[-5].close, "outside": len(seen)}[cheat])
+        return real(traded, data, Cheat(model, int(seen[-1] != seen[0])), **how)
+
+    monkeypatch.setattr(backtest_run, "run", cheating)
+    found = backtest.run(market.config(), backtests.History(market.slices), store)
+    assert (found.error, found.audit) == ("", "Failed")
+    assert re.match("another decision at 2012-0[3-5]-.* where bars after 2012-0[45]-", found.accusation)
+
+
 async def test_the_operator_reads_what_the_job_left(market: Market, result: messages.BacktestResult) -> None:
     """Every field of the status is in the outcome."""
     reader = operator_artifacts.Artifacts(market.url.rpartition("/sha256/")[0])
     outcome = await reader.backtest(backtests.SUBMISSION)
     assert outcome is not None
     assert outcome.result is not None
-    fields = ("hash", "artifact", "digest", "data", "trials", "measures")
+    fields = ("hash", "artifact", "digest", "data", "trials", "audit", "accusation", "measures")
     assert outcome.result.model_dump() == {name: getattr(result, name) for name in fields}
     assert await reader.backtest("another") is None
 

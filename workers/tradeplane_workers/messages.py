@@ -116,6 +116,7 @@ class BacktestResult(Message):
     refused : the same again would give the same error
     artifact, digest : where the whole result is, and the sha256 of its bytes
     hash, data : of its events, and of the bars and actions that were read
+    audit, accusation : whether the run depends on what it could not know, and the proof that it does
     """
 
     submission_id: str
@@ -126,6 +127,8 @@ class BacktestResult(Message):
     error: str = ""
     refused: bool = False
     trials: int = 1
+    audit: Literal["Passed", "Failed", "NotRun"] = "NotRun"
+    accusation: str = ""
     measures: dict[str, DecimalText] = {}
 
 

@@ -228,6 +228,7 @@ class Backtest:
     start: times.Nanos
     end: times.Nanos
     seed: int
+    audit: bool
     data: str | None
 
 
@@ -242,13 +243,15 @@ def backtest(document: Mapping[str, Any]) -> Backtest:
     strategy_name = spec.take("strategyRef", str)
     start, last = _day(spec, "from"), _day(spec, "to")
     seed = spec.take("seed", int, default=0)
+    audit = spec.take("audit", bool, default=True)
     data = spec.block("data")
     digest = data.take("digest", str) if data.has("digest") else None
     data.end()
     spec.end()
     if start >= last:
         raise errors.ValueRefused("from", f"before to ({times.text(last)[:10]})", times.text(start)[:10])
-    return Backtest(strategy=strategy_name, start=start, end=times.Nanos(last + times.DAY), seed=seed, data=digest)
+    end = times.Nanos(last + times.DAY)
+    return Backtest(strategy=strategy_name, start=start, end=end, seed=seed, audit=audit, data=digest)
 
 
 def features(spec: Mapping[str, Any], path: str) -> registry.FeatureSet:

@@ -1,9 +1,11 @@
 """One backtest: configuration in, result document and outcome out.
 
-1. translate the spec; 2. read the history that the period needs; 3. fetch the Model's artifact; 4. run the engine; 5.
-store the document by its digest; 6. store the outcome under the submission id. What was wrong, if anything, is in the
-outcome's ``error``; ``refused`` says that the same again would give the same.
+1. translate the spec; 2. read the history that the period needs; 3. fetch the Model's artifact; 4. run the engine, and
+again for the audit; 5. store the document by its digest; 6. store the outcome under the submission id. What was wrong,
+if anything, is in the outcome's ``error``; ``refused`` says that the same again would give the same.
 """
+
+import functools
 
 import structlog
 
@@ -12,6 +14,7 @@ from tradeplane_engine.domain import timeframes
 from tradeplane_engine.models import lightgbm
 from tradeplane_workers import (
     artifacts,
+    backtest_audit,
     backtest_result,
     backtest_run,
     exchange_days,
@@ -74,7 +77,11 @@ def _run(
         raise errors.ValueRefused("data.digest", f"that of the bars that were read, {data.digest}", wanted.data)
     model = lightgbm.load(artifacts.fetch(config.model.artifact, config.model.digest), expected=config.model.digest)
     account = backtest_run.account()
-    result = backtest_run.run(traded, data, model, on=account, start=wanted.start, end=wanted.end)
+    again = functools.partial(backtest_run.run, traded, model=model, on=account, start=wanted.start, end=wanted.end)
+    result = again(data)
+    accusation = backtest_audit.accusation(again, data, result, seed=wanted.seed) if wanted.audit else ""
+    if accusation:
+        log.warning("backtest is accused", submission_id=config.submission_id, accusation=accusation)
     asked = backtest_result.Asked(
         traded=traded,
         strategy=config.strategy.spec,
@@ -95,5 +102,7 @@ def _run(
         hash=told.hash,
         data=data.digest,
         trials=config.trials,
+        audit=("Failed" if accusation else "Passed") if wanted.audit else "NotRun",
+        accusation=accusation,
         measures=told.measures,
     )
