@@ -1,12 +1,13 @@
 import functools
 import pickle
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from support import engine_runs, made_rules
 from tradeplane_engine import errors, rules
-from tradeplane_engine.core import table
+from tradeplane_engine.core import costs, kernel, limits, log, risk, table
 from tradeplane_engine.rules import columns
 
 CROSS = rules.when(50 * rules.sum("close", 20) > 20 * rules.sum("close", 50)).hold(shares=100)
@@ -32,6 +33,28 @@ def test_bar_by_bar_and_over_columns_a_rule_is_one_strategy(seed: int) -> None:
     assert runs[0].equity[: runs[0].instants].tolist() == runs[1].equity[: runs[1].instants].tolist()
     assert runs[0].equity_at[: runs[0].instants].tolist() == runs[1].equity_at[: runs[1].instants].tolist()
     assert [run.account.book.peak for run in runs] == [max(engine_runs.CASH, *runs[0].equity[: runs[0].instants])] * 2
+
+
+@pytest.mark.parametrize("symbols", [1, 3])
+@pytest.mark.parametrize("seed", range(20))
+def test_a_followed_column_is_held_to_the_same_losses(seed: int, symbols: int) -> None:
+    """Limits on losses that bind stop both ways at the same bar: peaks are seen right after a fill, flat or not."""
+    data = [
+        engine_runs.walk(f"S{number}", 500, seed=50 * seed + number, gaps=seed % 2 == 1) for number in range(symbols)
+    ]
+    rule = rules.when(5 * rules.sum("close", 3) > 3 * rules.sum("close", 5)).hold(
+        shares=100, otherwise=-50 * (seed % 3)
+    )
+    bound = limits.Limits(allow_short=True, max_drawdown=Fraction(1 + seed % 4, 2000))
+    found = []
+    for made in (rules.RuleStrategy, rules.ColumnStrategy):
+        policy, cash = risk.Policy("bound", bound), symbols * 20_000 * 10**9
+        run = kernel.Kernel(table.Table(data), costs.Costs(commission_bps=Fraction(1)), cash, policy)
+        run.add("rule", made(rule), cash, policy)
+        run.run()
+        found.append((run.log.digest({}), run.account.book.peak, run.equity[: run.instants].tolist()))
+        assert (run.log.rows()[:, 0] == log.REFUSED).any()
+    assert found[0] == found[1]
 
 
 def test_some_random_rules_trade_and_cross_zero() -> None:

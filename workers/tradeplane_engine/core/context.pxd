@@ -1,6 +1,7 @@
 cimport cython
 
 from tradeplane_engine.core cimport exact
+from tradeplane_engine.core.exact cimport int128
 from tradeplane_engine.core.ledger cimport Ledger
 from tradeplane_engine.core.order cimport at_market
 from tradeplane_engine.core.risk cimport Book
@@ -21,7 +22,7 @@ cdef class Indicator:
     @cython.locals(context=Context, row=cython.Py_ssize_t)
     cdef Py_ssize_t _at(self) except -2
 
-    @cython.locals(row=cython.Py_ssize_t, there=cython.Py_ssize_t, second=Indicator)
+    @cython.locals(row=cython.Py_ssize_t, there=cython.Py_ssize_t, second=Indicator, left=int128, right=int128)
     cdef int _compare(self, object other) except -2
 
 cdef class Context:

@@ -102,14 +102,16 @@ class Indicator:
         return row
 
     def _compare(self, other: object) -> int:
-        row = self._at()
+        row = self._at() if self._several else self._context._row
         if isinstance(other, Indicator):
             second = other
             if self.is_exact and second.is_exact:
                 there = second._at() if self._several else row
-                return exact.compare_products(
-                    self._exact_values[row], second.denominator, second._exact_values[there], self.denominator
-                )
+                left = self._exact_values[row]
+                left *= second.denominator
+                right = second._exact_values[there]
+                right *= self.denominator
+                return (left > right) - (left < right)
             mine, theirs = self.value, second.value
             return (mine > theirs) - (mine < theirs)
         if self.is_exact and isinstance(other, int):
@@ -247,7 +249,9 @@ class Context:
         Working orders count toward it, so wanting the same again orders nothing. Weight and notional give whole
         shares at the last close, rounded toward zero. A target across zero closes first; the next turn may open.
         """
-        number = self.symbol_id(symbol)
+        number = self._table.ids.get(symbol, -1)
+        if number < 0:
+            number = self.symbol_id(symbol)  # which refuses it
         if type(shares) is int and -_MOST < shares < _MOST:
             quantity = shares
             quantity = quantity * 1_000_000_000
@@ -334,16 +338,16 @@ class Context:
 
     def _take(self, number: int) -> list[Order]:
         """Return what is wanted as orders, and want nothing more; a target becomes a market order for what it lacks."""
-        targets, self.targets = self.targets, {}
         wanted, self.wanted = self.wanted, []
         book = self._book
-        for symbol, wish in targets.items():
+        for symbol, wish in self.targets.items():
             held = self._ledger.quantity[symbol]
             change = missing(wish, held, book._buying[symbol], book._selling[symbol])
             if change > 0:
                 wanted.append(at_market(number, symbol, 1, change))
             elif change < 0:
                 wanted.append(at_market(number, symbol, -1, -change))
+        self.targets.clear()
         return wanted
 
     def timer(self, at: int, name: str = "") -> None:

@@ -13,6 +13,8 @@ from tradeplane_engine.core.risk cimport Book, Policy, Scope
 from tradeplane_engine.core.slot cimport Slot
 from tradeplane_engine.core.table cimport Bar, Bars, Table
 
+cdef long long _NEVER
+
 cdef class Kernel:
     cdef readonly Table table
     cdef readonly Market market
@@ -39,7 +41,8 @@ cdef class Kernel:
         table=Table, flow=OrderFlow, market=Market, rows=cython.Py_ssize_t, base=cython.Py_ssize_t,
         closed=cython.Py_ssize_t,
         opened=cython.Py_ssize_t, ended=cython.Py_ssize_t, first=cython.Py_ssize_t, last=cython.Py_ssize_t,
-        row=cython.Py_ssize_t, now=cython.longlong, slot=Slot, delayed=cython.bint, found=list, sources=cython.int
+        row=cython.Py_ssize_t, now=cython.longlong, next_open=cython.longlong, planned=Agenda, delayed=cython.bint,
+        found=list, sources=cython.int, waits=cython.bint
     )
     cdef object _loop(self, long long until)
 
@@ -83,8 +86,8 @@ cdef class Kernel:
     cdef object _end(self, Py_ssize_t first, Py_ssize_t last)
 
     @cython.locals(
-        table=Table, flow=OrderFlow, account=Ledger, context=Context, slot=Slot, index=cython.Py_ssize_t,
-        row=cython.Py_ssize_t, base=cython.Py_ssize_t, symbol=cython.int, price=cython.longlong, end=cython.longlong
+        table=Table, flow=OrderFlow, account=Ledger, own=Ledger, context=Context, slots=list, slot=Slot,
+        index=cython.Py_ssize_t, row=cython.Py_ssize_t, base=cython.Py_ssize_t, symbol=cython.int, price=cython.longlong, end=cython.longlong
     )
     cdef long long _close(self, Py_ssize_t first, Py_ssize_t last) except? -1
 
@@ -100,7 +103,9 @@ cdef class Kernel:
     @cython.locals(table=Table, context=Context, row=cython.Py_ssize_t, shown=list, rows=list)
     cdef object _show_together(self, Slot slot, list together)
 
-    @cython.locals(table=Table, context=Context, index=cython.Py_ssize_t, row=cython.Py_ssize_t, shown=list)
+    @cython.locals(
+        table=Table, context=Context, index=cython.Py_ssize_t, row=cython.Py_ssize_t, shown=list, gathers=cython.bint
+    )
     cdef object _show(self, Slot slot, Py_ssize_t first, Py_ssize_t last, list together)
 
     cdef list _rows(self, Py_ssize_t first, Py_ssize_t last)

@@ -44,6 +44,7 @@ from tradeplane_engine.core.venue_settings import Venue
 __all__ = ["Kernel", "Update"]
 
 _DEFAULT = Venue()
+_NEVER = agenda.NEVER  # a C variable in compiled code
 
 
 class Kernel:
@@ -269,7 +270,7 @@ class Kernel:
         close_at = self._close_at
         open_at = self._open_at
         end_at = self._end_at
-        equity = self._equity
+        planned = self.agenda
         symbol_of = table.symbol_of
         waiting = market.waiting
         rows = table.rows
@@ -285,16 +286,20 @@ class Kernel:
                 if closed == rows:
                     break
             now = close_at[closed]
-            if opened < base and open_at[opened] < now:
-                now = open_at[opened]
+            next_open = open_at[opened] if opened < base else _NEVER
+            if next_open < now:
+                now = next_open
             if delayed and ended < base and end_at[ended] < now:
                 now = end_at[ended]
-            now = min(now, flow.due_at, self.agenda.next_at)
+            if flow.due_at < now:
+                now = flow.due_at
+            if planned.next_at < now:
+                now = planned.next_at
             if now > until:
                 break
             self.now = now
             flow.now = now
-            if self.agenda.next_at == now:
+            if planned.next_at == now:
                 self._happen(agenda.CONTROL)
             first = closed
             while closed < rows and close_at[closed] == now:
@@ -307,16 +312,20 @@ class Kernel:
                     self._end(last, ended)
             elif market.total and closed > first:
                 self._end(first, closed)
-            if self.agenda.next_at == now:
+            if planned.next_at == now:
                 self._happen(agenda.ACTION)
             if flow.due_at <= now:
                 requests.settle(flow)
             if closed > first:
-                equity[self.instants] = self._close(first, closed)
+                if self._quiet is not None and not flow.splits:
+                    self._quiet.instants = self.instants
+                    self._quiet.mark(first, closed)
+                else:
+                    self._equity[self.instants] = self._close(first, closed)
                 self.instants += 1
                 if self.watching:
                     halts.losses(flow)
-            if self.agenda.next_at == now:
+            if planned.next_at == now:
                 self._ring()
                 self._turn(first, closed)
                 self._open_session()
@@ -324,13 +333,14 @@ class Kernel:
                 self._turn(first, closed)
             if now == until:
                 break
-            if opened < base and open_at[opened] == now:
+            if next_open == now:
                 found: list[Order] = []
                 sources = 0
+                waits = market.total > 0
                 while opened < base and open_at[opened] == now:
                     row = open_rows[opened]
                     opened += 1
-                    if waiting[symbol_of[row]]:
+                    if waits and waiting[symbol_of[row]]:
                         market.at_open(symbol_of[row], row, found)
                         sources += 1
                 if found:
@@ -451,30 +461,32 @@ class Kernel:
         table = self.table
         flow = self.flow
         account = self.account.book.ledger
+        slots = self.slots
         base = table.base_rows
         for index in range(first, last):
             row = self._close_rows[index]
             if row >= base:  # a longer bar of a symbol, which has its marks from the shortest
-                for slot in self.slots:
+                for slot in slots:
                     context = slot.context
                     context._last_row[table.series_of[row]] = row
                 continue
             symbol = table.symbol_of[row]
             price = table.close[row]
             end = table.end[row]
-            if end <= flow.last_split[symbol]:
+            if flow.splits and end <= flow.last_split[symbol]:
                 price = actions.as_of(flow, symbol, end, price)
             flow.price[symbol] = price
             flow.bar_end[symbol] = end
             if account.quantity[symbol]:
                 account.mark(symbol, price)
-            for slot in self.slots:
+            for slot in slots:
                 context = slot.context
                 context._last_row[symbol] = row
-                if context._ledger.quantity[symbol]:
-                    context._ledger.mark(symbol, price)
-        for slot in self.slots:
-            slot.context._book.observe()
+                own = context._ledger
+                if own.quantity[symbol]:
+                    own.mark(symbol, price)
+        for slot in slots:
+            slot.scope.book.observe()
         return self.account.book.observe()
 
     def _turn(self, first: int, last: int) -> None:
@@ -513,6 +525,8 @@ class Kernel:
         """Show a strategy its bars, each on its own, then together; without barriers an instant's belong together."""
         table = self.table
         context = slot.context
+        on_bar = slot.on_bar
+        gathers = slot.on_bars is not None and together is None
         shown: list[Bar] = []
         try:
             for index in range(first, last):
@@ -520,9 +534,9 @@ class Kernel:
                 if row < slot._first_row[table.series_of[row]]:
                     continue
                 context._row = row
-                if slot.on_bar is not None:
-                    slot.on_bar(context, Bar(table, row))
-                if slot.on_bars is not None and together is None:
+                if on_bar is not None:
+                    on_bar(context, Bar(table, row))
+                if gathers:
                     shown.append(Bar(table, row))
             if shown:
                 slot.on_bars(context, self._bars(shown, self._rows(first, last)))

@@ -3,6 +3,8 @@ cimport cython
 from tradeplane_engine.core cimport exact
 from tradeplane_engine.core.exact cimport int128
 
+cdef long long _MOST
+
 cdef class Ledger:
     cdef readonly long long starting, cash, realised, fees, other, cost_total, worth_total, fills
     cdef readonly object quantities, costs
@@ -12,9 +14,10 @@ cdef class Ledger:
     @cython.locals(symbol=cython.Py_ssize_t, before=cython.Py_ssize_t)
     cpdef object widen(self, object unit)
 
-    @cython.locals(worth=cython.longlong, total=int128)
+    @cython.locals(worth=int128, total=int128)
     cpdef object mark(self, int symbol, long long price)
 
+    cdef object take(self, int symbol, long long price, long long worth)
     cdef object total(self, int128 worth)
 
     @cython.locals(
@@ -32,6 +35,7 @@ cdef class Ledger:
 
     cpdef object split(self, int symbol, long long quantity, long long price)
 
+    @cython.locals(total=int128)
     cpdef long long equity(self) except? -1
 
     @cython.locals(expected=int128)

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from tradeplane_engine import errors
 from tradeplane_engine.core import exact
 
+_MOST = 9_223_372_036_854_775_807  # as in exact, whose calls would cost every mark
+
 
 class Ledger:
     """Books fills and entries of symbols with the ids 0 to n - 1.
@@ -82,12 +84,22 @@ class Ledger:
         """Value the position of a symbol at a price."""
         if self.quantity[symbol] or self.worth[symbol]:
             total = price
-            if self.step[symbol]:
-                worth = exact.fit(total * self.step[symbol], "notional")
-            else:
-                worth = exact.notional(price, self.quantity[symbol], self.unit[symbol])
+            total *= self.step[symbol]
+            if not total or total > _MOST or total < -_MOST:
+                total = exact.notional(price, self.quantity[symbol], self.unit[symbol])
+            worth = total
             total = self.worth_total
-            self.worth_total = exact.fit(total - self.worth[symbol] + worth, "worth")
+            total += worth - self.worth[symbol]
+            if total > _MOST or total < -_MOST:
+                exact.fit(total, "worth")
+            self.worth_total = total
+            self.worth[symbol] = worth
+            self.marked[symbol] = price
+
+    def take(self, symbol: int, price: int, worth: int) -> None:
+        """Take what the position of a symbol is worth at a price, where it is the only one."""
+        if self.quantity[symbol]:
+            self.worth_total = worth
             self.worth[symbol] = worth
             self.marked[symbol] = price
 
@@ -109,7 +121,9 @@ class Ledger:
         value = exact.notional(price, signed, self.unit[symbol])
         if before == 0 or (before > 0) == (signed > 0):
             cost_after = exact.add(cost, value, "cost")
-        elif abs(signed) <= abs(before):
+        elif after == 0:
+            cost_after = 0
+        elif (after > 0) == (before > 0):
             cost_after = exact.ratio(cost, abs(after), abs(before), "cost")
         else:  # crossed zero: the whole old position is realised, the rest opens at this price
             cost_after = exact.notional(price, after, self.unit[symbol])
@@ -155,7 +169,9 @@ class Ledger:
 
     def equity(self) -> int:
         """Cash plus the worth of the positions at their last marks."""
-        return exact.add(self.cash, self.worth_total, "equity")
+        total = self.cash
+        total += self.worth_total
+        return total if -_MOST <= total <= _MOST else exact.fit(total, "equity")
 
     def check(self) -> None:
         """Raise LedgerBroken unless cash, realised P&L, costs and fees add up exactly."""

@@ -25,7 +25,10 @@ cdef class Market:
     cdef const int[::1] _session
 
     cpdef object add(self, Order order)
+
+    @cython.locals(book=list, place=cython.Py_ssize_t)
     cpdef object remove(self, Order order)
+
     cpdef int flags(self, Py_ssize_t row) except? -1
 
     @cython.locals(order=Order, start=cython.longlong, flags=cython.int, tif=cython.int, takes_part=cython.bint)

@@ -90,10 +90,15 @@ class Market:
         self.total += 1
 
     def remove(self, order: Order) -> None:
-        """Take an order out."""
-        self.books[order.symbol].remove(order)
-        self.waiting[order.symbol] -= 1
-        self.total -= 1
+        """Take an order out; raises LedgerBroken for one that does not wait."""
+        book = self.books[order.symbol]
+        for place in range(len(book)):
+            if book[place] is order:
+                del book[place]
+                self.waiting[order.symbol] -= 1
+                self.total -= 1
+                return
+        raise errors.LedgerBroken(f"order {order.id}: ends, and does not wait")
 
     def flags(self, row: int) -> int:
         """Say what a bar cannot fill, as flags of :mod:`~tradeplane_engine.core.tradable`."""

@@ -2,6 +2,8 @@ cimport cython
 
 from tradeplane_engine.core cimport exact
 
+cdef const long long[::1] _STEPS
+
 cdef class Order:
     cdef readonly long long id, quantity, filled, limit, stop, trail, trail_bps, value, notional
     cdef readonly long long created, live_from, expires, high_water

@@ -16,29 +16,40 @@ cdef class Quiet:
     cdef const int[::1] close_rows
     cdef const long long[::1] close_at, open_at, wish
     cdef long long[::1] first_row, price, bar_end, equity
-    cdef readonly Py_ssize_t opened, instants
+    cdef readonly Py_ssize_t opened
+    cdef Py_ssize_t instants
+    cdef long long highest
     cdef readonly long long now
 
     cpdef object read(self, object close_rows, object close_at, object open_at, object wish, object first_row)
     cpdef object write(self, object equity)
 
-    @cython.locals(
-        table=Table, close_rows="const int[::1]", close_at="const long long[::1]", symbol_of="const int[::1]",
-        wish="const long long[::1]", first_row="long long[::1]", quantity="long long[::1]", rows=cython.Py_ssize_t,
-        last=cython.Py_ssize_t, row=cython.Py_ssize_t, symbol=cython.int, now=cython.longlong
-    )
+    @cython.locals(last=cython.Py_ssize_t)
     cpdef Py_ssize_t advance(
         self, Py_ssize_t closed, Py_ssize_t opened, Py_ssize_t instants, long long until
     ) except -1
 
     @cython.locals(
-        table=Table, context=Context, book=Book, whole=Book, account=Ledger, own=Ledger,
-        close_rows="const int[::1]", close_at="const long long[::1]", symbol_of="const int[::1]",
-        close="const long long[::1]", quantity="long long[::1]", worth="long long[::1]", step="long long[::1]",
-        account_quantity="long long[::1]", account_worth="long long[::1]", last_row="long long[::1]",
-        equity="long long[::1]", instants=cython.Py_ssize_t, peak=cython.longlong, account_peak=cython.longlong,
-        total=int128, account_total=int128, value=int128, index=cython.Py_ssize_t, row=cython.Py_ssize_t,
-        symbol=cython.int, held=cython.longlong, moved=cython.bint, worth_now=cython.longlong,
-        price=cython.longlong, first=cython.longlong
+        symbol_of="const int[::1]", quantity="long long[::1]", rows=cython.Py_ssize_t, last=cython.Py_ssize_t,
+        row=cython.Py_ssize_t, symbol=cython.int
     )
-    cdef object _mark(self, Py_ssize_t closed, Py_ssize_t last)
+    cdef Py_ssize_t _several(self, Py_ssize_t closed, long long until) except -1
+
+    @cython.locals(own=Ledger, account=Ledger, most=int128)
+    cdef bint _is_plain(self) except -1
+
+    @cython.locals(
+        own=Ledger, account=Ledger, context=Context, held=cython.longlong, step=cython.longlong, cash=cython.longlong,
+        first=cython.longlong, rows=cython.Py_ssize_t, instants=cython.Py_ssize_t, last=cython.Py_ssize_t,
+        worth=cython.longlong, least=cython.longlong, most=cython.longlong, price=cython.longlong,
+        best=cython.longlong
+    )
+    cdef Py_ssize_t _alone(self, Py_ssize_t closed, long long until) except -1
+
+    @cython.locals(
+        table=Table, context=Context, book=Book, whole=Book, account=Ledger, own=Ledger,
+        instants=cython.Py_ssize_t, peak=cython.longlong, account_peak=cython.longlong, total=int128,
+        account_total=int128, value=int128, index=cython.Py_ssize_t, row=cython.Py_ssize_t, symbol=cython.int,
+        held=cython.longlong, moved=cython.bint, worth_now=cython.longlong, price=cython.longlong
+    )
+    cdef object mark(self, Py_ssize_t closed, Py_ssize_t last)

@@ -33,7 +33,7 @@ class Quiet:
 
     __slots__ = (
         *("account", "bar_end", "book", "close_at", "close_rows", "context", "equity", "first_row"),
-        *("instants", "now", "open_at", "opened", "price", "table", "wish"),
+        *("highest", "instants", "now", "open_at", "opened", "price", "table", "wish"),
     )
 
     def __init__(self, table: Table, context: Context, account: Book, price: Any, bar_end: Any) -> None:
@@ -43,6 +43,7 @@ class Quiet:
         self.account = account
         self.price = price
         self.bar_end = bar_end
+        self.highest = int(table.columns["close"].max()) if table.rows else 0
         self.opened = 0
         self.instants = 0
         self.now = 0
@@ -61,63 +62,113 @@ class Quiet:
 
     def advance(self, closed: int, opened: int, instants: int, until: int) -> int:
         """Take in instants before ``until`` as long as they are quiet; return the next close's place."""
-        table = self.table
-        close_rows, close_at, symbol_of = self.close_rows, self.close_at, table.symbol_of
-        wish, first_row, quantity = self.wish, self.first_row, self.book.ledger.quantity
-        rows = table.rows
-        last = closed
-        while last < rows and close_at[last] < until:
-            row = close_rows[last]
-            symbol = symbol_of[row]
-            if wish[row] * 1_000_000_000 != quantity[symbol] and row >= first_row[symbol]:
-                break
-            last += 1
-        while closed < last < rows and close_at[last - 1] == close_at[last]:
-            last -= 1  # one row that is not quiet makes its whole instant one that is not
         self.now = 0
         self.opened = opened
         self.instants = instants
+        last = self._alone(closed, until) if self._is_plain() else self._several(closed, until)
         if last > closed:
-            self._mark(closed, last)
-            now = close_at[last - 1]
-            while opened < rows and self.open_at[opened] <= now:  # nothing waits for them
+            self.now = self.close_at[last - 1]
+            while opened < self.table.rows and self.open_at[opened] <= self.now:  # nothing waits for them
                 opened += 1
             self.opened = opened
-            self.now = now
         return last
 
-    def _mark(self, closed: int, last: int) -> None:  # noqa: C901, PLR0915 - one; a call per step would cost every bar
+    def _several(self, closed: int, until: int) -> int:
+        """Take in instants of which every symbol holds what its target says."""
+        symbol_of, quantity = self.table.symbol_of, self.book.ledger.quantity
+        rows = self.table.rows
+        last = closed
+        while last < rows and self.close_at[last] < until:
+            row = self.close_rows[last]
+            symbol = symbol_of[row]
+            if self.wish[row] * 1_000_000_000 != quantity[symbol] and row >= self.first_row[symbol]:
+                break
+            last += 1
+        while closed < last < rows and self.close_at[last - 1] == self.close_at[last]:
+            last -= 1  # one row that is not quiet makes its whole instant one that is not
+        if last > closed:
+            self.mark(closed, last)
+            self.context._row = self.close_rows[last - 1]
+            self.context.now = self.close_at[last - 1]
+        return last
+
+    def _is_plain(self) -> bool:
+        """Say whether there is one symbol, worth a whole number per unit of price, and never beyond 64 bits in all."""
+        own, account = self.book.ledger, self.account.ledger
+        if len(self.table.symbols) > 1 or own.quantity[0] != account.quantity[0]:
+            return False
+        if own.step[0] == 0 and own.quantity[0] != 0:
+            return False
+        most = self.highest
+        most *= abs(own.step[0])
+        return most + max(abs(own.cash), abs(account.cash)) <= _MOST
+
+    def _alone(self, closed: int, until: int) -> int:
+        """The same where one symbol's position is worth its price times a whole number: eight operations a bar."""
+        own, account, context = self.book.ledger, self.account.ledger, self.context
+        held, step, cash = own.quantity[0], own.step[0], account.cash
+        first, rows = self.first_row[0], self.table.rows
+        instants = self.instants
+        last = closed
+        worth = 0
+        least = most = self.table.close[closed]
+        while last < rows and self.close_at[last] < until and (self.wish[last] * 1_000_000_000 == held or last < first):
+            price = self.table.close[last]
+            least = min(least, price)
+            most = max(most, price)
+            worth = price * step
+            self.equity[instants] = worth + cash
+            instants += 1
+            last += 1
+        if last == closed:
+            return closed
+        self.instants = instants
+        best = (most if step > 0 else least) * step
+        self.book.peak = max(self.book.peak, best + own.cash)
+        self.account.peak = max(self.account.peak, best + cash)
+        self.price[0] = self.table.close[last - 1]
+        self.bar_end[0] = self.table.end[last - 1]
+        own.take(0, self.price[0], worth)
+        account.take(0, self.price[0], worth)
+        context._last_row[0] = last - 1
+        context._row = last - 1
+        context.now = self.close_at[last - 1]
+        return last
+
+    def mark(self, closed: int, last: int) -> None:
         """Take in the closes from one place to another, as the kernel and both ledgers do, without a call per bar."""
-        table = self.table
-        context = self.context
+        table, context = self.table, self.context
         book, whole = self.book, self.account
         own, account = book.ledger, whole.ledger
-        close_rows, close_at, symbol_of, close = self.close_rows, self.close_at, table.symbol_of, table.close
-        quantity, worth, step = own.quantity, own.worth, own.step
-        account_quantity, account_worth = account.quantity, account.worth
-        last_row, equity, instants = context._last_row, self.equity, self.instants
-        peak, account_peak = book.peak, whole.peak
+        instants, peak, account_peak = self.instants, book.peak, whole.peak
         total, account_total = own.worth_total, account.worth_total
-        worth_now = account.equity()
-        moved = False
+        worth_now = 0
+        moved = True  # since the last close there may have been fills
         for index in range(closed, last):
-            row = close_rows[index]
-            symbol = symbol_of[row]
-            last_row[symbol] = row
-            held = quantity[symbol]
-            if held or account_quantity[symbol]:
-                value = close[row]
-                value *= step[symbol]
+            row = self.close_rows[index]
+            symbol = table.symbol_of[row]
+            price = table.close[row]
+            context._last_row[symbol] = row
+            self.price[symbol] = price
+            self.bar_end[symbol] = table.end[row]
+            held = own.quantity[symbol]
+            if held:
+                value = price
+                value *= own.step[symbol]
                 if not value or value > _MOST or value < -_MOST:
-                    value = exact.notional(close[row], held, own.unit[symbol])
-                total += value - worth[symbol]
-                worth[symbol] = value
-                if account_quantity[symbol] != held:
-                    value = exact.notional(close[row], account_quantity[symbol], own.unit[symbol])
-                account_total += value - account_worth[symbol]
-                account_worth[symbol] = value
+                    value = exact.notional(price, held, own.unit[symbol])
+                total += value - own.worth[symbol]
+                own.worth[symbol] = value
+                own.marked[symbol] = price
                 moved = True
-            if index + 1 == last or close_at[index + 1] != close_at[index]:
+            if account.quantity[symbol]:
+                if account.quantity[symbol] != held:
+                    value = exact.notional(price, account.quantity[symbol], own.unit[symbol])
+                account_total += value - account.worth[symbol]
+                account.worth[symbol] = value
+                account.marked[symbol] = price
+                moved = True
+            if index + 1 == last or self.close_at[index + 1] != self.close_at[index]:
                 if moved:
                     value = total
                     value += own.cash
@@ -127,23 +178,10 @@ class Quiet:
                     worth_now = exact.fit(value, "equity")
                     account_peak = max(account_peak, worth_now)
                     moved = False
-                equity[instants] = worth_now
+                self.equity[instants] = worth_now
                 instants += 1
         own.total(total)
         account.total(account_total)
         book.peak = peak
         whole.peak = account_peak
         self.instants = instants
-        first = close_at[closed]
-        for symbol in range(len(table.symbols)):
-            row = last_row[symbol]
-            if row >= 0 and table.end[row] >= first:  # not one from before, whose price a split may have changed
-                price = close[row]
-                self.price[symbol] = price
-                self.bar_end[symbol] = table.end[row]
-                if quantity[symbol]:
-                    own.marked[symbol] = price
-                if account_quantity[symbol]:
-                    account.marked[symbol] = price
-        context._row = close_rows[last - 1]
-        context.now = close_at[last - 1]

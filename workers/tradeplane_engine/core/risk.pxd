@@ -4,7 +4,8 @@ from tradeplane_engine.core cimport exact
 from tradeplane_engine.core.exact cimport int128
 from tradeplane_engine.core.ledger cimport Ledger
 
-cdef long long NEVER, UNKNOWN
+cdef long long NEVER, UNKNOWN, _MOST
+cdef int _ENABLED, _REDUCE_ONLY
 
 cdef class Book:
     cdef readonly Ledger ledger
@@ -49,7 +50,7 @@ cdef class Book:
     @cython.locals(other=cython.int, place=cython.int)
     cpdef object exact_squares(self, int symbol, object exposure)
 
-    @cython.locals(equity=cython.longlong)
+    @cython.locals(ledger=Ledger, equity=int128)
     cpdef long long observe(self) except? -1
 
     cpdef object open_session(self)
@@ -84,43 +85,31 @@ cdef class Proposal:
     )
 
 cpdef object first_violation(Proposal p)
-cpdef object adds_too_much(Proposal p)
 
-@cython.locals(state=cython.int)
-cpdef object state_forbids(Proposal p)
+@cython.locals(state=cython.int, age=cython.longlong)
+cdef object _of_data(Proposal p)
 
-cpdef object price_is_missing(Proposal p)
-cpdef object quantity_exceeds_limit(Proposal p)
-cpdef object notional_exceeds_limit(Proposal p)
-cpdef object open_orders_exceed_limit(Proposal p)
-cpdef object short_is_not_allowed(Proposal p)
-cpdef object weight_exceeds_limit(Proposal p)
-cpdef object position_exceeds_limit(Proposal p)
-cpdef object daily_loss_exceeds_limit(Proposal p)
-cpdef object drawdown_exceeds_limit(Proposal p)
-cpdef object losses_exceed_limit(Proposal p)
+@cython.locals(book=Book, policy=Policy)
+cdef object _of_order(Proposal p)
 
-@cython.locals(age=cython.longlong)
-cpdef object bar_is_stale(Proposal p)
+@cython.locals(policy=Policy, after=cython.longlong)
+cdef object _of_position(Proposal p)
 
-@cython.locals(gross=cython.longlong)
-cpdef object gross_exceeds_limit(Proposal p)
+@cython.locals(book=Book, policy=Policy, before=cython.longlong, count=cython.longlong)
+cdef object _of_portfolio(Proposal p)
 
-@cython.locals(net=cython.longlong)
-cpdef object net_exceeds_limit(Proposal p)
+@cython.locals(part=cython.longlong, whole=cython.longlong, gross=cython.longlong)
+cdef object _of_gross(Proposal p, long long before)
 
-@cython.locals(count=cython.longlong)
-cpdef object positions_exceed_limit(Proposal p)
+@cython.locals(part=cython.longlong, whole=cython.longlong, net=cython.longlong)
+cdef object _of_net(Proposal p)
 
-@cython.locals(equity=cython.double)
-cpdef object concentration_exceeds_limit(Proposal p)
+@cython.locals(policy=Policy, equity=cython.double)
+cdef object _of_concentration(Proposal p)
 
 cdef object _concentration(Proposal p, object equity, object exposure)
-
-@cython.locals(book=Book, policy=Policy, equity=cython.longlong)
 cpdef object loss_violation(Scope scope)
-
-cdef object _losses(Book book, Policy policy)
+cdef object _of_losses(Book book, Policy policy, long long equity)
 
 @cython.locals(lost=cython.longlong)
 cdef object _lost(str reason, long long start, long long equity, long long part, long long whole)

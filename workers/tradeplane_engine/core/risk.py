@@ -1,7 +1,6 @@
-"""Risk: what may leave. A chain of small checks on projected positions, and the books that they judge.
+"""Risk: what may leave. A chain of limits on projected positions, and the books that they judge.
 
-Each check is a statement that may be violated; it returns a violation with a stable reason, or nothing, and relies on
-no other check having run. The first violation wins.
+The first limit that is violated wins, and says so with a stable reason.
 
 Positions are judged in their worst case: every working order at full size, buys and sells each counted, exposures
 rounded up to the next 1e-9 USD. An order that can only bring a position nearer to zero passes the limits on size of
@@ -19,9 +18,11 @@ from tradeplane_engine.core.limits import Breach, Limits, ratio_text
 from tradeplane_engine.domain import numbers, times
 
 NEVER = 9223372036854775807  # a limit that nothing reaches
+_MOST = 9223372036854775807  # as in exact
 UNKNOWN = -9223372036854775807  # an equity that nobody knows, of which no fraction is anything
 
 ENABLED, REDUCE_ONLY, FLATTEN, HALTED = 0, 1, 2, 3
+_ENABLED, _REDUCE_ONLY = ENABLED, REDUCE_ONLY  # C variables in compiled code
 STATES = ("enabled", "reduce-only", "flatten", "halted")
 
 # The words of every refusal, in the order of the chain. They are counted in metrics and reports and never change.
@@ -226,8 +227,13 @@ class Book:
 
     def observe(self) -> int:
         """Note a new peak of equity, and return the equity."""
-        equity = self.ledger.equity()
-        self.peak = max(self.peak, equity)
+        ledger = self.ledger
+        equity = ledger.cash
+        equity += ledger.worth_total  # not equity(), for speed
+        if equity > _MOST or equity < -_MOST:
+            exact.fit(equity, "equity")
+        if equity > self.peak:
+            self.peak = equity
         return equity
 
     def open_session(self) -> None:
@@ -354,145 +360,107 @@ class Proposal:
 
 
 def first_violation(p: Proposal) -> Violation | None:
-    """The chain: the first check that is violated wins."""
-    return (
-        state_forbids(p)
-        or price_is_missing(p)
-        or bar_is_stale(p)
-        or quantity_exceeds_limit(p)
-        or notional_exceeds_limit(p)
-        or open_orders_exceed_limit(p)
-        or short_is_not_allowed(p)
-        or (None if p.reduces else adds_too_much(p))
-    )
+    """The chain, by family: the first limit that is violated wins. What only reduces passes the last three."""
+    found = _of_data(p) or _of_order(p)
+    if found is not None or p.reduces:
+        return found
+    found = _of_position(p)
+    if found is None and p.policy.measures:
+        found = _of_portfolio(p)
+    return _of_losses(p.book, p.policy, p.equity) if found is None else found
 
 
-def adds_too_much(p: Proposal) -> Violation | None:
-    """The part of the chain that an order which only reduces a position always passes."""
-    if p.policy.measures:
-        p.book.measure(p.now, p.prices)
-    return (
-        weight_exceeds_limit(p)
-        or position_exceeds_limit(p)
-        or gross_exceeds_limit(p)
-        or net_exceeds_limit(p)
-        or positions_exceed_limit(p)
-        or concentration_exceeds_limit(p)
-        or daily_loss_exceeds_limit(p)
-        or drawdown_exceeds_limit(p)
-        or losses_exceed_limit(p)
-    )
-
-
-def state_forbids(p: Proposal) -> Violation | None:
-    """``enabled`` lets everything leave, ``reduce-only`` what reduces, the stricter states nothing."""
+def _of_data(p: Proposal) -> Violation | None:
+    """What must be known and open for any order to leave."""
     state = p.book.state
-    if state == ENABLED or (state == REDUCE_ONLY and p.reduces):
-        return None
-    return Violation(STATES[state], "state", STATES[ENABLED], STATES[state])
-
-
-def price_is_missing(p: Proposal) -> Violation | None:
-    """A bar of the symbol is known."""
-    if p.price > 0:
-        return None
-    return Violation("no-price", "data", "a known bar", f"none of {p.book.name(p.symbol)}")
-
-
-def bar_is_stale(p: Proposal) -> Violation | None:
-    """The symbol's last bar is young enough, and not from after the decision."""
+    if state != _ENABLED and not (state == _REDUCE_ONLY and p.reduces):  # reduce-only lets leave what reduces
+        return Violation(STATES[state], "state", STATES[ENABLED], STATES[state])
+    if p.price <= 0:
+        return Violation("no-price", "data", "a known bar", f"none of {p.book.name(p.symbol)}")
     age = p.now - p.bar_end
-    if 0 <= age <= p.policy.max_bar_age:
-        return None
-    return Violation("stale-bar", "data", _span(p.policy.max_bar_age), _span(age))
+    if age < 0 or age > p.policy.max_bar_age:  # a decision rests on no bar from after it
+        return Violation("stale-bar", "data", _span(p.policy.max_bar_age), _span(age))
+    return None
 
 
-def quantity_exceeds_limit(p: Proposal) -> Violation | None:
-    """The order is for something, and for at most ``order.maxQuantity`` shares."""
-    if 0 < p.quantity <= p.policy.max_quantity:
-        return None
-    limit = _shares(p.policy.max_quantity) if p.quantity > 0 else "more than 0"
-    return Violation("order-quantity", "order", limit, _shares(p.quantity))
+def _of_order(p: Proposal) -> Violation | None:
+    """The limits on an order by itself; it and its exits are open orders too."""
+    book, policy = p.book, p.policy
+    if p.quantity <= 0 or p.quantity > policy.max_quantity:
+        limit = _shares(policy.max_quantity) if p.quantity > 0 else "more than 0"
+        return Violation("order-quantity", "order", limit, _shares(p.quantity))
+    if p.value > policy.max_notional:
+        return Violation("order-notional", "order", _usd(policy.max_notional), _usd(p.value))
+    if book.open_orders + p.orders > policy.max_open_orders:
+        return Violation("open-orders", "order", str(policy.max_open_orders), str(book.open_orders + p.orders))
+    if p.side < 0 and p.lowest_after < 0 and not policy.allow_short:  # whichever working orders fill
+        return Violation("short-not-allowed", "position", "0", _shares(p.lowest_after))
+    return None
 
 
-def notional_exceeds_limit(p: Proposal) -> Violation | None:
-    """The order's value at the last close is at most ``order.maxNotional``."""
-    if p.value <= p.policy.max_notional:
-        return None
-    return Violation("order-notional", "order", _usd(p.policy.max_notional), _usd(p.value))
+def _of_position(p: Proposal) -> Violation | None:
+    """The limits on the symbol's position in its worst case."""
+    policy, after = p.policy, p.exposure_after
+    if not _within(after, policy.weight, policy.weight_whole, p.equity):
+        return _share("position-weight", "position", after, policy.weight, policy.weight_whole, p.equity)
+    if after > policy.max_position_notional:
+        return Violation("position-notional", "position", _usd(policy.max_position_notional), _usd(after))
+    return None
 
 
-def open_orders_exceed_limit(p: Proposal) -> Violation | None:
-    """At most ``order.maxOpenOrders`` are open with this one and its exits."""
-    if p.book.open_orders + p.orders <= p.policy.max_open_orders:
-        return None
-    return Violation("open-orders", "order", str(p.policy.max_open_orders), str(p.book.open_orders + p.orders))
+def _of_portfolio(p: Proposal) -> Violation | None:
+    """The limits on all positions together, each in its worst case."""
+    book, policy = p.book, p.policy
+    book.measure(p.now, p.prices)
+    before = book.exposure(p.symbol)
+    found = _of_gross(p, before)
+    if found is None:
+        found = _of_net(p)
+    if found is None:
+        count = book.positions + (before == 0)
+        if count > policy.max_positions:
+            found = Violation("portfolio-positions", "portfolio", str(policy.max_positions), str(count))
+    return _of_concentration(p) if found is None else found
 
 
-def short_is_not_allowed(p: Proposal) -> Violation | None:
-    """No sell may end below zero shares, whichever working orders fill."""
-    if p.side > 0 or p.lowest_after >= 0 or p.policy.allow_short:
-        return None
-    return Violation("short-not-allowed", "position", "0", _shares(p.lowest_after))
-
-
-def weight_exceeds_limit(p: Proposal) -> Violation | None:
-    """The worst-case position is worth at most ``position.maxWeight`` of equity."""
-    if _within(p.exposure_after, p.policy.weight, p.policy.weight_whole, p.equity):
-        return None
-    return _share("position-weight", "position", p.exposure_after, p.policy.weight, p.policy.weight_whole, p.equity)
-
-
-def position_exceeds_limit(p: Proposal) -> Violation | None:
-    """The worst-case position is worth at most ``position.maxNotional``."""
-    if p.exposure_after <= p.policy.max_position_notional:
-        return None
-    limit = _usd(p.policy.max_position_notional)
-    return Violation("position-notional", "position", limit, _usd(p.exposure_after))
-
-
-def gross_exceeds_limit(p: Proposal) -> Violation | None:
-    """The worst-case positions together are worth at most ``portfolio.maxGross`` of equity."""
-    if p.book.unpriced >= 0 and p.policy.gross != NEVER:
-        return _unpriced("portfolio-gross", p.book, p.policy.gross, p.policy.gross_whole)
-    gross = exact.add(p.book.gross, exact.add(p.exposure_after, -p.book.exposure(p.symbol), "gross"), "gross")
-    if _within(gross, p.policy.gross, p.policy.gross_whole, p.equity):
-        return None
-    return _share("portfolio-gross", "portfolio", gross, p.policy.gross, p.policy.gross_whole, p.equity)
-
-
-def net_exceeds_limit(p: Proposal) -> Violation | None:
-    """Longs less shorts, if this side's working orders all fill, are worth at most ``portfolio.maxNet`` of equity."""
-    if p.book.unpriced >= 0 and p.policy.net != NEVER:
-        return _unpriced("portfolio-net", p.book, p.policy.net, p.policy.net_whole)
-    if p.side > 0:
-        net = exact.add(p.book.highest_total, p.value, "net")
-    else:
-        net = exact.add(p.book.lowest_total, -p.value, "net")
-    if _within(abs(net), p.policy.net, p.policy.net_whole, p.equity):
-        return None
-    return _share("portfolio-net", "portfolio", abs(net), p.policy.net, p.policy.net_whole, p.equity)
-
-
-def positions_exceed_limit(p: Proposal) -> Violation | None:
-    """At most ``portfolio.maxPositions`` symbols have a position or a working order."""
-    count = p.book.positions + (p.book.exposure(p.symbol) == 0)
-    if count <= p.policy.max_positions:
-        return None
-    return Violation("portfolio-positions", "portfolio", str(p.policy.max_positions), str(count))
-
-
-def concentration_exceeds_limit(p: Proposal) -> Violation | None:
-    """The squared worst-case weights add up to at most ``portfolio.maxConcentration``.
-
-    A float decides where it is far from the limit; close to it, and beyond, integers do.
-    """
-    if p.policy.concentration == NEVER:
+def _of_gross(p: Proposal, before: int) -> Violation | None:
+    """Longs and shorts are worth at most a share of equity; ``before`` is the symbol's part without the order."""
+    part, whole = p.policy.gross, p.policy.gross_whole
+    if part == NEVER:
         return None
     if p.book.unpriced >= 0:
-        return _unpriced("portfolio-concentration", p.book, p.policy.concentration, p.policy.concentration_whole)
+        return _unpriced("portfolio-gross", p.book, part, whole)
+    gross = exact.add(p.book.gross, p.exposure_after - before, "gross")
+    if _within(gross, part, whole, p.equity):
+        return None
+    return _share("portfolio-gross", "portfolio", gross, part, whole, p.equity)
+
+
+def _of_net(p: Proposal) -> Violation | None:
+    """Longs less shorts, if this side's working orders all fill, are worth at most a share of equity."""
+    part, whole = p.policy.net, p.policy.net_whole
+    if part == NEVER:
+        return None
+    if p.book.unpriced >= 0:
+        return _unpriced("portfolio-net", p.book, part, whole)
+    if p.side > 0:
+        net = abs(exact.add(p.book.highest_total, p.value, "net"))
+    else:
+        net = abs(exact.add(p.book.lowest_total, -p.value, "net"))
+    if _within(net, part, whole, p.equity):
+        return None
+    return _share("portfolio-net", "portfolio", net, part, whole, p.equity)
+
+
+def _of_concentration(p: Proposal) -> Violation | None:
+    """The squared weights add up to at most a limit: a float decides far from it, integers close to it and beyond."""
+    policy = p.policy
+    if policy.concentration == NEVER:
+        return None
+    if p.book.unpriced >= 0:
+        return _unpriced("portfolio-concentration", p.book, policy.concentration, policy.concentration_whole)
     equity = float(p.equity)
-    if equity > 0 and p.book.squares(p.symbol, p.exposure_after) < p.policy.rough_concentration * equity * equity:
+    if equity > 0 and p.book.squares(p.symbol, p.exposure_after) < policy.rough_concentration * equity * equity:
         return None
     return _concentration(p, p.equity, p.exposure_after)
 
@@ -506,41 +474,24 @@ def _concentration(p: Proposal, equity: int, exposure: int) -> Violation | None:
     return Violation("portfolio-concentration", "portfolio", ratio_text(limit), value)
 
 
-def daily_loss_exceeds_limit(p: Proposal) -> Violation | None:
-    """Equity is at most ``loss.maxDailyLoss`` below the session's opening equity."""
-    return _lost("daily-loss", p.book.session_equity, p.equity, p.policy.daily_loss, p.policy.daily_loss_whole)
-
-
-def drawdown_exceeds_limit(p: Proposal) -> Violation | None:
-    """Equity is at most ``loss.maxDrawdown`` below its peak."""
-    return _lost("drawdown", p.book.peak, p.equity, p.policy.drawdown, p.policy.drawdown_whole)
-
-
-def losses_exceed_limit(p: Proposal) -> Violation | None:
-    """Fewer than ``loss.maxConsecutiveLosses`` closed trades in a row have lost."""
-    return _losses(p.book, p.policy)
-
-
 def loss_violation(scope: Scope) -> Violation | None:
     """Return the loss limit that the scope's equity exceeds now, or None."""
-    book, policy = scope.book, scope.policy
-    equity = book.equity()
-    return (
-        _lost("daily-loss", book.session_equity, equity, policy.daily_loss, policy.daily_loss_whole)
-        or _lost("drawdown", book.peak, equity, policy.drawdown, policy.drawdown_whole)
-        or _losses(book, policy)
-    )
+    return _of_losses(scope.book, scope.policy, scope.book.equity())
 
 
-def _losses(book: Book, policy: Policy) -> Violation | None:
-    if book.losses < policy.max_losses:
-        return None
-    return Violation("consecutive-losses", "loss", str(policy.max_losses), str(book.losses))
+def _of_losses(book: Book, policy: Policy, equity: int) -> Violation | None:
+    """The limits on what was lost: since the session's open, from the peak, in trades in a row."""
+    found = None
+    if policy.daily_loss != NEVER:
+        found = _lost("daily-loss", book.session_equity, equity, policy.daily_loss, policy.daily_loss_whole)
+    if found is None and policy.drawdown != NEVER:
+        found = _lost("drawdown", book.peak, equity, policy.drawdown, policy.drawdown_whole)
+    if found is None and book.losses >= policy.max_losses:
+        found = Violation("consecutive-losses", "loss", str(policy.max_losses), str(book.losses))
+    return found
 
 
 def _lost(reason: str, start: int, equity: int, part: int, whole: int) -> Violation | None:
-    if part == NEVER:
-        return None
     if equity == UNKNOWN:
         return Violation(reason, "loss", ratio_text(Fraction(part, whole)), _without(equity))
     lost = exact.add(start, -equity, "loss")
