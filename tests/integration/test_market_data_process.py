@@ -22,9 +22,9 @@ import pytest
 import redis
 from redis import exceptions as redis_exceptions
 
-from support import engine_data, gateway, minute_data, servers, simulator
+from support import engine_data, gateway, live_runs, minute_data, servers, simulator
 from tradeplane_cli.local import valkey
-from tradeplane_engine import execution, loop
+from tradeplane_engine import declarative, live
 from tradeplane_engine.data import aggregation
 from tradeplane_engine.domain import orders, timeframes, times
 from tradeplane_engine.features import sources
@@ -317,41 +317,27 @@ def buckets(world: World, channel: str) -> dict[str, messages.SliceMessage]:
     return {entry.end: entry for entry in found}
 
 
-@dataclasses.dataclass
-class Decisions:
-    """A venue that keeps what a strategy decides."""
-
-    kept: list[orders.Decision] = dataclasses.field(default_factory=list)
-
-    def book(self) -> dict[str, execution.Holding]:
-        """Nothing is held."""
-        return {}
-
-    def submit(self, decision: orders.Decision) -> None:
-        """Keep it."""
-        self.kept.append(decision)
-
-
 class Follower:
-    """A declarative strategy on five minutes, in a thread: history, stream and loop are the real ones."""
+    """A declarative strategy on five minutes, in a thread: history, stream and host are the real ones."""
 
     def __init__(self, world: World) -> None:
-        self.venue = Decisions()
+        self.venue = live_runs.Venue()
         self._stop = stopping.Stop()
         made = engine_data.strategy(symbols=("AAPL", "IBM"), top=1, bottom=0)
         strategy = dataclasses.replace(made, timeframe="5m")
         counted = strategy_figures.Figures()
         clock = strategy_main.MachineClock()
         features = sources.LastBars(strategy.features, strategy.symbols)
-        ports = loop.Ports(features, engine_data.LastReturn(), self.venue, clock)
+        declared = declarative.Declarative(strategy, features=features, model=engine_data.LastReturn())
+        host = live.Host(strategy, declared, self.venue, clock, features=features)
         stream = bar_stream.BarStream(
             world.redis, channel=strategy.channel, symbols=strategy.symbols, stop=self._stop, counted=counted
         )
         history = history_client.HistoryClient(f"http://{world.listen}", patience_s=0.0)
-        origins = runner.Sources(history=history, stream=stream, heartbeat=self.venue.book)
+        origins = runner.Sources(history=history, stream=stream, heartbeat=lambda: None)
         self._runner = runner.Runner(
             strategy,
-            loop.Loop(strategy, ports),
+            host,
             origins,
             stop=self._stop,
             counted=counted,
@@ -393,8 +379,8 @@ def test_minutes_become_buckets_on_which_a_strategy_decides_once(
                     if number % 5 == 4:
                         await_decision(world, strategy, after_minute(number))
             ends = [after_minute(number) for number in range(314, 340, 5)]
-            assert [times.text(one.trigger) for one in strategy.venue.kept] == ends
-            assert {one.outcome for one in strategy.venue.kept} == {orders.Outcome.TRADED}
+            assert [times.text(one.trigger) for one in strategy.venue.decisions] == ends
+            assert {one.outcome for one in strategy.venue.decisions} == {orders.Outcome.TRADED}
             world.until(lambda: after_minute(339) in buckets(world, "1m"))
             check_buckets(world, ends)
             check_history(world)
@@ -410,7 +396,7 @@ def after_minute(number: int) -> str:
 
 def await_decision(world: World, strategy: Follower, end: str) -> None:
     """Await the decision on a bucket."""
-    world.until(lambda: end in {times.text(one.trigger) for one in strategy.venue.kept})
+    world.until(lambda: end in {times.text(one.trigger) for one in strategy.venue.decisions})
 
 
 def check_buckets(world: World, ends: list[str]) -> None:

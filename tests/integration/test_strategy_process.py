@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import redis
 
-from support import engine_data, strategy_peers
-from tradeplane_engine import execution, loop
+from support import engine_data, live_runs, strategy_peers
+from tradeplane_engine import declarative, live
 from tradeplane_engine.domain import orders, times
 from tradeplane_engine.features import sources
 from tradeplane_engine.models import lightgbm
@@ -150,36 +150,17 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 def expected(world: Process, artifact: bytes, sessions: range) -> list[orders.Decision]:
-    """Return what the engine's loop decides on these sessions in one process, from the artifact itself."""
-    found: list[orders.Decision] = []
-
-    class Venue:
-        def book(self) -> Mapping[str, execution.Holding]:
-            return {}
-
-        def submit(self, decision: orders.Decision) -> None:
-            found.append(decision)
-
-    class Clock:
-        def now(self) -> times.Nanos:
-            return MARKET[-1].bars["AAA"].available_at
-
+    """Return what a host in this process decides on these sessions, from the artifact itself."""
     strategy = translate.recorded_strategy(world.config)
-    ports = loop.Ports(
-        features=sources.LastBars(strategy.features, strategy.symbols),
-        predictor=lightgbm.load(artifact),
-        venue=Venue(),
-        clock=Clock(),
-    )
-    looped = loop.Loop(strategy, ports)
-    looped.warm(MARKET[: sessions.start])
-    for number in sessions:
-        looped.step(MARKET[number])
-    return found
+    features = sources.LastBars(strategy.features, strategy.symbols)
+    declared = declarative.Declarative(strategy, features=features, model=lightgbm.load(artifact))
+    host = live.Host(strategy, declared, live_runs.Venue(), live_runs.Now(), features=features)
+    host.warm(MARKET[: sessions.start])
+    return [host.step(MARKET[number]) for number in sessions]
 
 
-def test_each_bar_gives_the_loops_own_decision(world: Process, artifact: bytes) -> None:
-    """Over HTTP and Redis the process decides what the loop decides in one process, to the bit."""
+def test_each_bar_gives_the_hosts_own_decision(world: Process, artifact: bytes) -> None:
+    """Over HTTP and Redis the process decides what a host decides in one process, to the bit."""
     world.start()
     world.peers.await_fence()
     until(lambda: world.redis.scard("subscriptions:1d") == 5)
@@ -233,7 +214,7 @@ def test_outages_of_every_peer_only_delay(world: Process) -> None:
     world.peers.trouble = {
         "fence": ["cut", 503],
         "history": [503, "cut", 500],
-        "book": ["cut"],
+        "order-events": ["cut"],
         "decisions": [503, "cut"],
         "predict": [503, "cut"],
     }

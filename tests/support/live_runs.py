@@ -44,6 +44,47 @@ def bar(one: table.Bar) -> bars.Bar:
     return bars.Bar(**{name: getattr(one, name) for name in fields})
 
 
+class Venue:
+    """Passes everything and says what a test wants.
+
+    trigger : of the decision that wanted what happens
+    """
+
+    def __init__(self, trigger: int = 0) -> None:
+        self.trigger = times.Nanos(trigger)
+        self.decisions: list[orders.Decision] = []
+        self.events: list[live.OrderEvent] = []
+        self.refusals: list[str] = []
+        self.decided_before = False
+
+    def submit(self, decision: orders.Decision) -> list[live.Verdict] | None:
+        """Keep it."""
+        self.decisions.append(decision)
+        if self.decided_before:
+            return None
+        return [
+            live.Verdict(f"{decision.trigger}-{at}", *([self.refusals.pop(0), "said"] if self.refusals else []))
+            for at, _ in enumerate(decision.intents)
+        ]
+
+    def order_events(self, after: int) -> list[live.OrderEvent]:
+        """Return what a test put there."""
+        return [event for event in self.events if event.sequence > after]
+
+    def happen(self, event: live.Happened, client_order_id: str, **changed: Any) -> None:
+        """Put an event of an order to buy ten at the end."""
+        told = {
+            "symbol": "A",
+            "side": orders.Side.BUY,
+            "quantity": numbers.quantity("10"),
+            "trigger": self.trigger,
+            "at": times.Nanos(self.trigger + 1),
+        }
+        self.events.append(
+            live.OrderEvent(len(self.events) + 1, event, client_order_id, **(told | changed))  # type: ignore[arg-type]
+        )
+
+
 class Broker(strategy.Strategy):
     """Sits in a kernel: hands its bars to a live strategy, and that one's decisions to the kernel.
 

@@ -56,8 +56,8 @@ class Peers:
         match method, path.rstrip("/").rpartition("/")[2]:
             case "POST", "fence":
                 return self._fence(messages.FenceRequest.model_validate_json(body))
-            case "GET", "book":
-                return self._book(query)
+            case "GET", "book" | "order-events" as path:
+                return self._nothing(query, path)
             case "POST", "decisions":
                 return self._decide(messages.DecisionMessage.model_validate_json(body))
             case "GET", "history":
@@ -72,10 +72,11 @@ class Peers:
             self.changed.notify_all()
         return 200, {"token": self.token, "last_trigger": self.last_trigger}
 
-    def _book(self, query: dict[str, str]) -> tuple[int, Any]:
+    def _nothing(self, query: dict[str, str], path: str) -> tuple[int, Any]:
+        """Nothing is held, and nothing has happened to any order."""
         if query.get("token") != self.token:
             return 403, {"reason": "fenced"}
-        return 200, {"last_trigger": self.last_trigger, "symbols": {}}
+        return 200, {"symbols": {}} if path == "book" else {"events": []}
 
     def _decide(self, message: messages.DecisionMessage) -> tuple[int, Any]:
         if message.token != self.token:

@@ -84,43 +84,6 @@ def cut_off(one: series.Series, rows: int) -> series.Series:
     return series.Series(one.symbol, *(getattr(one, name)[rows:].copy() for name in names))
 
 
-class Venue:
-    """Passes everything and says what a test wants."""
-
-    def __init__(self) -> None:
-        self.decisions: list[orders.Decision] = []
-        self.events: list[live.OrderEvent] = []
-        self.refusals: list[str] = []
-        self.decided_before = False
-
-    def submit(self, decision: orders.Decision) -> list[live.Verdict] | None:
-        """Keep it."""
-        self.decisions.append(decision)
-        if self.decided_before:
-            return None
-        return [
-            live.Verdict(f"{decision.trigger}-{at}", *([self.refusals.pop(0), "said"] if self.refusals else []))
-            for at, _ in enumerate(decision.intents)
-        ]
-
-    def order_events(self, after: int) -> list[live.OrderEvent]:
-        """Return what a test put there."""
-        return [event for event in self.events if event.sequence > after]
-
-    def happen(self, event: live.Happened, client_order_id: str, **changed: Any) -> None:
-        """Put an event of an order to buy ten at the end."""
-        told = {
-            "symbol": "A",
-            "side": orders.Side.BUY,
-            "quantity": numbers.quantity("10"),
-            "trigger": END,
-            "at": times.Nanos(END + 1),
-        }
-        self.events.append(
-            live.OrderEvent(len(self.events) + 1, event, client_order_id, **(told | changed))  # type: ignore[arg-type]
-        )
-
-
 END = times.Nanos(engine_runs.START)
 
 
@@ -152,9 +115,11 @@ class Tells(strategy.Strategy):
         self.said.append((update.event, update.reason, update.order.filled // 10**9))
 
 
-def hosted(one: strategy.Strategy, *, symbols: str = "A", now: live_runs.Now | None = None) -> tuple[live.Host, Venue]:
+def hosted(
+    one: strategy.Strategy, *, symbols: str = "A", now: live_runs.Now | None = None
+) -> tuple[live.Host, live_runs.Venue]:
     """Return a strategy that is live, and its venue."""
-    venue = Venue()
+    venue = live_runs.Venue(END)
     return live.Host(live_runs.told(symbols), one, venue, now or live_runs.Now(), "sha256:code"), venue
 
 

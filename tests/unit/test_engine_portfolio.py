@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support import engine_data
-from tradeplane_engine import errors, execution, portfolio
+from tradeplane_engine import errors, portfolio
+from tradeplane_engine.core import context
 from tradeplane_engine.domain import numbers, orders
 
 CLOSES = dict.fromkeys(engine_data.SYMBOLS, numbers.price("100"))
@@ -54,10 +55,7 @@ def test_more_names_than_symbols_are_refused() -> None:
 
 def intents(target: int, holding: tuple[int, int, int]) -> int:
     """Return the signed shares that are ordered for one symbol."""
-    position, buying, selling = holding
-    held = execution.Holding(engine_data.shares(position), engine_data.shares(buying), engine_data.shares(selling))
-    found = execution.market_orders({"AAA": engine_data.shares(target)}, {"AAA": held})
-    return sum(one.signed for one in found) // numbers.ONE_SHARE
+    return context.missing(*(engine_data.shares(each) for each in (target, *holding))) // numbers.ONE_SHARE
 
 
 @pytest.mark.parametrize(
@@ -109,9 +107,3 @@ def test_two_bars_reach_every_target(target: int, position: int) -> None:
 def test_long_and_short_are_mirror_images(target: int, position: int, buying: int, selling: int) -> None:
     """Mirroring everything mirrors the order."""
     assert intents(target, (position, buying, selling)) == -intents(-target, (-position, selling, buying))
-
-
-def test_intents_come_in_the_order_of_symbols() -> None:
-    """The gate judges in this order, so it must not depend on a mapping's."""
-    wanted = engine_data.quantities({"CCC": 1, "AAA": 1, "BBB": -1})
-    assert [one.symbol for one in execution.market_orders(wanted, {})] == ["AAA", "BBB", "CCC"]

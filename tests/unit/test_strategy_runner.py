@@ -1,14 +1,14 @@
 """Which bars are history, which are triggers, and which triggers were missed."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
-from support import engine_data
-from tradeplane_engine import execution, loop
-from tradeplane_engine.domain import bars, numbers, orders, times
+from support import engine_data, live_runs
+from tradeplane_engine import declarative, live, settings
+from tradeplane_engine.domain import bars, numbers, times
 from tradeplane_engine.features import sources
 from tradeplane_workers import bar_messages, history_client, messages
 from tradeplane_workers.strategy import bar_stream, figures, runner, stopping
@@ -16,21 +16,6 @@ from tradeplane_workers.strategy import bar_stream, figures, runner, stopping
 MARKET = engine_data.market(80)
 STRATEGY = engine_data.strategy()
 NOW = times.Nanos(engine_data.ending(1000))
-
-
-@dataclass
-class Venue:
-    """Keeps what was submitted."""
-
-    decisions: list[orders.Decision] = field(default_factory=list)
-
-    def book(self) -> Mapping[str, execution.Holding]:
-        """Nothing is held."""
-        return {}
-
-    def submit(self, decision: orders.Decision) -> None:
-        """Keep it."""
-        self.decisions.append(decision)
 
 
 @dataclass
@@ -87,22 +72,11 @@ class Stream:
         return self.batches.pop(0)
 
 
-@dataclass(frozen=True)
-class Clock:
-    """Late enough for every bar."""
-
-    at: times.Nanos = NOW
-
-    def now(self) -> times.Nanos:
-        """Return it."""
-        return self.at
-
-
 @dataclass
 class Life:
     """One run of a strategy against fakes."""
 
-    venue: Venue
+    venue: live_runs.Venue
     stream: Stream
     history: History
     features: sources.LastBars
@@ -115,7 +89,16 @@ class Life:
         return [(sessions[one.trigger], one.outcome.value) for one in self.venue.decisions]
 
 
-def live(
+def hosted(
+    told: settings.StrategySettings, venue: live_runs.Venue, features: sources.LastBars | None = None
+) -> live.Host:
+    """Return what decides about a strategy that a manifest declares."""
+    features = features or sources.LastBars(told.features, told.symbols)
+    declared = declarative.Declarative(told, features=features, model=engine_data.LastReturn())
+    return live.Host(told, declared, venue, live_runs.Now(), features=features)
+
+
+def followed(
     *batches: Sequence[bar_stream.Entry],
     history: History,
     last: int | None = None,
@@ -123,17 +106,15 @@ def live(
     """Start after trigger number ``last`` and follow the batches to their end."""
     stop = stopping.Stop()
     stream = Stream(stop, [list(batch) for batch in batches])
-    venue = Venue()
+    venue = live_runs.Venue()
     features = sources.LastBars(STRATEGY.features, STRATEGY.symbols)
-    ports = loop.Ports(features=features, predictor=engine_data.LastReturn(), venue=venue, clock=Clock())
-    origins = runner.Sources(history=history, stream=stream, heartbeat=venue.book)
+    host = hosted(STRATEGY, venue, features)
+    origins = runner.Sources(history=history, stream=stream, heartbeat=lambda: None)
     counted = figures.Figures()
-    followed = runner.Runner(
-        STRATEGY, loop.Loop(STRATEGY, ports), origins, stop=stop, counted=counted, machine_now=lambda: NOW
-    )
-    followed.start(None if last is None else MARKET[last].end)
+    running = runner.Runner(STRATEGY, host, origins, stop=stop, counted=counted, machine_now=lambda: NOW)
+    running.start(None if last is None else MARKET[last].end)
     with pytest.raises(stopping.Stopped):
-        followed.follow()
+        running.follow()
     return Life(venue, stream, history, features, counted)
 
 
@@ -174,50 +155,50 @@ def bits(life: Life) -> bytes:
 
 def test_the_first_start_decides_only_on_bars_that_come_later() -> None:
     """Without a last trigger everything that is known is history."""
-    life = live([message(70)], history=History(known=70))
+    life = followed([message(70)], history=History(known=70))
     assert life.outcomes == [(70, "traded")]
 
 
 def test_a_first_start_without_new_bars_decides_nothing() -> None:
     """History alone is no trigger."""
-    life = live(history=History(known=70))
+    life = followed(history=History(known=70))
     assert life.outcomes == []
     assert life.stream.position == MARKET[69].end
 
 
 def test_a_restart_without_missed_bars_goes_on() -> None:
     """With a last trigger the next bar is the next trigger."""
-    life = live([message(70)], history=History(known=70), last=69)
+    life = followed([message(70)], history=History(known=70), last=69)
     assert life.outcomes == [(70, "traded")]
 
 
 def test_a_bar_that_came_while_no_process_ran_is_decided() -> None:
     """The newest bar after the last trigger is a trigger, even at the start."""
-    life = live(history=History(known=71), last=69)
+    life = followed(history=History(known=71), last=69)
     assert life.outcomes == [(70, "traded")]
 
 
 def test_of_several_missed_bars_only_the_newest_is_decided() -> None:
     """Older bars after the last trigger are recorded as missed, in order."""
-    life = live(history=History(known=73), last=69)
+    life = followed(history=History(known=73), last=69)
     assert life.outcomes == [(70, "missed"), (71, "missed"), (72, "traded")]
 
 
 def test_a_batch_of_the_stream_is_treated_the_same() -> None:
     """Several slices at once: the newest is decided."""
-    life = live([message(70), message(71)], history=History(known=70))
+    life = followed([message(70), message(71)], history=History(known=70))
     assert life.outcomes == [(70, "missed"), (71, "traded")]
 
 
 def test_a_repeated_slice_is_ignored() -> None:
     """One decision per bar, whatever the stream repeats."""
-    life = live([message(70)], [message(70)], [message(69)], history=History(known=70))
+    life = followed([message(70)], [message(70)], [message(69)], history=History(known=70))
     assert life.outcomes == [(70, "traded")]
 
 
 def test_a_back_filled_slice_asks_history_whether_it_is_the_newest() -> None:
     """The first of several back-filled slices is not decided when later bars are known."""
-    life = live(
+    life = followed(
         [gap(69, 72)],
         [message(70, backfilled=True)],
         [message(71, backfilled=True)],
@@ -228,14 +209,14 @@ def test_a_back_filled_slice_asks_history_whether_it_is_the_newest() -> None:
 
 def test_a_hole_in_the_stream_is_filled_from_history() -> None:
     """After a gap marker bars that the stream never had are missed triggers, and in the features."""
-    life = live([gap(69, 72), message(72, backfilled=True)], history=History(known=70, later=3))
+    life = followed([gap(69, 72), message(72, backfilled=True)], history=History(known=70, later=3))
     assert life.outcomes == [(70, "missed"), (71, "missed"), (72, "traded")]
     assert bits(life) == rows_after(MARKET[:73])
 
 
 def test_an_entry_that_cannot_be_read_is_asked_from_history() -> None:
     """A broken entry costs no bar."""
-    life = live([None], history=History(known=70, later=1))
+    life = followed([None], history=History(known=70, later=1))
     assert life.outcomes == [(70, "traded")]
 
 
@@ -243,7 +224,7 @@ def test_a_slice_that_does_not_mention_our_symbols_is_asked_from_history() -> No
     """A slice published before our subscription was seen is completed by REST."""
     partial = message(70)
     partial = partial.model_copy(update={"bars": partial.bars[:2], "absent": ()})
-    life = live([partial], history=History(known=70, later=1))
+    life = followed([partial], history=History(known=70, later=1))
     assert life.outcomes == [(70, "traded")]
     assert bits(life) == rows_after(MARKET[:71])
 
@@ -253,7 +234,7 @@ def test_a_slice_with_a_broken_bar_is_never_traded() -> None:
     broken = message(70)
     first = broken.bars[0].model_copy(update={"close": "0"})
     broken = broken.model_copy(update={"bars": (first, *broken.bars[1:])})
-    life = live([broken], history=History(known=70, later=1))
+    life = followed([broken], history=History(known=70, later=1))
     assert [signal.symbol for signal in life.venue.decisions[0].signals] == list(engine_data.SYMBOLS)
     assert bits(life) == rows_after(MARKET[:71])
 
@@ -263,7 +244,7 @@ def test_symbols_of_others_are_left_out() -> None:
     other = engine_data.bar("ZZZ", 70)
     foreign = message(70)
     foreign = foreign.model_copy(update={"bars": (*foreign.bars, bar_messages.bar_message(other))})
-    life = live([foreign], history=History(known=70))
+    life = followed([foreign], history=History(known=70))
     assert [signal.symbol for signal in life.venue.decisions[0].signals] == list(engine_data.SYMBOLS)
 
 
@@ -277,7 +258,7 @@ def test_a_slice_without_our_bars_is_no_trigger_but_its_actions_count() -> None:
             "actions": (bar_messages.action_message(split),),
         }
     )
-    life = live([quiet], [message(71)], history=History(known=70))
+    life = followed([quiet], [message(71)], history=History(known=70))
     assert life.outcomes == [(71, "traded")]
     expected = [*MARKET[:70], replace(MARKET[71], actions=(split,))]
     assert bits(life) == rows_after(expected)
@@ -285,7 +266,7 @@ def test_a_slice_without_our_bars_is_no_trigger_but_its_actions_count() -> None:
 
 def test_features_are_the_same_through_any_path() -> None:
     """History at the start and slices of the stream give the same bits as history alone."""
-    life = live(*[[message(number)] for number in range(65, 75)], history=History(known=65))
+    life = followed(*[[message(number)] for number in range(65, 75)], history=History(known=65))
     assert bits(life) == rows_after(MARKET[:75])
 
 
@@ -294,39 +275,33 @@ def test_actions_reach_the_features_through_a_gap() -> None:
     split = bars.CorporateAction("BBB", MARKET[71].bars["BBB"].start, (2, 1), numbers.Money(0))
     market = list(MARKET)
     market[71] = replace(market[71], actions=(split,))
-    life = live([gap(69, 72)], history=History(known=70, later=3, slices_of_market=market))
+    life = followed([gap(69, 72)], history=History(known=70, later=3, slices_of_market=market))
     assert bits(life) == rows_after(market[:73])
     assert bits(life) != rows_after(MARKET[:73])
 
 
 def test_history_is_asked_until_it_answers() -> None:
     """Without whole history no decision is made; an outage only delays."""
-    life = live([message(70)], history=History(known=70, failures=3))
+    life = followed([message(70)], history=History(known=70, failures=3))
     assert life.outcomes == [(70, "traded")]
 
 
 def test_bars_of_the_future_are_awaited() -> None:
     """A bar that the machine's clock has not reached is not decided on before it has."""
     stop = stopping.Stop()
-    venue = Venue()
+    venue = live_runs.Venue()
     readings = iter([MARKET[70].end - times.SECOND // 100, NOW])
-    ports = loop.Ports(
-        features=sources.LastBars(STRATEGY.features, STRATEGY.symbols),
-        predictor=engine_data.LastReturn(),
-        venue=venue,
-        clock=Clock(),
-    )
-    followed = runner.Runner(
+    running = runner.Runner(
         STRATEGY,
-        loop.Loop(STRATEGY, ports),
-        runner.Sources(history=History(known=70), stream=Stream(stop, [[message(70)]]), heartbeat=venue.book),
+        hosted(STRATEGY, venue),
+        runner.Sources(history=History(known=70), stream=Stream(stop, [[message(70)]]), heartbeat=lambda: None),
         stop=stop,
         counted=figures.Figures(),
         machine_now=lambda: times.Nanos(next(readings)),
     )
-    followed.start(None)
+    running.start(None)
     with pytest.raises(stopping.Stopped):
-        followed.follow()
+        running.follow()
     assert len(venue.decisions) == 1
     assert next(readings, None) is None
 
@@ -340,7 +315,7 @@ def revision(number: int) -> messages.RevisionMessage:
 def test_a_minute_after_its_slice_changes_no_decision_and_asks_for_nothing() -> None:
     """It is counted; what was decided stays, and the stream is still the whole truth."""
     history = History(known=70)
-    life = live([message(70)], [revision(70)], [message(71)], history=history)
+    life = followed([message(70)], [revision(70)], [message(71)], history=history)
     assert life.outcomes == [(70, "traded"), (71, "traded")]
     assert history.asked == []
     assert sample(life, "tradeplane_strategy_revisions_total", reason="revised") == 1
@@ -351,7 +326,7 @@ def test_the_age_of_each_bar_is_shown() -> None:
     one = MARKET[71]
     without = replace(one, bars={symbol: bar for symbol, bar in one.bars.items() if symbol != "BBB"})
     market = [*MARKET[:71], without]
-    life = live([message(70)], [message(71, market=market)], history=History(known=70))
+    life = followed([message(70)], [message(71, market=market)], history=History(known=70))
     assert sample(life, "tradeplane_strategy_bar_age_seconds", symbol="AAA") == 0
     assert sample(life, "tradeplane_strategy_bar_age_seconds", symbol="BBB") == 86_400
 
@@ -382,14 +357,10 @@ def test_the_warm_up_fits_the_timeframe(timeframe: str, session: str, last: int,
     strategy = replace(STRATEGY, timeframe=timeframe, session=session)
     for trigger in (None, MARKET[70].end):
         stop = stopping.Stop()
-        ports = loop.Ports(
-            sources.LastBars(strategy.features, strategy.symbols), engine_data.LastReturn(), Venue(), Clock()
-        )
-        origins = runner.Sources(history=Asked(), stream=Stream(stop, []), heartbeat=Venue().book)
-        followed = runner.Runner(
-            strategy, loop.Loop(strategy, ports), origins, stop=stop, counted=figures.Figures(), machine_now=lambda: NOW
-        )
-        followed.start(trigger)
+        host = hosted(strategy, live_runs.Venue())
+        origins = runner.Sources(history=Asked(), stream=Stream(stop, []), heartbeat=lambda: None)
+        running = runner.Runner(strategy, host, origins, stop=stop, counted=figures.Figures(), machine_now=lambda: NOW)
+        running.start(trigger)
     assert asked == [(timeframe, session, last), (timeframe, session, days)]
 
 

@@ -1,16 +1,16 @@
-"""Code live: one strategy object between bars that come and a venue that answers.
+"""A strategy live: one object between bars that come and a venue that answers, a class or what a manifest declares.
 
 Per slice of bars, in this order: what the venue has said since the last one is booked and told; splits act; the bars
 are taken in; timers ring; hooks see the bars; what they want becomes the slice's one decision; the venue's verdicts are
 told. Strategy process and replay run this same code. What a hook wants outside of a turn leaves with the next decision.
 
-History is taken in without being shown: it fills indicators and ``ctx.history``. What a strategy keeps in itself begins
-with the first bar that it is shown, and ends with the process.
+History is taken in without being shown: it fills indicators, features and ``ctx.history``. What a strategy keeps in
+itself begins with the first bar that it is shown, and ends with the process.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from operator import attrgetter
 from typing import Any, Protocol
@@ -22,7 +22,9 @@ from tradeplane_engine.domain import bars, numbers, orders, timeframes, times
 
 _MOST = 10_000  # what market data gives at once
 _NOTHING, _NO_PRICE, _FREE = numbers.Quantity(0), numbers.Price(0), numbers.Money(0)
-_SPARE = 10  # slices of a warm-up in which a symbol may have no bar
+_SPARE = (
+    10  # slices of a warm-up in which a symbol may have no bar; of shorter bars than a day's as many again as it needs
+)
 _AVAILABLE = attrgetter("available_at")
 _ENDS = {"canceled": core_orders.CANCELED, "expired": core_orders.EXPIRED, "rejected": core_orders.REJECTED}
 
@@ -81,8 +83,21 @@ class Venue(Protocol):
         ...
 
 
+class Features(Protocol):
+    """What a declared strategy asks for its rows: it takes in every slice before the strategy is shown it."""
+
+    @property
+    def window(self) -> int:
+        """Slices that a row is made of."""
+        ...
+
+    def observe(self, one: bars.BarSlice) -> None:
+        """Take in the next slice, oldest first."""
+        ...
+
+
 class Host:
-    """Runs one attempt of a strategy with code.
+    """Runs one attempt of a strategy.
 
     Parameters
     ----------
@@ -90,21 +105,24 @@ class Host:
     hosted : the object whose hooks are called
     venue : takes decisions, tells of orders
     now : trading time; bars of the future are refused
-    digest : of the code, recorded with each decision
+    digest : of the strategy's code, recorded with each decision; without one a decision has its signals' model
+    features : that ``hosted`` reads, where it reads any
     """
 
     def __init__(
         self,
-        told: settings.CodeSettings,
+        told: settings.Generation,
         hosted: strategy.Strategy,
         venue: Venue,
         now: clock.Clock,
         digest: str = "",
+        features: Features | None = None,
     ) -> None:
         self._told = told
         self._venue = venue
         self._clock = now
         self._digest = digest
+        self._features = features
         self._symbols = tuple(sorted(told.symbols))
         self._ids = {symbol: number for number, symbol in enumerate(self._symbols)}
         length = times.DAY if told.timeframe == timeframes.DAY else timeframes.span(told.timeframe)
@@ -121,7 +139,8 @@ class Host:
     @property
     def warm_up(self) -> int:
         """Slices of history that it wants, and of longer histories the last ones."""
-        return self._core.reach + max(_SPARE, self._core.reach)
+        needed = self._core.reach if self._features is None else max(self._core.reach, self._features.window)
+        return needed + (_SPARE if self._told.timeframe == timeframes.DAY else max(_SPARE, needed))
 
     def warm(self, history: Iterable[bars.BarSlice]) -> None:
         """Take in slices of the past without deciding; what happened to orders up to now is booked, and not told."""
@@ -222,6 +241,8 @@ class Host:
             self._core.split(self._ids[action.symbol], new, old, action.ex_start)
 
     def _take(self, one: bars.BarSlice) -> list[int]:
+        if self._features is not None:
+            self._features.observe(one)
         rows = []
         for symbol in sorted(one.bars):
             bar = one.bars[symbol]
@@ -250,14 +271,9 @@ class Host:
                 )
             )
             counted[order.symbol] += 1
-        return orders.Decision(
-            trigger=trigger,
-            outcome=orders.Outcome.TRADED if intents else told.outcome,
-            intents=tuple(intents),
-            signals=tuple(told.signals),
-            model_digest=self._digest,
-            detail=told.detail,
-        )
+        found = told.decision(trigger, intents)
+        outcome = orders.Outcome.TRADED if intents else found.outcome
+        return replace(found, outcome=outcome, model_digest=self._digest or found.model_digest)
 
     def _apply(self, events: Iterable[OrderEvent], *, tell: bool) -> None:
         for event in events:

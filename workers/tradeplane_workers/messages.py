@@ -208,7 +208,7 @@ class SymbolBook(Message):
 
 
 class Book(Message):
-    """What a strategy starts a decision from."""
+    """What a strategy holds and what works for it, by symbol."""
 
     last_trigger: str = ""
     symbols: dict[str, SymbolBook] = {}

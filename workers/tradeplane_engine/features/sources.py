@@ -24,6 +24,11 @@ class LastBars:
         self._histories = {symbol: history.SymbolHistory(symbol) for symbol in sorted(symbols)}
         self._end = times.Nanos(0)
 
+    @property
+    def window(self) -> int:
+        """Slices that a row is made of."""
+        return self._features.window
+
     def observe(self, one: bars.BarSlice) -> None:
         """Take in the next slice, oldest first."""
         for symbol, found in self._histories.items():

@@ -14,7 +14,7 @@ import pydantic_settings
 import redis
 import structlog
 
-from tradeplane_engine import entrypoint, errors, live, loop
+from tradeplane_engine import declarative, entrypoint, errors, live
 from tradeplane_engine import settings as engine_settings
 from tradeplane_engine.domain import times
 from tradeplane_engine.features import sources
@@ -101,7 +101,7 @@ def run(settings: Settings, config: messages.StrategyConfig, stop: stopping.Stop
         )
         open_parts.callback(client.close)
         stream = bar_stream.BarStream(client, channel=told.channel, symbols=told.symbols, stop=stop, counted=counted)
-        origins = runner.Sources(history=history, stream=stream, heartbeat=gateway.book)
+        origins = runner.Sources(history=history, stream=stream, heartbeat=gateway.heartbeat)
         followed = runner.Runner(told, host, origins, stop=stop, counted=counted, machine_now=MachineClock().now)
         try:
             followed.start(gateway.take_fence())
@@ -117,7 +117,7 @@ def _host(
     gateway: gateway_client.Gateway,
     counted: figures.Figures,
     open_parts: contextlib.ExitStack,
-) -> tuple[engine_settings.Trader, runner.Host]:
+) -> tuple[engine_settings.Trader, live.Host]:
     """Return what decides; raises ValueRefused for a configuration, a class or parameters that cannot."""
     if translate.has_code(config.spec):
         told = translate.code(config)
@@ -131,8 +131,8 @@ def _host(
     model = model_client.ModelClient(config.model, counted=counted)
     open_parts.callback(model.close)
     features = sources.LastBars(strategy.features, strategy.symbols)
-    ports = loop.Ports(features=features, predictor=model, venue=gateway, clock=MachineClock())
-    return strategy, loop.Loop(strategy, ports)
+    declared = declarative.Declarative(strategy, features=features, model=model)
+    return strategy, live.Host(strategy, declared, gateway, MachineClock(), features=features)
 
 
 if __name__ == "__main__":

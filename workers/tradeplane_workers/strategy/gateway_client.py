@@ -1,4 +1,4 @@
-"""The gateway as the venue of a loop or of code: fence, book, decisions, what becomes of orders.
+"""The gateway as the venue of a strategy: fence, decisions, what becomes of orders.
 
 Every call is repeated until it is answered; the gateway makes that harmless, because a decision is one row under its
 trigger. Only the fence's word ends the process.
@@ -13,7 +13,7 @@ import orjson
 import pydantic
 import structlog
 
-from tradeplane_engine import execution, live
+from tradeplane_engine import live
 from tradeplane_engine.domain import numbers, orders, times
 from tradeplane_workers import messages
 from tradeplane_workers.strategy import figures, stopping
@@ -38,7 +38,7 @@ class Conflict(Exception):  # noqa: N818 - named for what happened
 
 
 class Gateway:
-    """Speaks for one attempt of one Strategy; implements the loop's Venue and that of code.
+    """Speaks for one attempt of one Strategy; the venue of its host.
 
     Parameters
     ----------
@@ -76,17 +76,9 @@ class Gateway:
         self._token = granted.token
         return times.instant(granted.last_trigger, field="last_trigger") if granted.last_trigger else None
 
-    def book(self) -> Mapping[str, execution.Holding]:
-        """Return position and working orders per symbol; counts as a sign of life."""
-        book = self._call("GET", f"{self._path}/book", messages.Book, query={"token": self._token})
-        return {
-            symbol: execution.Holding(
-                position=numbers.quantity(entry.position, field="position"),
-                working_buy=numbers.quantity(entry.working_buy, field="working_buy"),
-                working_sell=numbers.quantity(entry.working_sell, field="working_sell"),
-            )
-            for symbol, entry in book.symbols.items()
-        }
+    def heartbeat(self) -> None:
+        """Give a sign of life; raises Fenced where another process decides."""
+        self._call("GET", f"{self._path}/book", messages.Book, query={"token": self._token})
 
     def order_events(self, after: int) -> list[live.OrderEvent]:
         """Return what happened to this strategy's orders behind a place in the sequence; counts as a sign of life."""

@@ -1,4 +1,4 @@
-"""The model as the loop's predictor: HTTP within a deadline. Late, failed or strange answers are no signal."""
+"""The model as a strategy's predictor: HTTP within a deadline. Late, failed or strange answers are no signal."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -55,7 +55,7 @@ class ModelClient:
         self._client.close()
 
     def predict(self, names: Sequence[str], rows: predictor.FloatArray) -> predictor.Prediction:
-        """Score ``rows``; raises PredictionFailed. The loop compares the digest with the one it expects."""
+        """Score ``rows``; raises PredictionFailed. The strategy compares the digest with the one it expects."""
         started = self._now()
         try:
             answer = self._ask(_body(names, rows), until=started + self._deadline_s)

@@ -17,8 +17,8 @@ from typing import Protocol
 
 import structlog
 
-from tradeplane_engine import errors, settings
-from tradeplane_engine.domain import bars, orders, timeframes, times
+from tradeplane_engine import errors, live, settings
+from tradeplane_engine.domain import bars, timeframes, times
 from tradeplane_workers import bar_messages, history_client, messages
 from tradeplane_workers.strategy import bar_stream, figures, stopping
 
@@ -67,35 +67,6 @@ class Sources:
     heartbeat: Callable[[], object]
 
 
-class Host(Protocol):
-    """What decides: the loop of a Strategy with a Model, or a class."""
-
-    @property
-    def warm_up(self) -> int:
-        """Slices of history that it wants."""
-        ...
-
-    def warm(self, history: Iterable[bars.BarSlice]) -> None:
-        """Take in slices of the past without deciding."""
-        ...
-
-    def step(self, one: bars.BarSlice) -> orders.Decision:
-        """Decide on one slice and submit the decision."""
-        ...
-
-    def missed(self, trigger: times.Nanos, *, detail: str, one: bars.BarSlice | None = None) -> orders.Decision:
-        """Record that a trigger passed without a decision."""
-        ...
-
-    def idle(self) -> None:
-        """Do what is due between bars."""
-        ...
-
-    def stop(self) -> None:
-        """End."""
-        ...
-
-
 class Runner:
     """Drives what decides in one attempt.
 
@@ -112,7 +83,7 @@ class Runner:
     def __init__(
         self,
         strategy: settings.Trader,
-        host: Host,
+        host: live.Host,
         sources: Sources,
         *,
         stop: stopping.Stop,
@@ -251,7 +222,7 @@ class Runner:
         self._sources.stream.seek(self._last)
 
     def _await_availability(self, one: bars.BarSlice) -> None:
-        """Wait out a clock that is a little behind the publisher's; the loop refuses bars of the future."""
+        """Wait out a clock that is a little behind the publisher's; the host refuses bars of the future."""
         known = max(bar.available_at for bar in one.bars.values())
         while (ahead := known - self._machine_now()) > 0:
             log.log(
