@@ -35,6 +35,7 @@ TESTS = {
     "order": (
         *("test_core_orders.py", "test_core_limits_and_stops.py", "test_core_groups.py"),
         *("test_core_requests.py", "test_core_corporate_actions.py", "test_core_paths.py", "test_core_life_cycle.py"),
+        "test_core_extended_hours.py",
     ),
     "limits": ("test_core_limits.py", "test_core_risk.py"),
     "gate": ("test_core_gate.py", "test_core_limits.py"),

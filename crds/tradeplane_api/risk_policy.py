@@ -70,11 +70,11 @@ class PortfolioLimits(fields.Block):
 
 
 class LossLimits(fields.Block):
-    """Of what was lost; the gateway does not keep what it is measured from yet and refuses the policy."""
+    """Of what was lost: at a limit nothing that adds may leave. A position may always be made smaller."""
 
     max_daily_loss: fields.DecimalText | None = pydantic.Field(
         default=None,
-        description="Fall from equity at the session's open as a fraction of it; above 0, at most 1 and maxDrawdown.",
+        description="Fall from equity before the session's open as a fraction of it; above 0, at most maxDrawdown.",
     )
     max_drawdown: fields.DecimalText | None = pydantic.Field(
         default=None, description="Fall from the highest equity as a fraction of it; above 0, at most 1."
@@ -136,8 +136,6 @@ def not_acting(spec: RiskPolicySpec) -> str:
 
     The gateway, and a backtest of a Strategy, refuse a policy with such a field rather than ignore it.
     """
-    for field, value in spec.loss.manifest().items():
-        return f"loss.{field}: must be left out: the gateway does not keep what it is measured from, got {value}"
     for family, action in spec.on_breach.manifest().items():
         if action != "reject":
             return f"onBreach.{family}: must be reject, which is all that the gateway does on a breach, got {action}"

@@ -273,11 +273,75 @@ async def test_a_policy_that_contradicts_itself_halts(bench: gateway.Bench) -> N
     assert "order.maxNotional" in shown["causes"][0]["message"]
 
 
-async def test_an_account_policy_with_a_limit_that_nothing_keeps_halts(bench: gateway.Bench) -> None:
+async def test_an_account_policy_with_a_reaction_that_is_not_built_halts(bench: gateway.Bench) -> None:
     """Never ignored: the cause names policy and field."""
-    bench.cluster.put("RiskPolicy", "prudent", {"spec": {**gateway.POLICY, "loss": {"maxDrawdown": "0.1"}}})
+    bench.cluster.put("RiskPolicy", "prudent", {"spec": {**gateway.POLICY, "onBreach": {"loss": "halted"}}})
     shown = await bench.until(lambda s: s["state"] == "halted", "halted")
-    assert "RiskPolicy prudent: loss.maxDrawdown: must be left out" in shown["causes"][0]["message"]
+    assert "RiskPolicy prudent: onBreach.loss: must be reject" in shown["causes"][0]["message"]
+
+
+def standings(document: dict[str, Any], scope: str) -> list[tuple[str, str, int]]:
+    """Return (session's equity, peak, losses in a row) of a scope at each decision, from the session record."""
+    shown = numbers.money_text
+    return [
+        (shown(one.standing.session_equity), shown(one.standing.peak), one.standing.losses)
+        for one in record.parse(document).sequence
+        if isinstance(one, record.StandingEvent) and one.scope == scope
+    ]
+
+
+async def test_a_days_loss_lets_nothing_leave_that_adds_until_the_next_session(
+    venue: simulator.Venue, postgres_url: str, redis_url: str
+) -> None:
+    """Whatever restarts in between: the next session is measured from the last decision before it opened."""
+    spec = {**gateway.POLICY, "loss": {"maxDailyLoss": "0.01", "maxDrawdown": "0.02"}}
+    cluster = gateway.cluster_of(venue)
+    cluster.put("RiskPolicy", "own", {"spec": spec})
+    config = gateway.config().model_copy(update={"policy": messages.PolicyReference(name="own", hash="", spec=spec)})
+    async with gateway.running(venue, postgres_url, redis_url, cluster=cluster) as bench:
+        await bench.enabled()
+        token = await bench.fence(config)
+        assert reasons(await bench.decide(token, 0, [("AAPL", "buy", "700")])) == [""]
+        await bench.settled(0)
+        await bench.move(venue.sessions[1].published)
+        await bench.until(lambda s: s["counts"]["fills"] == 1, "filled")
+        lost = await bench.decide(token, 1, [("IBM", "buy", "1"), ("AAPL", "sell", "1")])
+        assert reasons(lost) == ["daily-loss", ""]
+        assert lost["verdicts"][0]["detail"].startswith("strategy: daily-loss allows 0.01, got 0.0105")
+        await bench.settled(1)
+    async with gateway.running(venue, postgres_url, redis_url, cluster=cluster) as bench:
+        await bench.until(lambda s: s["state"] == "enabled" and s["reconciliation"]["clean"], "enabled")
+        await bench.move(venue.sessions[2].published)
+        assert reasons(await bench.decide(token, 2, [("IBM", "buy", "1")])) == [""]
+        found = standings(await bench.listed("session-record"), gateway.UID)
+        (fill, _) = await bench.listed("fills")
+    worth = 500_000 + 700 * (505 - float(fill["price"]))
+    assert [(session, losses) for session, _, losses in found][:2] == [("500000", 0), ("500000", 0)]
+    assert float(found[2][0]) == pytest.approx(worth, abs=1)
+    assert [float(peak) for _, peak, _ in found[:2]] == [500_000, 500_000]
+    assert float(found[2][1]) == pytest.approx(worth + 699 * 15, abs=40)
+
+
+async def test_losses_of_the_account_are_measured_from_its_cash(bench: gateway.Bench) -> None:
+    """Its policy's limit stops a strategy whose own says nothing of losses; a decision without intents looks too."""
+    spec = {**gateway.POLICY, "loss": {"maxDrawdown": "0.001"}}
+    bench.cluster.put("RiskPolicy", "own", {"spec": gateway.POLICY})
+    bench.cluster.put("RiskPolicy", "prudent", {"spec": spec})
+    await eventually(lambda: bench.gateway._reader.known.policies["prudent"].spec == spec)
+    own = messages.PolicyReference(name="own", hash="", spec=gateway.POLICY)
+    token = await bench.fence(gateway.config().model_copy(update={"policy": own}))
+    await bench.decide(token, 0, [("AAPL", "buy", "700")])
+    await bench.settled(0)
+    await bench.move(bench.venue.sessions[1].published)
+    await bench.until(lambda s: s["counts"]["fills"] == 1, "filled")
+    for session in (1, 2, 3, 4):  # it loses, wins, loses and wins
+        await bench.decide(token, session, [])
+    seen = standings(await bench.listed("session-record"), "account")
+    assert [session for session, _, _ in seen[:2]] == ["1000000", "1000000"]
+    assert [float(peak) > 1_000_000 for _, peak, _ in seen] == [False, False, True, True, True]
+    assert seen[2][1] == seen[3][1] < seen[4][1]
+    assert reasons(await bench.decide(token, 5, BUY)) == ["drawdown"]
+    assert standings(await bench.listed("session-record"), gateway.UID) == []
 
 
 async def test_a_strategys_policy_with_a_reaction_that_is_not_built_lets_nothing_leave(bench: gateway.Bench) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from support import engine_data
 from tradeplane_engine import errors
 from tradeplane_engine.core import gate, limits
+from tradeplane_engine.core.standing import Standing
 from tradeplane_engine.domain import numbers, orders, times
 
 NOW = engine_data.ending(0)
@@ -25,6 +26,7 @@ def book(
     selling: Mapping[str, int] = {},
     equity: str = "100000",
     open_orders: int = 0,
+    standing: Standing | None = None,
 ) -> gate.Book:
     """Book in whole shares at 100 USD."""
     return gate.Book(
@@ -34,7 +36,14 @@ def book(
         working_sell=engine_data.quantities(selling),
         prices=PRICES,
         open_orders=open_orders,
+        standing=standing,
     )
+
+
+def stands(*, session: str = "100000", peak: str = "100000", losses: int = 0) -> Standing:
+    """What losses are measured from."""
+    equity, opened, highest = (numbers.money(each) for each in ("100000", session, peak))
+    return Standing(NOW, equity, equity, opened, highest, losses)
 
 
 def intent(side: orders.Side, count: int, symbol: str = "AAA") -> orders.Intent:
@@ -103,6 +112,17 @@ def verdict(
         ({"max_concentration": "0.08"}, intent(BUY, 201), book({"BBB": -200}), "portfolio-concentration"),
         ({"max_weight": "0.5"}, intent(BUY, 1), book(selling={"AAA": 900}), "position-weight"),
         ({"max_gross": "1"}, intent(BUY, 1, "CCC"), book(), "unknown-symbol"),
+        ({"max_daily_loss": "0.1"}, intent(BUY, 1), book(equity="90000", standing=stands()), ""),
+        ({"max_daily_loss": "0.1"}, intent(BUY, 1), book(equity="89999.99", standing=stands()), "daily-loss"),
+        ({"max_daily_loss": "0.1"}, intent(BUY, 1), book(equity="1", standing=stands(session="1")), ""),
+        ({"max_daily_loss": "0.1"}, intent(SELL, 5), book({"AAA": 5}, equity="1", standing=stands()), ""),
+        ({"max_drawdown": "0.1"}, intent(BUY, 1), book(standing=stands(peak="111111")), ""),
+        ({"max_drawdown": "0.1"}, intent(BUY, 1), book(standing=stands(peak="111112")), "drawdown"),
+        ({"max_consecutive_losses": 3}, intent(BUY, 1), book(standing=stands(losses=2)), ""),
+        ({"max_consecutive_losses": 3}, intent(BUY, 1), book(standing=stands(losses=3)), "consecutive-losses"),
+        ({"max_daily_loss": "0.1"}, intent(BUY, 1), book(), "daily-loss"),
+        ({"max_drawdown": "0.1"}, intent(BUY, 1), book(), "drawdown"),
+        ({"max_drawdown": "0.1"}, intent(SELL, 5), book({"AAA": 5}), ""),
     ],
 )
 def test_each_limit_refuses_with_its_own_reason(
@@ -113,7 +133,7 @@ def test_each_limit_refuses_with_its_own_reason(
 
 
 _MONEY = ("max_notional", "max_position_notional")
-_RATIOS = ("max_weight", "max_gross", "max_net", "max_concentration")
+_RATIOS = ("max_weight", "max_gross", "max_net", "max_concentration", "max_daily_loss", "max_drawdown")
 
 
 def make(**given: Any) -> limits.Limits:
@@ -463,9 +483,6 @@ def test_what_reduces_passes_limits_that_nothing_else_passes(held: gate.Book, wa
 @pytest.mark.parametrize(
     "spec,field",
     [
-        ({"loss": {"maxDailyLoss": "0.02"}}, "loss.maxDailyLoss"),
-        ({"loss": {"maxDrawdown": "0.1"}}, "loss.maxDrawdown"),
-        ({"loss": {"maxConsecutiveLosses": 3}}, "loss.maxConsecutiveLosses"),
         ({"onBreach": {"order": "clip"}}, "onBreach.order"),
         ({"onBreach": {"position": "reduce-only"}}, "onBreach.position"),
         ({"onBreach": {"portfolio": "flatten"}}, "onBreach.portfolio"),
@@ -485,7 +502,7 @@ def test_what_the_gate_can_act_on_is_taken() -> None:
         "order": {"maxNotional": "1", "maxQuantity": "1", "maxOpenOrders": 1},
         "position": {"maxWeight": "1", "maxNotional": "1", "allowShort": True},
         "portfolio": {"maxGross": "1", "maxNet": "1", "maxPositions": 1, "maxConcentration": "1"},
-        "loss": {},
+        "loss": {"maxDailyLoss": "0.02", "maxDrawdown": "0.1", "maxConsecutiveLosses": 3},
         "data": {"maxBarAge": "1h"},
         "onBreach": {"order": "reject", "loss": "reject"},
     }

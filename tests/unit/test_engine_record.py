@@ -29,6 +29,16 @@ EVENTS: tuple[dict[str, Any], ...] = (
     {"type": "strategy", "config": {"uid": "u", "generation": 1, "spec": {}}},
     {"type": "policy", **POLICY},
     {"type": "state", "state": "enabled", "causes": []},
+    {
+        "type": "standing",
+        "scope": "u",
+        "at": TRIGGER,
+        "capital": "5",
+        "equity": "4.5",
+        "session_equity": "4.75",
+        "peak": "6",
+        "losses": 2,
+    },
     {"type": "decision", "uid": "u", "trigger": TRIGGER, "outcome": "traded"},
     {"type": "state", "state": "halted", "causes": ["switch halted"]},
     {"type": "not-sent", "client_order_id": "a", "reason": "halted"},
@@ -46,7 +56,7 @@ def kinds(found: record.Record) -> list[str]:
 def test_every_event_is_understood() -> None:
     """Each type of the interface has its value."""
     assert kinds(record.parse(document(*EVENTS))) == [
-        *("Environment", "State", "Strategy", "Policy", "State", "Decision"),
+        *("Environment", "State", "Strategy", "Policy", "State", "Standing", "Decision"),
         *("State", "NotSent", "Cancelled", "Strategy", "State"),
     ]
 
@@ -55,7 +65,12 @@ def test_the_head_is_exact() -> None:
     """Cash is money, and the decision's trigger an instant."""
     found = record.parse(document(*EVENTS))
     assert found.starting_cash == numbers.money("1000000")
-    assert record.DecisionEvent(6, "u", times.instant(TRIGGER), orders.Outcome.TRADED) == found.sequence[5]
+    assert record.DecisionEvent(7, "u", times.instant(TRIGGER), orders.Outcome.TRADED) == found.sequence[6]
+    seen = found.sequence[5]
+    assert isinstance(seen, record.StandingEvent)
+    assert (seen.scope, seen.standing.at, seen.standing.losses) == ("u", times.instant(TRIGGER), 2)
+    equities = (seen.standing.capital, seen.standing.equity, seen.standing.session_equity, seen.standing.peak)
+    assert equities == tuple(numbers.money(one) for one in ("5", "4.5", "4.75", "6"))
 
 
 @pytest.mark.parametrize(
@@ -108,6 +123,7 @@ def test_without_edits_keeps_first_generations() -> None:
     """Only the first configuration of each strategy stays."""
     found = record.without_edits(record.parse(document(*EVENTS)))
     assert [event.generation for event in found.sequence if isinstance(event, record.StrategyEvent)] == [1]
+    assert "Standing" not in kinds(found)
 
 
 def test_an_order_has_one_canonical_form() -> None:

@@ -261,7 +261,7 @@ def test_a_missing_artifact_is_refused(live: Session) -> None:
     "bad",
     [
         {"position": {"maxWeight": "3"}, "portfolio": {"maxGross": "1"}},
-        {"loss": {"maxDrawdown": "0.1"}},
+        {"onBreach": {"loss": "halted"}},
         {"onBreach": {"order": "clip"}},
     ],
     ids=str,

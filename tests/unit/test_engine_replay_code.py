@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from support import engine_runs, live_runs
-from tradeplane_engine import backtest, entrypoint, replay, settings, strategy
+from tradeplane_engine import backtest, entrypoint, errors, replay, settings, strategy
 from tradeplane_engine import record as records
 from tradeplane_engine.data import dataset, quality, series
 from tradeplane_engine.domain import bars, numbers, orders, timeframes, times
@@ -89,18 +89,30 @@ def translate(_: Mapping[str, Any]) -> settings.CodeSettings:
 
 
 def replayed(
-    decisions: list[orders.Decision], *, restart: int | None = None, missed: frozenset[int] = frozenset()
+    decisions: list[orders.Decision],
+    *,
+    restart: int | None = None,
+    missed: frozenset[int] = frozenset(),
+    policy: Mapping[str, Any] = POLICY,
+    seen: Mapping[int, tuple[str, str]] = {},
 ) -> backtest.Result:
-    """Replay a session with these triggers; before one of them another attempt starts."""
+    """Replay a session with these triggers; before one of them another attempt starts.
+
+    seen : peak of equity of a scope that was seen at a decision, by its number
+    """
     started = {"type": "strategy", "config": {"uid": "0a-0b", "generation": 1}}
     events: list[dict[str, Any]] = [
-        {"type": "environment", "spec": {}, "policy": {"name": "prudent", "hash": "1", "spec": POLICY}},
+        {"type": "environment", "spec": {}, "policy": {"name": "prudent", "hash": "1", "spec": policy}},
         {"type": "state", "state": "enabled", "causes": []},
         started,
     ]
     for at, one in enumerate(decisions):
         if at == restart:
             events.append(started)
+        if at in seen:
+            scope, peak = seen[at]
+            money = {"capital": "10000000", "equity": "10000000", "session_equity": "10000000", "peak": peak}
+            events.append({"type": "standing", "scope": scope, "at": times.text(one.trigger), **money, "losses": 0})
         outcome = "missed" if at in missed else one.outcome.value
         events.append({"type": "decision", "uid": "0a-0b", "trigger": times.text(one.trigger), "outcome": outcome})
     document = {
@@ -149,6 +161,27 @@ def test_another_attempt_begins_anew() -> None:
     assert [one for one in whole.orders if one.bar_end < at] == [one for one in cut.orders if one.bar_end < at]
     assert whole.orders != cut.orders
     assert numbers.Quantity(0) not in cut.positions.values()
+
+
+@pytest.mark.parametrize("scope", ["account", "0a-0b"])
+def test_what_was_seen_of_losses_judges_again(scope: str) -> None:
+    """A peak that only the session's gateway has seen stops what adds, until it saw another one."""
+    policy = POLICY | {"loss": {"maxDrawdown": "0.5"}}
+    decisions = lived()
+    first, last = decisions[40].trigger, decisions[60].trigger
+    found = replayed(decisions, policy=policy, seen={40: (scope, "30000000"), 60: (scope, "10000001")})
+    bought = [one.bar_end for one in found.orders if one.side is orders.Side.BUY]
+    assert [at for at in bought if first <= at < last] == []
+    assert min(bought) < first
+    assert max(bought) > last
+    assert {one.reason for one in found.rejects} == {"drawdown"}
+    assert replayed(decisions, policy=policy).rejects == ()
+
+
+def test_what_was_seen_of_nobody_is_refused() -> None:
+    """Every scope is the account, or a strategy that was declared."""
+    with pytest.raises(errors.ValueRefused, match=r"standing\.scope: must be account, or the UID"):
+        replayed(lived(), seen={3: ("0c", "1")})
 
 
 def test_a_missed_trigger_is_not_shown() -> None:

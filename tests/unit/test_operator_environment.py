@@ -136,9 +136,6 @@ def test_a_policy_names_its_strategies_and_its_hash() -> None:
 @pytest.mark.parametrize(
     "edit,named",
     [
-        (("loss", {"maxDailyLoss": "0.02"}), "loss.maxDailyLoss"),
-        (("loss", {"maxDrawdown": "0.1"}), "loss.maxDrawdown"),
-        (("loss", {"maxConsecutiveLosses": 3}), "loss.maxConsecutiveLosses"),
         (("onBreach", {"order": "clip"}), "onBreach.order"),
         (("onBreach", {"position": "reduce-only"}), "onBreach.position"),
         (("onBreach", {"portfolio": "flatten"}), "onBreach.portfolio"),
@@ -164,6 +161,7 @@ def test_a_policy_that_rejects_is_ready() -> None:
         ("order.maxOpenOrders", 3),
         ("position.maxNotional", "1"),
         ("portfolio", {"maxGross": "1.5", "maxNet": "1", "maxPositions": 2, "maxConcentration": "0.5"}),
+        ("loss", {"maxDailyLoss": "0.02", "maxDrawdown": "0.1", "maxConsecutiveLosses": 3}),
         ("onBreach", {"order": "reject", "loss": "reject"}),
     )
     status = policy(edits=edits).status

@@ -298,11 +298,11 @@ def test_a_policy_that_contradicts_itself_is_refused() -> None:
 
 def test_a_policy_that_nothing_could_act_on_is_refused() -> None:
     """The gateway would let nothing leave under it, so the job is not started; the message names the field."""
-    policy = objects.stored("RiskPolicy", ("loss", {"maxDrawdown": "0.1"}))
+    policy = objects.stored("RiskPolicy", ("onBreach", {"loss": "halted"}))
     decided = decide(observed(policy=policy))
     status, reason, message = condition(decided, names.Condition.RISK_POLICY_BOUND)
     assert (status, reason) == ("False", "PolicyRefused")
-    assert message.startswith("RiskPolicy prudent: loss.maxDrawdown: must be left out")
+    assert message.startswith("RiskPolicy prudent: onBreach.loss: must be reject")
     assert decided.actions == ()
 
 

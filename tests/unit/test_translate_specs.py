@@ -202,7 +202,7 @@ def test_a_model_beside_code_is_refused() -> None:
     [
         ({"order": {"maxNotional": "-1"}}, "order.maxNotional"),
         ({"position": {"maxWeight": "2"}, "portfolio": {"maxGross": "1"}}, "position.maxWeight"),
-        ({"loss": {"maxDailyLoss": "1"}}, "loss.maxDailyLoss"),
+        ({"loss": {"maxDailyLoss": "0.2", "maxDrawdown": "0.1"}}, "loss.maxDailyLoss"),
         ({"margin": {"maxLeverage": "1"}}, "margin"),
         ({"onBreach": "clip"}, "onBreach"),
         ({"onBreach": {"order": "clip"}}, "onBreach.order"),

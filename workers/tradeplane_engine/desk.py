@@ -22,6 +22,7 @@ from tradeplane_engine.core import (
     risk,
     sessions,
     slot,
+    standing,
     table,
     venue_settings,
 )
@@ -86,6 +87,7 @@ class Desk:
         self._state = state
         self._policies: dict[str, limits.Limits | None] = {account.policy: account.limits}
         self._strategies: dict[str, _Trader] = {}
+        self._standings: list[tuple[standing.Standing, risk.Book]] = []
         self._timeframe = traded[0].timeframe if traded else timeframes.DAY
         self._kernel = kernel.Kernel(
             _table(traded),
@@ -154,6 +156,16 @@ class Desk:
             known.settings = declared
         self._judge()
 
+    def stand(self, scope: str, found: standing.Standing) -> None:
+        """Measure losses of the account, or of a strategy by UID, from what was seen, at the next decision."""
+        if scope == "account":
+            book = self._kernel.account.book
+        elif scope in self._strategies:
+            book = self._strategies[scope].slot.scope.book
+        else:
+            raise errors.ValueRefused("standing.scope", "account, or the UID of a strategy that was declared", scope)
+        self._standings.append((found, book))
+
     def _judge(self) -> None:
         """Give every scope the policy and the state that act on it now; without a policy nothing leaves."""
         whole = self._policies[self.account.policy]
@@ -177,6 +189,9 @@ class Desk:
         """Let a strategy decide on a slice of its bars, whose end is the trigger; record and judge what it wants."""
         trader = self._strategies[uid]
         self.advance(one.end)
+        for found, book in self._standings:  # not before, because every close and open on the way is seen by the books
+            found.impose(book)
+        self._standings.clear()
         if one.timeframe != self._timeframe and one.end >= self._kernel.now:
             for bar in one.bars.values():  # as the gateway judges: by the age of the strategy's own bars
                 self._kernel.quote(self._kernel.table.ids[bar.symbol], bar.close, bar.end)

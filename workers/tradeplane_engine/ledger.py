@@ -33,19 +33,26 @@ class Ledger:
     ----------
     starting : cash of an account, capital of a strategy
     costs : what a fill costs
+
+    Attributes
+    ----------
+    losses : closed trades in a row that lost, before fees
     """
 
-    __slots__ = ("_books", "_costs", "_fees", "_ids")
+    __slots__ = ("_books", "_costs", "_fees", "_ids", "losses")
 
     def __init__(self, starting: numbers.Money, costs: profile.VenueProfile) -> None:
         self._books = ledger.Ledger(starting, array("q", [_UNIT]) * _ROOM)
         self._ids: dict[str, int] = {}
         self._costs = costs
         self._fees = accrual.Accrual()
+        self.losses = 0
 
     def apply(self, fill: orders.Fill) -> None:
         """Book one fill; the caller sees to it that each fill comes once."""
-        self._books.fill(self._id(fill.symbol), fill.side.sign * fill.quantity, fill.price, 0)
+        realised = self._books.fill(self._id(fill.symbol), fill.side.sign * fill.quantity, fill.price, 0)
+        if realised:
+            self.losses = self.losses + 1 if realised < 0 else 0
         charges = self._costs.charges(fill.side, fill.price, fill.quantity, session=fill.session)
         self._fees.add(charges, fill.session)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from tradeplane_engine import errors
+from tradeplane_engine.core import standing
 from tradeplane_engine.domain import numbers, orders, times
 
 VERSION = 1
@@ -68,6 +69,15 @@ class DecisionEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class StandingEvent:
+    """What the limits on losses of a scope (``account``, or a Strategy's UID) are measured from, from here on."""
+
+    seq: int
+    scope: str
+    standing: standing.Standing
+
+
+@dataclass(frozen=True, slots=True)
 class NotSentEvent:
     """An intent that passed the gate and never became an order at the broker."""
 
@@ -84,7 +94,17 @@ class CancelledEvent:
     client_order_id: str
 
 
-Event = EnvironmentEvent | StateEvent | StrategyEvent | PolicyEvent | DecisionEvent | NotSentEvent | CancelledEvent
+Event = (
+    EnvironmentEvent
+    | StateEvent
+    | StrategyEvent
+    | PolicyEvent
+    | StandingEvent
+    | DecisionEvent
+    | NotSentEvent
+    | CancelledEvent
+)
+_OF_THE_SESSION = (StandingEvent, CancelledEvent, NotSentEvent)  # of what happened in it, whatever was told to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +146,14 @@ def without_halts(record: Record) -> Record:
             enabled = enabled or event.state is orders.State.ENABLED
             if enabled and event.state is not orders.State.ENABLED:
                 continue
-        elif isinstance(event, CancelledEvent | NotSentEvent):
+        elif isinstance(event, _OF_THE_SESSION):
             continue
         kept.append(event)
     return replace(record, sequence=tuple(kept))
 
 
 def without_edits(record: Record) -> Record:
-    """Return the record as if no Strategy had been edited: only the first configuration of each UID."""
+    """Return the record as if no Strategy had been edited: only the first configuration of each UID, no standings."""
     seen: set[str] = set()
     kept: list[Event] = []
     for event in record.sequence:
@@ -141,6 +161,8 @@ def without_edits(record: Record) -> Record:
             if event.uid in seen:
                 continue
             seen.add(event.uid)
+        elif isinstance(event, StandingEvent):
+            continue
         kept.append(event)
     return replace(record, sequence=tuple(kept))
 
@@ -197,6 +219,16 @@ def _decision(item: Mapping[str, Any], seq: int, where: str) -> Event:
     )
 
 
+def _standing(item: Mapping[str, Any], seq: int, where: str) -> Event:
+    capital, equity, session_equity, peak = (
+        numbers.money(_get(item, name, str, where), field=f"{where}.{name}")
+        for name in ("capital", "equity", "session_equity", "peak")
+    )
+    at = times.instant(_get(item, "at", str, where), field=f"{where}.at")
+    found = standing.Standing(at, capital, equity, session_equity, peak, _get(item, "losses", int, where))
+    return StandingEvent(seq, _get(item, "scope", str, where), found)
+
+
 def _not_sent(item: Mapping[str, Any], seq: int, where: str) -> Event:
     return NotSentEvent(seq, _get(item, "client_order_id", str, where), _get(item, "reason", str, where))
 
@@ -210,6 +242,7 @@ _PARSERS: dict[str, Callable[[Mapping[str, Any], int, str], Event]] = {
     "state": _state,
     "strategy": _strategy,
     "policy": _policy,
+    "standing": _standing,
     "decision": _decision,
     "not-sent": _not_sent,
     "cancelled": _cancelled,

@@ -117,6 +117,8 @@ class Replay:
                 self._declare(self._translate(event.config))
             case record.DecisionEvent():
                 self._decide(event)
+            case record.StandingEvent():
+                self._desk.stand(event.scope, event.standing)
             case record.NotSentEvent():
                 self._match(event.client_order_id, found=self._desk.forget(event.client_order_id))
             case record.CancelledEvent():

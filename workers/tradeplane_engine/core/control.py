@@ -42,9 +42,9 @@ class CapitalChange:
     strategy: str
 
     def act(self, kernel: Any) -> None:
-        """Book it in the sub-ledger; raises ValueRefused for a strategy that the run does not have."""
+        """Book it, and measure losses as before; raises ValueRefused for a strategy that the run does not have."""
         if self.amount:
-            _slot(kernel, self.strategy).scope.book.ledger.book(self.amount, "capital")
+            _slot(kernel, self.strategy).scope.book.fund(self.amount)
 
 
 def _slot(kernel: Any, name: str | None) -> Any:

@@ -15,6 +15,7 @@ from typing import Any
 from tradeplane_engine import errors
 from tradeplane_engine.core import limits, risk
 from tradeplane_engine.core.ledger import Ledger
+from tradeplane_engine.core.standing import Standing
 from tradeplane_engine.domain import bars, numbers, orders, times
 
 HALTED = "halted"
@@ -31,6 +32,7 @@ class Book:
     working_buy, working_sell : unfilled part of open orders, unsigned; an unknown order counts at full size
     prices : last bar known per symbol; a symbol without one cannot be ordered
     open_orders : orders of which a part may still fill
+    standing : what limits on losses are measured from; without it they let nothing leave that adds
     """
 
     equity: numbers.Money | None
@@ -39,6 +41,7 @@ class Book:
     working_sell: Mapping[str, numbers.Quantity]
     prices: Mapping[str, bars.Bar]
     open_orders: int = 0
+    standing: Standing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +86,9 @@ class Verdict:
 def limits_of(spec: Mapping[str, Any]) -> limits.Limits:
     """Read a RiskPolicy's spec for the gate; raises ValueRefused naming field, limit and value.
 
-    What needs more than a book (equity at the session's open, the peak, trades in a row, a halt of its own) is refused
-    by name: a limit that is there always acts.
+    A reaction that opens a halt, or changes an order, is refused by name: what is there always acts.
     """
     allowed = limits.from_spec(spec)
-    loss = {
-        "loss.maxDailyLoss": allowed.max_daily_loss,
-        "loss.maxDrawdown": allowed.max_drawdown,
-        "loss.maxConsecutiveLosses": allowed.max_consecutive_losses,
-    }
-    for name, value in loss.items():
-        if value is not None:
-            raise errors.ValueRefused(name, "left out: the gateway does not keep what it is measured from", str(value))
     for family, action in allowed.on_breach.items():
         if action is not limits.Breach.REJECT:
             limit = f"{limits.Breach.REJECT}, which is all that the gateway does on a breach"
@@ -148,7 +142,9 @@ class _Chain:
         self._ends = array("q", [0 if bar is None else bar.end for bar in known])
         self._proposal = risk.Proposal(self._prices)
         self._book = risk.Book(ledger, names, given.open_orders)
-        self._book.valued = given.equity is not None
+        self._book.valued = given.equity is not None and not (scope.limits.measures_losses and given.standing is None)
+        if given.standing is not None:
+            given.standing.impose(self._book)
         for number, name in enumerate(names):
             ledger.quantities[number] = held.get(name, 0)
             self._book.working(number, 1, buying.get(name, 0))

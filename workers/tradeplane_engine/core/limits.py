@@ -61,6 +61,12 @@ class Limits:
     max_bar_age: int | None = None
     on_breach: Mapping[str, Breach] = field(default_factory=dict, hash=False)
 
+    @property
+    def measures_losses(self) -> bool:
+        """Whether a limit on losses is among them."""
+        limits = (self.max_daily_loss, self.max_drawdown, self.max_consecutive_losses)
+        return any(one is not None for one in limits)
+
     def __post_init__(self) -> None:
         """Refuse a limit that forbids everything by accident, and limits that contradict each other."""
         for name, (attribute, _) in _FIELDS.items():

@@ -54,6 +54,8 @@ cdef class Book:
     cpdef long long observe(self) except? -1
 
     cpdef object open_session(self)
+    cpdef object measure_from(self, long long session_equity, long long peak, int losses)
+    cpdef object fund(self, long long amount)
     cpdef object closed(self, long long realised)
 
 cdef class Policy:

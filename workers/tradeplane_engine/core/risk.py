@@ -240,6 +240,18 @@ class Book:
         """Take the equity that the session's losses are measured from."""
         self.session_equity = self.ledger.equity()
 
+    def measure_from(self, session_equity: int, peak: int, losses: int) -> None:
+        """Measure losses from what somebody else has seen."""
+        self.session_equity = session_equity
+        self.peak = peak
+        self.losses = losses
+
+    def fund(self, amount: int) -> None:
+        """Book other capital in the ledger: what is given or taken is neither won nor lost."""
+        self.ledger.book(amount, "capital")
+        self.session_equity = exact.add(self.session_equity, amount, "capital")
+        self.peak = exact.add(self.peak, amount, "capital")
+
     def closed(self, realised: int) -> None:
         """Count a trade that was closed, for the limit on losses in a row."""
         if realised < 0:

@@ -39,6 +39,7 @@ class Fills:
 
     def __init__(self, starting: numbers.Money, costs: profile.VenueProfile) -> None:
         self.fees: dict[int, numbers.Money] = {}
+        self.starting = starting
         self.account = ledger.Ledger(starting, costs)
         self._costs = costs
         self._sub_ledgers: dict[str, ledger.Ledger] = {}

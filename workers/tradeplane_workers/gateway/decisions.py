@@ -2,7 +2,8 @@
 
 1. Both fences are checked in the transaction: the gateway's epoch and the strategy's token.
 2. A repeated decision returns the first receipt and changes nothing; a different one under its key is refused.
-3. What it is judged by is in the ledger's sequence before it: Environment, policies, state.
+3. What it is judged by is in the ledger's sequence before it: Environment, policies, state, and what limits on losses
+   are measured from.
 4. The engine's gate judges, with the strategy's policy on its sub-ledger and the Environment's on the account, at the
    trigger's time: a backtest of the sequence gives the same verdicts.
 5. A strategy that is halted by itself (suspended, deleting, absent) is refused after the gate, and each intent that
@@ -13,14 +14,14 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tradeplane_engine import errors
 from tradeplane_engine.core import gate
 from tradeplane_engine.domain import bars, numbers, orders, timeframes, times
 from tradeplane_workers import messages, translate
-from tradeplane_workers.gateway import books, core, fence, manifests, prices, state
+from tradeplane_workers.gateway import books, core, fence, manifests, prices, standings, state
 from tradeplane_workers.stores import database, epochs, journal
 from tradeplane_workers.stores import decisions as decisions_store
 from tradeplane_workers.stores import orders as orders_store
@@ -84,10 +85,12 @@ class Desk:
         if message.intents and orders.Outcome(message.outcome) is not orders.Outcome.TRADED:
             raise errors.ValueRefused("outcome", f"{orders.Outcome.TRADED}, because there are intents", message.outcome)
         times.compact(trigger)
-        if message.intents and not await self._prices.wait_for(
-            trigger, timeout_s=_PRICES_TIMEOUT_S, channel=await self.channel_of(message)
-        ):
-            raise NotReady(f"no bars that end at {message.trigger} have been read yet")
+        if message.intents or self._known.measures_losses:
+            read = await self._prices.wait_for(
+                trigger, timeout_s=_PRICES_TIMEOUT_S, channel=await self.channel_of(message)
+            )
+            if message.intents and not read:
+                raise NotReady(f"no bars that end at {message.trigger} have been read yet")
         lead = self._leadership.epoch
         if lead is None or not self._leadership.is_valid() or not self._guard.inputs.is_hearing:
             raise NotReady("not leading, or not reconciled with the broker yet")
@@ -220,12 +223,11 @@ class Desk:
         given: _Circumstances,
     ) -> list[_Judged]:
         intents = [_engine_intent(intent) for intent in message.intents]
-        if not intents:
+        if not intents and not self._known.measures_losses:
             return []
         await self._fills.advance(connection)
-        scopes = await self._scopes(
-            connection, config, given=given, known=self._prices.at(trigger, channel=translate.channel(config))
-        )
+        known = self._prices.at(trigger, channel=translate.channel(config))
+        scopes = await self._scopes(connection, config, trigger=trigger, given=given, known=known)
         verdicts = gate.judge(intents, state=given.state.state, now=trigger, scopes=scopes)
         own = self._guard.strategy(message.uid)
         if given.policy is None:
@@ -241,6 +243,7 @@ class Desk:
         connection: Any,
         config: messages.StrategyConfig,
         *,
+        trigger: times.Nanos,
         given: _Circumstances,
         known: Mapping[str, bars.Bar],
     ) -> Sequence[gate.Scope]:
@@ -250,14 +253,19 @@ class Desk:
         exposures = await orders_store.exposures(connection)
         fills = self._fills
         capital = numbers.money(config.spec["portfolio"]["capital"], field="portfolio.capital")
+        own = books.strategy_book(fills, exposures, known, uid=config.uid, capital=capital)
+        whole = books.account_book(fills, exposures, known)
+        if policy.limits.measures_losses:
+            losses = fills.sub_ledger(config.uid).losses
+            own = await _standing(connection, own, config.uid, capital=capital, losses=losses, trigger=trigger)
+        if account.limits.measures_losses:
+            starting, losses = fills.starting, fills.account.losses
+            whole = await _standing(
+                connection, whole, standings.ACCOUNT, capital=starting, losses=losses, trigger=trigger
+            )
         return (
-            gate.Scope(
-                name="strategy",
-                limits=policy.limits,
-                book=books.strategy_book(fills, exposures, known, uid=config.uid, capital=capital),
-                symbols=frozenset(config.spec["universe"]["symbols"]),
-            ),
-            gate.Scope(name="account", limits=account.limits, book=books.account_book(fills, exposures, known)),
+            gate.Scope("strategy", policy.limits, own, symbols=frozenset(config.spec["universe"]["symbols"])),
+            gate.Scope("account", account.limits, whole),
         )
 
     def _judged(self, verdict: gate.Verdict, uid: str, trigger: times.Nanos, *, own: str, message: str) -> _Judged:
@@ -275,6 +283,14 @@ class Desk:
         if verdict.accepted and own:
             reason, detail = state.HALTED, own
         return _Judged(verdict.intent, orders.client_order_id(key), reason, detail[:1000], verdict.accepted)
+
+
+async def _standing(
+    connection: Any, book: gate.Book, scope: str, *, capital: numbers.Money, losses: int, trigger: times.Nanos
+) -> gate.Book:
+    """Return a book with what its limits on losses are measured from, which is recorded before the decision."""
+    found = await standings.look(connection, scope, capital=capital, equity=book.equity, losses=losses, trigger=trigger)
+    return replace(book, standing=found)
 
 
 async def _record_circumstances(connection: Any, given: _Circumstances, *, policy_name: str) -> None:

@@ -153,6 +153,11 @@ class Known:
     environment: Environment | None = None
     policies: dict[str, Policy] = field(default_factory=dict)
 
+    @property
+    def measures_losses(self) -> bool:
+        """Whether some policy has limits on losses, so that every decision is a look at equity."""
+        return any(one.limits is not None and one.limits.measures_losses for one in self.policies.values())
+
     def refusal(self) -> str:
         """Why Environment or account policy forbid trading, or nothing."""
         if self.environment is None:
