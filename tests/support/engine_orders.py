@@ -11,7 +11,7 @@ import numpy as np
 
 from tradeplane_engine import strategy
 from tradeplane_engine.core import context, costs, kernel, limits, order, risk, sessions, table, venue_settings
-from tradeplane_engine.data import series
+from tradeplane_engine.data import quotes, series
 
 MINUTE = 60_000_000_000
 START = 1_577_836_800_000_000_000
@@ -50,6 +50,20 @@ def trading(*pairs: tuple[int, int]) -> sessions.Sessions:
     """Sessions from (open, close) in minutes."""
     opens, closes = np.array([[instant(each) for each in pair] for pair in pairs], dtype=np.int64).T
     return sessions.Sessions(np.ascontiguousarray(opens), np.ascontiguousarray(closes))
+
+
+def quoted(*rows: Sequence[float], **columns: Any) -> quotes.Quotes:
+    """Quotes of one symbol: (minute, bid, ask[, shares on both sides]); 100 shares unless given."""
+    at, bid, ask, size = zip(*((*row, 100)[:4] for row in rows), strict=True)
+    named: dict[str, Any] = {
+        "at": [instant(each) for each in at],
+        "symbol": np.zeros(len(rows), dtype=np.int32),
+        "bid": bid,
+        "ask": ask,
+        "bid_size": [each * SHARE for each in size],
+        "ask_size": [each * SHARE for each in size],
+    } | columns
+    return quotes.Quotes(**{k: v if k == "symbol" else np.array(v, dtype=np.int64) for k, v in named.items()})
 
 
 class Script(strategy.Strategy):
@@ -126,9 +140,12 @@ def run(
     after: Callable[[Script], Any] | None = None,
     spread: Fraction = Fraction(0),
     policy: limits.Limits = FREE,
+    book: quotes.Quotes | None = None,
     **settings: Any,
 ) -> tuple[kernel.Kernel, Script]:
-    """Run a plan; settings are those of the venue."""
+    """Run a plan; settings are those of the venue, where orders fill at a book of quotes if there is one."""
+    if book is not None:
+        settings["fill_at"] = "book"
     joined = [data] if isinstance(data, series.Series) else list(data)
     found = kernel.Kernel(
         table.Table(joined),
@@ -136,6 +153,7 @@ def run(
         CASH,
         risk.Policy("free", policy),
         venue or venue_settings.Venue(**settings),
+        quotes=book,
     )
     script = Script(plan, hook, after)
     script.kernel = found

@@ -43,7 +43,8 @@ def test_same_close_of_a_bar_that_ended_before_waits_for_the_next_close() -> Non
 @pytest.mark.parametrize(
     "settings,field",
     [
-        ({"fill_at": "book"}, "fill_at"),
+        ({"fill_at": "book", "participation": Fraction(1)}, "participation"),
+        ({"fill_at": "book", "volume_share": Fraction(1)}, "volume_share"),
         ({"fill_at": "close"}, "fill_at"),
         ({"fill_at": "same_close"}, "fill_at"),
         ({"fill_at": "same_close", "allow_same_close": True, "latency": 1}, "latency"),

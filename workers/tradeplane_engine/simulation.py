@@ -25,7 +25,7 @@ from tradeplane_engine import detectors, errors, strategy
 from tradeplane_engine.core import costs as venue_costs
 from tradeplane_engine.core import kernel, risk, table, venue_settings
 from tradeplane_engine.core import limits as risk_limits
-from tradeplane_engine.data import columns, readers, renames, resampling, series
+from tradeplane_engine.data import columns, quotes, readers, renames, resampling, series
 from tradeplane_engine.domain import numbers, times
 from tradeplane_engine.results import result
 from tradeplane_engine.venue import accounts, brokers, events
@@ -85,6 +85,8 @@ class Backtest:
         whose rules orders must obey
     account : at the venue: how far it lends and what that costs; None lends without end, for nothing. With rules and
         without an account it is a margin account
+    quotes : per symbol a frame, file or mapping of columns (:mod:`tradeplane_engine.data.quotes`), with a venue whose
+        orders fill at ``book``; a strategy does not see them
     actions : splits, dividends, renames and delistings of the data's symbols, which are raw prices
     name : of the run
     symbol : of a frame without a column ``symbol``
@@ -107,6 +109,7 @@ class Backtest:
     costs: venue_costs.Costs = field(default_factory=venue_costs.Costs)
     venue: venue_settings.Venue = field(default_factory=venue_settings.Venue)
     account: accounts.Account | None = None
+    quotes: Mapping[str, Any] | None = None
     actions: Sequence[venue_actions.Action] = ()
     name: str = ""
     symbol: str | None = None
@@ -151,7 +154,9 @@ class Backtest:
         loaded = self._on_sessions(loaded)
         policy = risk.Policy("account", self.limits)
         barrier = _span(self.barrier, "barrier")
-        run = kernel.Kernel(table.Table(loaded.series), self.costs, cash, policy, self.venue, barrier)
+        digits = {name: one.series.digits for name, one in loaded.symbols.items()}
+        quoted = None if self.quotes is None else quotes.load(self.quotes, digits).quotes
+        run = kernel.Kernel(table.Table(loaded.series), self.costs, cash, policy, self.venue, barrier, quoted)
         trading = {}
         for one, own in zip(allocations, made, strict=True):
             capital = _money(one.capital, "capital")
@@ -167,13 +172,15 @@ class Backtest:
             "cash": str(cash),
             "costs": _costs(self.costs),
             "limits": _limits(self.limits),
-            "symbols": {name: one.series.digits for name, one in loaded.symbols.items()},
+            "symbols": digits,
             "strategies": trading,
             "venue": _venue(self.venue),
             "actions": sorted(map(repr, self.actions)),
         }
         if barrier:
             settings["barrier"] = barrier
+        if quoted is not None:
+            settings["quotes"] = quoted.digest()
         if loaded.longer:
             settings["timeframes"] = [[one.symbol, one.length] for one in loaded.series]
         if account is not None:

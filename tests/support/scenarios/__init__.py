@@ -7,6 +7,7 @@ docstring says what it shows. ``tests/golden/scenarios`` holds what came of each
 from support.scenarios import (
     accounts,
     actions,
+    book,
     data,
     detectors,
     groups,
@@ -20,4 +21,4 @@ from support.scenarios import (
 
 __all__ = ["ALL"]
 
-ALL = making.collected(orders, groups, requests, venue, actions, limits, accounts, signals, data, detectors)
+ALL = making.collected(orders, book, groups, requests, venue, actions, limits, accounts, signals, data, detectors)

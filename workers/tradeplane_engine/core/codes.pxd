@@ -50,6 +50,7 @@ cdef enum:
     NEXT_OPEN = 0
     NEXT_CLOSE = 1
     SAME_CLOSE = 2
+    BOOK = 3
     WORST = 0
     BEST = 1
     OHLC = 2

@@ -396,6 +396,7 @@ class Context:
             trail=trail,
             trail_bps=trail_bps,
             sessions=self._kernel.has_sessions,
+            auctions=not self._kernel.market.quoted,
             extended=self._kernel.has_extended_hours if extended_hours else None,
             notional=None if notional is None else self._worth(number, notional),
         )

@@ -32,8 +32,11 @@ cdef class OrderFlow:
     @cython.locals(context=Context, rounds=cython.int, order=Order)
     cpdef object decide(self, Slot slot)
 
-    @cython.locals(leg=Order, market=Market, row=cython.Py_ssize_t, seen=cython.bint, at_once=cython.bint)
+    @cython.locals(leg=Order)
     cpdef object judge(self, Slot slot, Order order)
+
+    @cython.locals(row=cython.Py_ssize_t, seen=cython.bint, at_once=cython.bint)
+    cdef object _meet_seen_close(self, Slot slot, Order order)
 
     @cython.locals(symbol=cython.int, scope=Scope)
     cpdef object refusal(self, Slot slot, Order order, long long quantity)
@@ -58,6 +61,13 @@ cdef class OrderFlow:
         market=Market, flags=cython.int, found=list, closing=list, order=Order, stirs=cython.int, first=cython.bint
     )
     cpdef object within(self, int symbol, Py_ssize_t row)
+
+    cpdef object arrive(self, Order order)
+
+    @cython.locals(price=cython.longlong)
+    cpdef object at_quote(self, Order order)
+
+    cdef bint _is_open(self, Order order) except -1
 
     @cython.locals(tif=cython.int)
     cdef object _meet(self, Order order, Py_ssize_t row, long long price)

@@ -20,8 +20,9 @@ from tradeplane_engine.core.risk import Proposal, Scope, Violation
 from tradeplane_engine.core.slot import Slot, Update, said
 from tradeplane_engine.core.table import Table
 from tradeplane_engine.core.venue_settings import Venue
+from tradeplane_engine.data.quotes import Quotes
 
-EXPIRE, CANCEL, REPLACE = 0, 1, 2  # what may fall due
+EXPIRE, CANCEL, REPLACE, ARRIVE = 0, 1, 2, 3  # what may fall due
 Breach = Callable[..., bool]
 _ROUNDS = 1000  # decisions that follow from each other at one instant; more means that a hook answers itself for ever
 
@@ -37,6 +38,7 @@ class OrderFlow:
     slots : the strategies; the kernel's own list
     found : the run's log
     breach : what is done about an order that a chain forbids; says whether it, made smaller, may go on
+    quotes : that orders fill at, with ``fill_at`` book
 
     Attributes
     ----------
@@ -64,6 +66,7 @@ class OrderFlow:
         slots: list[Slot],
         found: Log,
         breach: Breach,
+        quotes: Quotes | None = None,
     ) -> None:
         self.table = table
         self.breach = breach
@@ -71,7 +74,7 @@ class OrderFlow:
         self.account = account
         self.slots = slots
         self.log = found
-        self.market = Market(table, costs, venue)
+        self.market = Market(table, costs, venue, quotes)
         self.latency = venue.latency
         self.sessions = venue.sessions
         self.rules = venue.rules
@@ -132,13 +135,20 @@ class OrderFlow:
         for leg in order.legs:
             if not leg.ended:
                 self.tell("held" if leg.status == orders.HELD else "new", leg)
-        market = self.market
-        if market.fill_at == venue_settings.SAME_CLOSE and order.kind == orders.MARKET and not order.ended:
-            row = slot.context._last_row[order.symbol]
-            seen = row >= 0 and self.table.available_at[row] == self.now
-            at_once = order.time_in_force not in {orders.OPG, orders.CLS}
-            if seen and at_once and not market.flags(row) & (tradable.NO_CLOSE | tradable.EXTENDED):
-                self._meet(order, row, self.table.close[row])
+        if self.market.quoted:
+            self.arrive(order)
+            for leg in order.legs:
+                self.arrive(leg)
+        elif self.market.fill_at == venue_settings.SAME_CLOSE and order.kind == orders.MARKET and not order.ended:
+            self._meet_seen_close(slot, order)
+
+    def _meet_seen_close(self, slot: Slot, order: Order) -> None:
+        """Let a market order meet the close that its decision has seen, where that is one of now."""
+        row = slot.context._last_row[order.symbol]
+        seen = row >= 0 and self.table.available_at[row] == self.now
+        at_once = order.time_in_force not in {orders.OPG, orders.CLS}
+        if seen and at_once and not self.market.flags(row) & (tradable.NO_CLOSE | tradable.EXTENDED):
+            self._meet(order, row, self.table.close[row])
 
     def refusal(self, slot: Slot, order: Order, quantity: int) -> tuple[Scope, Violation] | None:
         """Return the first scope that forbids an order of so many 1e-9 shares, and why."""
@@ -247,6 +257,34 @@ class OrderFlow:
             return
         self._meet(order, order.row, self.table.open[order.row])
 
+    def arrive(self, order: Order) -> None:
+        """Let an order meet the quote that stands when the venue has it, now or after the latency."""
+        if order.live_from > self.now:
+            self.later(order.live_from, ARRIVE, order, None)
+        elif not order.ended and order.status != orders.HELD:
+            self.at_quote(order)
+
+    def at_quote(self, order: Order) -> None:
+        """Let an order meet the standing quote, where its session is open; a resting limit trades at its own price."""
+        if order.status >= orders.TERMINAL or not self._is_open(order):
+            return
+        price = self.market.offer(order, self.now)
+        if price:
+            self._meet(order, -1, price)
+        elif order.time_in_force >= orders.IOC:
+            self.end(order, orders.CANCELED, "canceled", "no-quote")
+
+    def _is_open(self, order: Order) -> bool:
+        """Say whether the market is open for an order now."""
+        sessions = self.sessions
+        if sessions is None:
+            return True
+        if order.extended_hours:
+            number = sessions.ending(self.now)
+            return number < len(sessions) and bool(sessions.begins[number] <= self.now)
+        number = sessions.closing(self.now)
+        return number < len(sessions) and bool(sessions.opens[number] <= self.now)
+
     def within(self, symbol: int, row: int) -> None:
         """Let a bar's path and its close act on the orders that wait."""
         market = self.market
@@ -271,7 +309,8 @@ class OrderFlow:
     def _meet(self, order: Order, row: int, price: int) -> None:
         """Let an order meet one price; what must trade at once or never ends here."""
         if self.market.meets(order, price):
-            self.trade(order, row, price, 0)
+            # A limit that rested was there first: the quote came to it.
+            self.trade(order, row, price, order.limit if row < 0 and order.resting else 0)
         else:
             order.resting = True
         tif = order.time_in_force
@@ -290,7 +329,7 @@ class OrderFlow:
                 self.end(order, orders.REJECTED, "rejected", "notional")
                 return
         rest = order.quantity - order.filled
-        quantity = min(rest, market.left(row))
+        quantity = min(rest, market.size(order) if market.quoted else market.left(row))
         if quantity == 0 or (order.time_in_force == orders.FOK and quantity < rest):
             return
         price = limit or market.price(order, reference, quantity, row)
@@ -303,7 +342,10 @@ class OrderFlow:
                 else:
                     self.end(order, orders.REJECTED, "rejected", reason)
                 return
-        market.take(row, quantity)
+        if market.quoted:
+            market.use(order, quantity)
+        else:
+            market.take(row, quantity)
         self._fill(order, quantity, price)
 
     def _size(self, order: Order, row: int, reference: int) -> None:
@@ -394,6 +436,9 @@ class OrderFlow:
         for leg in entry.legs:
             if not leg.ended:
                 self.tell("new", leg)
+        if self.market.quoted:
+            for leg in entry.legs:
+                self.arrive(leg)
 
     # From order to end.
 

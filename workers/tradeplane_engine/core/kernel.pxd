@@ -27,7 +27,7 @@ cdef class Kernel:
     cdef object _barriers
     cdef long long _wait
     cdef readonly Py_ssize_t instants
-    cdef Py_ssize_t _closed, _opened, _ended
+    cdef Py_ssize_t _closed, _opened, _ended, _opens
     cdef readonly long long now
     cdef readonly bint started, delayed, watching, measuring
     cdef readonly Agenda agenda
@@ -38,7 +38,7 @@ cdef class Kernel:
     cpdef object follow(self, Context context, object shares, object first)
 
     @cython.locals(
-        table=Table, flow=OrderFlow, market=Market, rows=cython.Py_ssize_t, base=cython.Py_ssize_t,
+        table=Table, flow=OrderFlow, market=Market, rows=cython.Py_ssize_t, base=cython.Py_ssize_t, opens=cython.Py_ssize_t,
         closed=cython.Py_ssize_t,
         opened=cython.Py_ssize_t, ended=cython.Py_ssize_t, first=cython.Py_ssize_t, last=cython.Py_ssize_t,
         row=cython.Py_ssize_t, now=cython.longlong, next_open=cython.longlong, planned=Agenda, delayed=cython.bint,
@@ -81,6 +81,9 @@ cdef class Kernel:
 
     @cython.locals(flow=OrderFlow, order=Order)
     cdef object _open(self, list found, int sources)
+
+    @cython.locals(market=Market, flow=OrderFlow, order=Order, symbol=cython.int)
+    cdef Py_ssize_t _quote(self, Py_ssize_t opened, long long now) except -1
 
     @cython.locals(table=Table, index=cython.Py_ssize_t, row=cython.Py_ssize_t, symbol=cython.int)
     cdef object _end(self, Py_ssize_t first, Py_ssize_t last)

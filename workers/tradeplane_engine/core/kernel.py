@@ -10,7 +10,7 @@ At one instant, in this order:
 5. strategies by name: each sees its bars (by timeframe, then symbol id), then those whose barrier passes, together;
    what it wants becomes one decision whose orders pass the risk chain;
 6. a session opens: losses of a day are measured from here (:mod:`~tradeplane_engine.core.session_opens`);
-7. opens of the bars that start: fills in the sequence of order ids.
+7. opens of the bars that start, or quotes: fills in the sequence of order ids.
 
 Each order update follows its cause at once. A decision may fill at an open of the same instant only without latency; an
 order that a fill at an open led to finds the opens of that instant past.
@@ -40,6 +40,7 @@ from tradeplane_engine.core.risk import Book, Policy, Scope
 from tradeplane_engine.core.slot import Slot, Update
 from tradeplane_engine.core.table import Bar, Bars, Table
 from tradeplane_engine.core.venue_settings import Venue
+from tradeplane_engine.data.quotes import Quotes
 
 __all__ = ["Kernel", "Update"]
 
@@ -58,6 +59,7 @@ class Kernel:
     policy : judges the account
     venue : how it fills
     barrier : how long ``on_bars`` waits for missing bars after the first one that ended then, ns
+    quotes : that orders fill at, with ``fill_at`` book
 
     Attributes
     ----------
@@ -66,7 +68,7 @@ class Kernel:
 
     __slots__ = (
         *("_barriers", "_close_at", "_close_rows", "_closed", "_end_at", "_end_rows", "_ended", "_equity", "_open_at"),
-        *("_open_rows", "_opened", "_quiet", "_wait"),
+        *("_open_rows", "_opened", "_opens", "_quiet", "_wait"),
         *("account", "agenda", "delayed", "equity", "flow", "instants", "log", "market", "measuring", "now", "slots"),
         *("started", "table", "watching"),
     )
@@ -79,6 +81,7 @@ class Kernel:
         policy: Policy,
         venue: Venue = _DEFAULT,
         barrier: int = 0,
+        quotes: Quotes | None = None,
     ) -> None:
         if barrier < 0:
             raise errors.ValueRefused("barrier", "0 or more ns", barrier)
@@ -88,7 +91,7 @@ class Kernel:
         self.log = Log()
         self.account = Scope("account", policy, Book(Ledger(starting, self.table.unit), self.table.symbols))
         self.slots: list[Slot] = []
-        self.flow = OrderFlow(table, costs, venue, self.account, self.slots, self.log, halts.breach)
+        self.flow = OrderFlow(table, costs, venue, self.account, self.slots, self.log, halts.breach, quotes)
         self.market = self.flow.market
         self.agenda = Agenda()
         self.watching = False
@@ -111,6 +114,10 @@ class Kernel:
         ends = timeline.ends(table) if self.delayed else closes
         self._close_rows, self._close_at = closes.rows.data, closes.instants.data
         self._open_rows, self._open_at = opens.rows.data, opens.instants.data
+        self._opens = base
+        if quotes is not None:  # they take the place of the opens
+            self._open_rows, self._open_at = quotes.symbol.data, quotes.at.data
+            self._opens = len(quotes)
         self._end_rows, self._end_at = ends.rows.data, ends.instants.data
 
     @property
@@ -275,6 +282,7 @@ class Kernel:
         waiting = market.waiting
         rows = table.rows
         base = table.base_rows
+        opens = self._opens
         delayed = self.delayed
         closed = self._closed
         opened = self._opened
@@ -286,7 +294,7 @@ class Kernel:
                 if closed == rows:
                     break
             now = close_at[closed]
-            next_open = open_at[opened] if opened < base else _NEVER
+            next_open = open_at[opened] if opened < opens else _NEVER
             if next_open < now:
                 now = next_open
             if delayed and ended < base and end_at[ended] < now:
@@ -308,9 +316,9 @@ class Kernel:
                 last = ended
                 while ended < base and end_at[ended] == now:
                     ended += 1
-                if market.total:
+                if market.total and not market.quoted:
                     self._end(last, ended)
-            elif market.total and closed > first:
+            elif market.total and closed > first and not market.quoted:
                 self._end(first, closed)
             if planned.next_at == now:
                 self._happen(agenda.ACTION)
@@ -333,11 +341,13 @@ class Kernel:
                 self._turn(first, closed)
             if now == until:
                 break
-            if next_open == now:
+            if next_open == now and market.quoted:
+                opened = self._quote(opened, now)
+            elif next_open == now:
                 found: list[Order] = []
                 sources = 0
                 waits = market.total > 0
-                while opened < base and open_at[opened] == now:
+                while opened < opens and open_at[opened] == now:
                     row = open_rows[opened]
                     opened += 1
                     if waits and waiting[symbol_of[row]]:
@@ -392,7 +402,7 @@ class Kernel:
         if late or (gathers and (self._wait > 0 or len(set(self.table.timeframes)) > 1)):
             self._barriers = Barriers(self.table, self._wait)
             self.agenda.add(self._barriers.next_at, agenda.BARRIER, None)
-        if len(self.slots) == 1 and not self.watching and not self.delayed:
+        if len(self.slots) == 1 and not self.watching and not self.delayed and not self.market.quoted:
             slot = self.slots[0]
             if slot.follows:
                 flow = self.flow
@@ -445,6 +455,25 @@ class Kernel:
             found.sort(key=number)
         for order in found:
             flow.at_open(order)
+
+    def _quote(self, opened: int, now: int) -> int:
+        """Let the quotes of an instant stand, then meet the orders that wait, by id; return the next quote's place."""
+        market = self.market
+        flow = self.flow
+        found: list[Order] = []
+        while opened < self._opens and self._open_at[opened] == now:
+            symbol = self._open_rows[opened]
+            market.show(symbol, opened)
+            if market.waiting[symbol]:
+                for order in market.books[symbol]:
+                    if order.live_from <= now and order not in found:
+                        found.append(order)
+            opened += 1
+        if len(found) > 1:
+            found.sort(key=number)
+        for order in found:
+            flow.at_quote(order)
+        return opened
 
     def _end(self, first: int, last: int) -> None:
         """Let the paths and closes of bars act on the orders that wait."""

@@ -147,7 +147,7 @@ class Live:
         self.slots = [slot]
         self.agenda = Agenda()
         self.books: list[list[Order]] = [[] for _ in symbols]
-        self.market = SimpleNamespace(books=self.books)
+        self.market = SimpleNamespace(books=self.books, quoted=False)
         self.has_sessions = True
         self.price = [0] * len(symbols)
         self.started = False

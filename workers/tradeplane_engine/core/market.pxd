@@ -19,7 +19,11 @@ cdef class Market:
     cdef int[::1] waiting
     cdef bint _extended
     cdef bint touch, limited, whole_shares, plain, marked
+    cdef readonly bint quoted
     cdef object participation, volume_share, impact
+    cdef list _halts
+    cdef const long long[::1] _bid, _ask, _bid_size, _ask_size
+    cdef long long[::1] _standing, _bid_left, _ask_left
     cdef long long[::1] _budget, _budget_row
     cdef const signed char[::1] _flags
     cdef const int[::1] _session
@@ -39,6 +43,12 @@ cdef class Market:
 
     @cython.locals(order=Order, end=cython.longlong, flags=cython.int, tif=cython.int, takes_part=cython.bint)
     cpdef object at_close(self, int symbol, Py_ssize_t row, list found)
+
+    cpdef object show(self, int symbol, Py_ssize_t quote)
+    @cython.locals(quote=cython.longlong)
+    cpdef long long offer(self, Order order, long long now) except? -1
+    cpdef long long size(self, Order order) except? -1
+    cpdef object use(self, Order order, long long quantity)
 
     cdef bint _on_path(self, Order order, long long start) except -1
 

@@ -6,6 +6,7 @@ the volume that was taken; :mod:`~tradeplane_engine.core.flow` books what comes 
 """
 
 from array import array
+from collections.abc import Sequence
 from fractions import Fraction
 
 from tradeplane_engine import errors
@@ -15,6 +16,7 @@ from tradeplane_engine.core.costs import Costs
 from tradeplane_engine.core.order import Order
 from tradeplane_engine.core.table import Table
 from tradeplane_engine.core.venue_settings import Venue
+from tradeplane_engine.data.quotes import Quotes
 
 _SHARE = 1_000_000_000
 
@@ -27,12 +29,14 @@ class Market:
     table : the bars
     costs : spread and commission
     venue : how it fills
+    quotes : that orders fill at, with ``fill_at`` book
 
     Attributes
     ----------
     books : open orders per symbol, in the sequence of their ids; a held leg is in none
     waiting : number of orders per symbol; ``total`` of all
     reached : where on the path the order was reached that :meth:`next` returned
+    quoted : whether orders fill at quotes, and bars fill none
     """
 
     __slots__ = (
@@ -50,14 +54,18 @@ class Market:
             "marked",
         ),
         *("participation", "path", "plain", "reached", "session", "table", "taker", "total", "touch", "volume_share"),
-        *("waiting", "whole_shares"),
+        *("_ask", "_ask_left", "_ask_size", "_bid", "_bid_left", "_bid_size", "_halts", "_standing"),
+        *("quoted", "waiting", "whole_shares"),
     )
 
-    def __init__(self, table: Table, costs: Costs, venue: Venue) -> None:
+    def __init__(self, table: Table, costs: Costs, venue: Venue, quotes: Quotes | None = None) -> None:
         self.table = table
         self.costs = costs
+        self.quoted = quotes is not None
+        if self.quoted != (venue.fill_at == "book"):
+            raise errors.ValueRefused("quotes", "given with fill_at book, and only then", venue.fill_at)
         try:
-            self.taker = Costs(costs.half_spread_bps + venue.slippage_bps)
+            self.taker = Costs(venue.slippage_bps if self.quoted else costs.half_spread_bps + venue.slippage_bps)
         except errors.ValueRefused as error:
             raise errors.ValueRefused("slippage_bps", f"with half_spread_bps {error.limit}", error.value) from error
         self.fill_at = venue_settings.FILL_AT.index(venue.fill_at)
@@ -77,7 +85,15 @@ class Market:
         self._extended = False  # whether the path that is being walked is one of extended hours
         self._budget = array("q", bytes(8 * symbols))
         self._budget_row = array("q", [-1] * symbols)
-        self.marked = venue.sessions is not None or bool(venue.halts)
+        self._standing = array("q", [-1] * symbols)  # the quote that stands, per symbol
+        self._bid_left = array("q", bytes(8 * symbols))  # of its sizes
+        self._ask_left = array("q", bytes(8 * symbols))
+        self._halts: list[Sequence[tuple[int, int]]] = []
+        if quotes is not None:
+            self._bid, self._ask = quotes.bid.data, quotes.ask.data
+            self._bid_size, self._ask_size = quotes.bid_size.data, quotes.ask_size.data
+            self._halts = tradable.closed(table, venue.halts)
+        self.marked = not self.quoted and (venue.sessions is not None or bool(venue.halts))
         if self.marked:
             flags, session = tradable.marks(table, venue.sessions, venue.halts)
             self._flags = flags.data
@@ -173,6 +189,35 @@ class Market:
             return False
         return not (order.triggered and order.kind != orders.STOP_LIMIT)  # what remains of it waits for an open
 
+    # Quotes.
+
+    def show(self, symbol: int, quote: int) -> None:
+        """Let a quote stand in the place of the one before."""
+        self._standing[symbol] = quote
+        self._bid_left[symbol] = self._bid_size[quote]
+        self._ask_left[symbol] = self._ask_size[quote]
+
+    def offer(self, order: Order, now: int) -> int:
+        """Price that an order meets now: of the standing quote's other side, 0 where nobody quotes or trades."""
+        quote = self._standing[order.symbol]
+        if quote < 0 or self.size(order) == 0:
+            return 0
+        for begin, stop in self._halts[order.symbol]:
+            if begin <= now < stop:
+                return 0
+        return self._ask[quote] if order.side > 0 else self._bid[quote]
+
+    def size(self, order: Order) -> int:
+        """What is left of the standing quote's size for an order, 1e-9 shares."""
+        return self._ask_left[order.symbol] if order.side > 0 else self._bid_left[order.symbol]
+
+    def use(self, order: Order, quantity: int) -> None:
+        """Take so much of the standing quote's size."""
+        if order.side > 0:
+            self._ask_left[order.symbol] -= quantity
+        else:
+            self._bid_left[order.symbol] -= quantity
+
     # Whether it trades.
 
     def meets(self, order: Order, price: int) -> bool:
@@ -193,7 +238,9 @@ class Market:
     def _edge(self, order: Order) -> int:
         """Price that the market must reach: an untriggered stop itself, one unit beyond a limit or the limit."""
         if order.kind == orders.LIMIT or order.triggered:
-            return order.limit if self.touch else order.limit - order.side
+            # At a quote that stands when it comes a limit trades at once; one that rests waits as with bars.
+            at_once = self.touch or (self.quoted and not order.resting)
+            return order.limit if at_once else order.limit - order.side
         return order.stop
 
     def stirs(self, symbol: int, row: int) -> int:

@@ -1,14 +1,14 @@
 """What is asked of orders that the venue has: cancel and replace, at once or after the latency; and what falls due.
 
 A request or an expiry acts between bars: a bar of the symbol that had begun before its instant is waited for, and what
-that bar filled on its way has won.
+that bar filled on its way has won. Where orders fill at quotes it acts at its instant.
 """
 
 import heapq
 
 from tradeplane_engine import errors
 from tradeplane_engine.core import order as orders
-from tradeplane_engine.core.flow import CANCEL, EXPIRE, REPLACE, OrderFlow
+from tradeplane_engine.core.flow import ARRIVE, CANCEL, EXPIRE, REPLACE, OrderFlow
 from tradeplane_engine.core.order import Order
 
 
@@ -69,7 +69,7 @@ def settle(flow: OrderFlow) -> None:
         at, number, what, order, other = heapq.heappop(flow.due)
         if order.ended and what != REPLACE:
             continue
-        running = _running(flow, order.symbol, at)
+        running = 0 if flow.market.quoted else _running(flow, order.symbol, at)
         if running:
             heapq.heappush(flow.due, (running, number, what, order, other))
         elif what == EXPIRE and order.time_in_force == orders.GTC:
@@ -78,6 +78,8 @@ def settle(flow: OrderFlow) -> None:
             flow.end(order, orders.EXPIRED, "expired", "")
         elif what == CANCEL:
             flow.end(order, orders.CANCELED, "canceled", "")
+        elif what == ARRIVE:
+            flow.arrive(order)
         elif other is not None:
             _swap(flow, order, other)
     flow.due_at = flow.due[0][0] if flow.due else orders.NEVER
@@ -116,6 +118,8 @@ def _swap(flow: OrderFlow, old: Order, new: Order) -> None:
     flow.tell("replaced", old, "")
     if not new.ended:  # the strategy may have cancelled it on that word
         flow.tell("new", new, "")
+    if flow.market.quoted:
+        flow.arrive(new)
 
 
 def _running(flow: OrderFlow, symbol: int, at: int) -> int:

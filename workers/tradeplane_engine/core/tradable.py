@@ -45,17 +45,23 @@ def marks(
         flags[outside] |= NO_OPEN | NO_PATH | NO_CLOSE | OUTSIDE
         if len(sessions):
             flags[inside & (end >= sessions.closes[at])] |= CLOSING
-    for symbol, intervals in halts.items():
-        number = table.ids.get(symbol)
-        if number is None:
-            raise errors.ValueRefused("halts", f"of one of the run's {len(table.symbols)} symbols", symbol)
+    for number, intervals in enumerate(closed(table, halts)):
         rows = slice(int(table.starts[number]), int(table.starts[number + 1]))
         starts, ends = start[rows], end[rows]
         for begin, stop in intervals:
-            if begin >= stop:
-                raise errors.ValueRefused(f"halts.{symbol}", "an interval that ends after it begins", (begin, stop))
             begun = (begin <= starts) & (starts < stop)
             flags[rows] |= np.where(begun, NO_OPEN, 0).astype(np.int8)
             flags[rows] |= np.where(begun & (ends <= stop), NO_PATH, 0).astype(np.int8)
             flags[rows] |= np.where((begin < ends) & (ends <= stop), NO_CLOSE, 0).astype(np.int8)
     return flags, session
+
+
+def closed(table: Table, halts: Mapping[str, Sequence[tuple[int, int]]]) -> list[Sequence[tuple[int, int]]]:
+    """Return the halts of each symbol by its id; raises ValueRefused for another symbol, and for no interval."""
+    for symbol, intervals in halts.items():
+        if symbol not in table.ids:
+            raise errors.ValueRefused("halts", f"of one of the run's {len(table.symbols)} symbols", symbol)
+        for begin, stop in intervals:
+            if begin >= stop:
+                raise errors.ValueRefused(f"halts.{symbol}", "an interval that ends after it begins", (begin, stop))
+    return [halts.get(symbol, ()) for symbol in table.symbols]

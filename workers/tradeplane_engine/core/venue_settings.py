@@ -10,8 +10,8 @@ from fractions import Fraction
 from tradeplane_engine import errors
 from tradeplane_engine.core.sessions import Sessions
 
-NEXT_OPEN, NEXT_CLOSE, SAME_CLOSE = 0, 1, 2
-FILL_AT = ("next_open", "next_close", "same_close")
+NEXT_OPEN, NEXT_CLOSE, SAME_CLOSE, BOOK = 0, 1, 2, 3
+FILL_AT = ("next_open", "next_close", "same_close", "book")
 
 WORST, BEST, OHLC, OLHC, ADAPTIVE = 0, 1, 2, 3, 4
 PATHS = ("worst", "best", "ohlc", "olhc", "adaptive")
@@ -35,7 +35,8 @@ class Venue:
     Parameters
     ----------
     fill_at : where a market order fills: ``next_open``, ``next_close``, or ``same_close``, the close that the decision
-        has seen, which only ``allow_same_close`` permits and which no latency may precede
+        has seen, which only ``allow_same_close`` permits and which no latency may precede; with ``book`` every order
+        fills at quotes of the run alone, from the one that stands when the venue has it, and up to their sizes
     path : which extreme of a bar comes first where it matters: ``worst`` and ``best`` take the order that leaves the
         account with less or more at the bar's close, ``ohlc`` the high, ``olhc`` the low, ``adaptive`` the one nearer
         to the open (the low where both are as near)
@@ -70,11 +71,6 @@ class Venue:
 
     def __post_init__(self) -> None:
         """Refuse what the venue does not know, and combinations that would trade in the past."""
-        if self.fill_at == "book":
-            needed = (
-                "a book needs a series of quotes (instant, bid, ask and their sizes) per symbol, which no run takes"
-            )
-            raise errors.ValueRefused("fill_at", f"one of {FILL_AT}; {needed}", "book")
         for name, known in (
             ("fill_at", FILL_AT),
             ("path", PATHS),
@@ -90,6 +86,13 @@ class Venue:
             raise errors.ValueRefused("fill_at", "next_open or next_close without allow_same_close", self.fill_at)
         if self.fill_at == "same_close" and self.latency:
             raise errors.ValueRefused("latency", "0 with fill_at same_close", self.latency)
+        for name in ("participation", "volume_share", "impact"):  # of a bar's volume
+            if self.fill_at == "book" and getattr(self, name) is not None:
+                raise errors.ValueRefused(name, "None with fill_at book", getattr(self, name))
+        self._check_shares()
+
+    def _check_shares(self) -> None:
+        """Refuse fractions out of their bounds."""
         if self.participation is not None and not 0 < self.participation <= 1:
             raise errors.ValueRefused("participation", "above 0, at most 1", str(self.participation))
         if not 0 <= self.slippage_bps < _BPS or self.slippage_bps.denominator > _FINEST:

@@ -48,13 +48,15 @@ def single(
     trail: int,
     trail_bps: int,
     sessions: bool,
+    auctions: bool = True,
     extended: bool | None = None,
     notional: tuple[int, int] | None = None,
 ) -> Order:
     """Return one order; raises ValueRefused naming the field that its kind or time in force forbids or lacks.
 
     ``extended`` is None for an order of the session alone, else whether the run has extended hours. ``notional`` is
-    the money that it is for in the place of ``shares``, and the quantity that this is now.
+    the money that it is for in the place of ``shares``, and the quantity that this is now. ``auctions`` says whether
+    the venue has any.
     """
     if side not in {"buy", "sell"}:
         raise errors.ValueRefused("side", "buy or sell", side)
@@ -66,6 +68,8 @@ def single(
         raise errors.ValueRefused("time_in_force", f"day or gtc for a {kind} order", time_in_force)
     if time_in_force in _AUCTIONS and not sessions:
         raise errors.ValueRefused("time_in_force", "day, gtc, ioc or fok where the run has no sessions", time_in_force)
+    if time_in_force in _AUCTIONS and not auctions:
+        raise errors.ValueRefused("time_in_force", "day, gtc, ioc or fok where orders fill at quotes", time_in_force)
     _price("limit", limit, wanted=kind in {"limit", "stop_limit"}, kind=kind)
     _price("stop", stop, wanted=kind in {"stop", "stop_limit"}, kind=kind)
     _trail(kind, trail, trail_bps)

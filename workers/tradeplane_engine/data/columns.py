@@ -66,16 +66,18 @@ class Raw:
         ``close`` (USD) and ``volume`` (shares), each of shape (n,); further ones are ignored
     source : what errors name, such as a file; the symbol unless given
     rows : shape (n,), the rows' numbers in the source where they are not 0 to n - 1
+    names : the columns that must be there, where they are not a bar's
     """
 
     symbol: str
     columns: Mapping[str, npt.NDArray[Any]]
     source: str = ""
     rows: npt.NDArray[np.int64] | None = None
+    names: Sequence[str] = NAMES
 
     def __post_init__(self) -> None:
         """Refuse columns that are missing or of different shapes."""
-        for name in NAMES:
+        for name in self.names:
             if name not in self.columns:
                 raise self.unreadable(f"there is no column {name}")
             if self.columns[name].shape != self.columns["ts"].shape or self.columns[name].ndim != 1:

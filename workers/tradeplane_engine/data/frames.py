@@ -17,7 +17,9 @@ from tradeplane_engine.data import quality
 from tradeplane_engine.domain import times
 
 _TIME_NAMES = ("ts", "timestamp", "time", "datetime", "date", "start")
-_PRICES = ("open", "high", "low", "close", "volume")
+# Columns beside time and symbol, and whether they must be there.
+BARS = dict.fromkeys(("open", "high", "low", "close", "volume"), True)
+QUOTES = {"bid": True, "ask": True, "bid_size": False, "ask_size": False}
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _NAIVE = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?")
 _TIME_WITH_HOUR = 16  # characters of 2020-01-31T09:30
@@ -30,26 +32,26 @@ def is_frame(source: Any) -> bool:
     return type(source).__module__.partition(".")[0] in {"pandas", "polars", "pyarrow"}
 
 
-def read(path: Path) -> Any:
+def read(path: Path, columns: Mapping[str, bool] = BARS) -> Any:
     """Read a Parquet or CSV file into a polars frame; raises DataRefused. All columns of a CSV are text."""
     pl = _polars()
     try:
         if path.suffix.lower() == ".parquet":
             names = list(pl.read_parquet_schema(path))
-            return pl.read_parquet(path, columns=list(wanted(names, path.name).values()))
+            return pl.read_parquet(path, columns=list(wanted(names, path.name, columns).values()))
         return pl.read_csv(path, infer_schema=False)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise errors.DataRefused("unreadable", f"{path.name}: {error}") from error
 
 
-def wanted(names: list[str], source: str) -> dict[str, str]:
+def wanted(names: list[str], source: str, columns: Mapping[str, bool] = BARS) -> dict[str, str]:
     """Return our name to the source's name of the columns that a run needs; raises DataRefused."""
     lower: dict[str, list[str]] = {}
     for name in names:
         lower.setdefault(str(name).lower(), []).append(name)
     lower.update((name, [name]) for name in names if name in lower)  # the exact name wins
     found: dict[str, str] = {}
-    for ours in (*_PRICES, "symbol", *_TIME_NAMES):
+    for ours in (*columns, "symbol", *_TIME_NAMES):
         theirs = lower.get(ours, [])
         if len(theirs) > 1:
             raise errors.DataRefused("unreadable", f"{source}: columns {theirs} have one name")
@@ -58,29 +60,31 @@ def wanted(names: list[str], source: str) -> dict[str, str]:
                 found.setdefault("ts", theirs[0])  # the first of the names above; the others are ignored
             else:
                 found[ours] = theirs[0]
-    missing = [name for name in ("ts", *_PRICES) if name not in found]
+    needed = [name for name, is_needed in columns.items() if is_needed]
+    missing = [name for name in ("ts", *needed) if name not in found]
     if missing:
         raise errors.DataRefused("unreadable", f"{source}: there is no column {missing[0]}, only {names}")
     return found
 
 
-def renamed(source: Mapping[str, Any], where: str) -> Arrays:
+def renamed(source: Mapping[str, Any], where: str, columns: Mapping[str, bool] = BARS) -> Arrays:
     """Return a mapping's columns as arrays under our names."""
     return {
-        ours: _array(ours, np.asarray(source[theirs]), where) for ours, theirs in wanted(list(source), where).items()
+        ours: _array(ours, np.asarray(source[theirs]), where)
+        for ours, theirs in wanted(list(source), where, columns).items()
     }
 
 
-def arrays(frame: Any, source: str) -> Arrays:
+def arrays(frame: Any, source: str, columns: Mapping[str, bool] = BARS) -> Arrays:
     """Return a frame's columns as arrays under our names; raises DataRefused."""
     module = type(frame).__module__.partition(".")[0]
     if module == "pandas":
-        return _from_pandas(frame, source)
+        return _from_pandas(frame, source, columns)
     if module == "pyarrow":
         frame = _polars().from_arrow(frame)
     elif hasattr(frame, "collect"):
         frame = frame.collect()
-    return _from_polars(frame, source)
+    return _from_polars(frame, source, columns)
 
 
 def groups(names: npt.NDArray[Any]) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:
@@ -103,10 +107,10 @@ def _codes(names: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int64], list[str]]:
     return codes, list(numbers)
 
 
-def _from_polars(frame: Any, source: str) -> Arrays:
+def _from_polars(frame: Any, source: str, columns: Mapping[str, bool]) -> Arrays:
     pl = _polars()
     found: Arrays = {}
-    for ours, theirs in wanted(frame.columns, source).items():
+    for ours, theirs in wanted(frame.columns, source, columns).items():
         column = frame[theirs]
         if ours == "symbol":
             found[ours] = column.cast(pl.String).to_numpy()
@@ -161,14 +165,14 @@ def _instant(value: Any, source: str, row: int) -> int:
         ) from refusal
 
 
-def _from_pandas(frame: Any, source: str) -> Arrays:
+def _from_pandas(frame: Any, source: str, columns: Mapping[str, bool]) -> Arrays:
     if not any(str(name).lower() in _TIME_NAMES for name in frame.columns):
         kept = frame.reset_index()  # the usual form: times in the index
         if not any(str(name).lower() in _TIME_NAMES for name in kept.columns):
             kept = kept.rename(columns={kept.columns[0]: "ts"})
         frame = kept
     found: Arrays = {}
-    for ours, theirs in wanted(list(frame.columns), source).items():
+    for ours, theirs in wanted(list(frame.columns), source, columns).items():
         column = frame[theirs]
         if ours == "ts" and getattr(column.dtype, "tz", None) is not None:
             column = column.dt.tz_convert("UTC").dt.tz_localize(None)
