@@ -111,6 +111,7 @@ def verdict(
         ({"max_concentration": "0.08"}, intent(BUY, 200), book({"BBB": -200}), ""),
         ({"max_concentration": "0.08"}, intent(BUY, 201), book({"BBB": -200}), "portfolio-concentration"),
         ({"max_weight": "0.5"}, intent(BUY, 1), book(selling={"AAA": 900}), "position-weight"),
+        ({"max_gross": "1", "allow_short": True}, intent(BUY, 501), book(selling={"BBB": 500}), "portfolio-gross"),
         ({"max_gross": "1"}, intent(BUY, 1, "CCC"), book(), "unknown-symbol"),
         ({"max_daily_loss": "0.1"}, intent(BUY, 1), book(equity="90000", standing=stands()), ""),
         ({"max_daily_loss": "0.1"}, intent(BUY, 1), book(equity="89999.99", standing=stands()), "daily-loss"),
@@ -213,6 +214,29 @@ def test_a_symbol_that_left_the_universe_may_be_closed() -> None:
     judged = gate.judge([intent(SELL, 10), intent(BUY, 1)], state=orders.State.ENABLED, now=NOW, scopes=[scope])
     assert [one.reason for one in judged] == ["", "unknown-symbol"]
     assert judged[1].detail == "strategy: unknown-symbol allows one of ['BBB'], got AAA"
+
+
+@pytest.mark.parametrize(
+    "held, wanted",
+    [
+        (book({"AAA": -10}), [intent(BUY, 10), intent(BUY, 1)]),
+        (book({"AAA": -10}, buying={"AAA": 4}), [intent(BUY, 6), intent(BUY, 1)]),
+        (book({"AAA": 10}, selling={"AAA": 4}), [intent(SELL, 7), intent(SELL, 6)][::-1]),
+        (book({"AAA": 10}), [intent(SELL, 4), intent(SELL, 7)]),
+    ],
+)
+def test_a_symbol_that_left_the_universe_may_be_closed_as_far_as_it_is_held(
+    held: gate.Book, wanted: list[orders.Intent]
+) -> None:
+    """Working orders on the same side count; the last share does not cross zero."""
+    scope = gate.Scope("strategy", limits.Limits(allow_short=True), held, frozenset({"BBB"}))
+    judged = gate.judge(wanted, state=orders.State.ENABLED, now=NOW, scopes=[scope])
+    assert [one.reason for one in judged] == ["", "unknown-symbol"]
+
+
+def test_a_share_of_no_equity_says_so() -> None:
+    """Of exactly nothing, too."""
+    assert verdict(intent(BUY, 1), book(equity="0"), make(max_weight="0.5")).detail.endswith("got equity 0")
 
 
 def test_a_refusal_names_scope_limit_and_value() -> None:

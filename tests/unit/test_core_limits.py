@@ -97,6 +97,12 @@ def test_a_bad_policy_is_refused_by_field(group: str, field: str, value: object,
     assert refused.value.field == named
 
 
+def test_limits_may_be_as_wide_as_they_can_be() -> None:
+    """All of the equity, and a million of what is counted."""
+    found = limits.from_spec({"order": {"maxOpenOrders": 1_000_000}, "loss": {"maxDrawdown": "1"}})
+    assert (found.max_open_orders, found.max_drawdown) == (1_000_000, 1)
+
+
 @pytest.mark.parametrize("family", ["order", "position", "portfolio", "loss", "data"])
 def test_a_family_is_a_mapping(family: str) -> None:
     """A word in its place is refused."""

@@ -5,11 +5,13 @@ from fractions import Fraction
 
 import hypothesis
 import hypothesis.strategies as st
+import numpy as np
 import pytest
 from hypothesis import stateful
 
+from support import engine_orders
 from tradeplane_engine import errors
-from tradeplane_engine.core import order
+from tradeplane_engine.core import order, sessions
 from tradeplane_engine.core.ledger import Ledger
 
 UNIT = 100
@@ -208,6 +210,48 @@ def test_only_an_order_that_nobody_has_is_cut(quantity: int, good: bool) -> None
     else:
         with pytest.raises(errors.LedgerBroken, match="cannot be cut"):
             one.cut(quantity)
+
+
+@pytest.mark.parametrize("quantity, notional", [(10, 1000), (3, 300), (7, 700), (1, 100)])
+def test_an_order_for_an_amount_is_cut_to_its_part(quantity: int, notional: int) -> None:
+    """Never to more of it than of the shares."""
+    for more in range(2):
+        one = order.Order(0, 0, 1, 10)
+        one.be_worth(1000 + 9 * more)
+        one.cut(quantity)
+        assert one.notional == notional + 9 * more * quantity // 10
+    one = order.Order(0, 0, 1, 10)
+    one.cut(quantity)
+    assert one.notional == 0
+
+
+def test_a_copy_is_in_the_same_place() -> None:
+    """Whatever became of the order: every field that a path looks at is copied."""
+    names = ("id", "strategy", "symbol", "side", "quantity", "filled", "status", "kind", "time_in_force", "limit")
+    names += ("stop", "trail", "trail_bps", "high_water", "live_from", "session", "extended_hours", "notional")
+    names += ("paired", "triggered", "resting", "role")
+    plan = {
+        0: lambda ctx: (
+            ctx.order("S", "buy", 100),
+            ctx.order("S", "buy", 2, "limit", "gtc", limit=90),
+            ctx.order("S", "buy", 3, "stop_limit", "gtc", stop=101, limit=95),
+            ctx.order("S", "sell", 4, "trailing_stop", "gtc", trail=30),
+            ctx.order("S", "sell", 4, "trailing_stop", "gtc", trail_bps=9000),
+            ctx.order("S", "buy", 5, "market", "cls"),
+            ctx.order("S", "buy", 6, "limit", "gtc", limit=80, extended_hours=True),
+            ctx.order("S", "buy", notional=1000),
+        ),
+        1: lambda ctx: ctx.oco("S", "sell", 20, take_profit=130, stop_loss=70),
+    }
+    opens, closes, begins, ends = (np.array([engine_orders.instant(at)], dtype=np.int64) for at in (0, 20, -1, 21))
+    hours = sessions.Sessions(opens, closes, begins, ends)
+    bars = engine_orders.bars(*engine_orders.flat(100, 3, 50), (100, 103, 99, 100, 50))
+    found, _ = engine_orders.run(bars, plan, sessions=hours, latency=1, participation=Fraction(1, 2))
+    for name in names:
+        values = [getattr(one, name) for one in found.orders]
+        assert [getattr(one.copy(), name) for one in found.orders] == values, name
+        if name not in {"strategy", "symbol"}:  # else a copy that begins anew would have it
+            assert len(set(values)) > 1, name
 
 
 def test_a_fill_of_all_that_is_open_completes_whatever_is_asked() -> None:
