@@ -102,7 +102,7 @@ class DataLimits(fields.Block):
 
 
 class OnBreach(fields.Block):
-    """What a breach of a family leads to, reject where nothing is said; the gateway only rejects yet.
+    """What a breach of a family leads to, reject where nothing is said; the gateway rejects and clips yet.
 
     clip cuts the order to the whole shares that pass; reduce-only, flatten and halted open a halt of the scope as well.
     """
@@ -137,8 +137,9 @@ def not_acting(spec: RiskPolicySpec) -> str:
     The gateway, and a backtest of a Strategy, refuse a policy with such a field rather than ignore it.
     """
     for family, action in spec.on_breach.manifest().items():
-        if action != "reject":
-            return f"onBreach.{family}: must be reject, which is all that the gateway does on a breach, got {action}"
+        if action not in {"reject", "clip"}:
+            acting = "reject or clip, which is all that the gateway does on a breach"
+            return f"onBreach.{family}: must be {acting}, got {action}"
     return ""
 
 

@@ -346,7 +346,7 @@ async def test_losses_of_the_account_are_measured_from_its_cash(bench: gateway.B
 
 async def test_a_strategys_policy_with_a_reaction_that_is_not_built_lets_nothing_leave(bench: gateway.Bench) -> None:
     """The verdict names policy and field; the account trades on."""
-    spec = {**gateway.POLICY, "onBreach": {"order": "clip"}}
+    spec = {**gateway.POLICY, "onBreach": {"order": "flatten"}}
     bench.cluster.put("RiskPolicy", "own", {"spec": spec})
     own = messages.PolicyReference(name="own", hash="", spec=spec)
     token = await bench.fence(gateway.config().model_copy(update={"policy": own}))
@@ -355,6 +355,25 @@ async def test_a_strategys_policy_with_a_reaction_that_is_not_built_lets_nothing
     assert reasons(receipt) == ["halted"]
     assert "the Strategy's RiskPolicy own: onBreach.order: must be reject" in receipt["verdicts"][0]["detail"]
     assert (await bench.state())["state"] == "enabled"
+
+
+async def test_a_policy_that_clips_lets_out_what_passes(bench: gateway.Bench) -> None:
+    """Whole shares, of the strategy's and the account's limits; the verdict says how many, repeated too."""
+    spec = {**gateway.POLICY, "onBreach": {"order": "clip"}}
+    bench.cluster.put("RiskPolicy", "prudent", {"spec": spec})
+    await eventually(lambda: bench.gateway._reader.known.policies["prudent"].spec == spec)
+    token = await bench.fence()
+    wanted = [("AAPL", "buy", "1000"), ("IBM", "buy", "5"), ("MSFT", "buy", "20000.5")]
+    receipt = await bench.decide(token, 0, wanted)
+    shown = [(verdict["reason"], verdict["quantity"]) for verdict in receipt["verdicts"]]
+    assert shown == [("", "784"), ("", "5"), ("", "10743")]  # 400,000 USD an order, 750,000 in all
+    assert await bench.decide(token, 0, wanted) == {**receipt, "repeated": True}
+    await bench.settled(0)
+    assert {row["symbol"]: row["quantity"] for row in await bench.listed("orders")} == {
+        "AAPL": "784",
+        "IBM": "5",
+        "MSFT": "10743",
+    }
 
 
 async def test_open_orders_are_counted_across_decisions(bench: gateway.Bench) -> None:

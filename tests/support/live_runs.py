@@ -55,6 +55,7 @@ class Venue:
         self.decisions: list[orders.Decision] = []
         self.events: list[live.OrderEvent] = []
         self.refusals: list[str] = []
+        self.clipped: numbers.Quantity | None = None
         self.decided_before = False
 
     def submit(self, decision: orders.Decision) -> list[live.Verdict] | None:
@@ -63,7 +64,9 @@ class Venue:
         if self.decided_before:
             return None
         return [
-            live.Verdict(f"{decision.trigger}-{at}", *([self.refusals.pop(0), "said"] if self.refusals else []))
+            live.Verdict(f"{decision.trigger}-{at}", self.refusals.pop(0), "said")
+            if self.refusals
+            else live.Verdict(f"{decision.trigger}-{at}", quantity=self.clipped)
             for at, _ in enumerate(decision.intents)
         ]
 

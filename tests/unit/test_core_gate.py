@@ -234,6 +234,42 @@ def test_a_symbol_that_left_the_universe_may_be_closed_as_far_as_it_is_held(
     assert [one.reason for one in judged] == ["", "unknown-symbol"]
 
 
+@pytest.mark.parametrize(
+    "allowed, wanted, held, left",
+    [
+        ({"max_quantity": 100}, 150, book(), 100),
+        ({"max_notional": 10_050}, 150, book(), 100),
+        ({"max_weight": "0.5"}, 600, book({"AAA": 200}), 300),
+        ({"max_weight": "0.5"}, 600, book({"AAA": 500}), 0),
+        ({"max_quantity": 100, "max_weight": "0.05"}, 150, book(), 50),
+        ({"max_open_orders": 1}, 5, book(open_orders=1), 0),
+        ({"max_drawdown": "0.1"}, 5, book(standing=stands(peak="200000")), 0),
+    ],
+)
+def test_a_policy_that_clips_lets_out_the_most_that_passes(
+    allowed: dict[str, Any], wanted: int, held: gate.Book, left: int
+) -> None:
+    """All limits hold of what is left; where nothing is, the order is refused for its first breach."""
+    clips = replace(make(**allowed), on_breach=dict.fromkeys(("order", "position"), limits.Breach.CLIP))
+    judged = verdict(intent(BUY, wanted), held, clips)
+    assert judged.accepted == (left > 0)
+    assert judged.intent.quantity == engine_data.shares(left or wanted)
+    assert not verdict(intent(BUY, left + 1), held, make(**allowed)).accepted
+
+
+def test_what_is_clipped_works_for_those_after_it() -> None:
+    """As much as left, and no more: in one decision the next finds all the room that there is."""
+    clips = replace(make(max_weight="0.3", max_gross="0.5"), on_breach={"position": limits.Breach.CLIP})
+    scope = gate.Scope("strategy", clips, book(), frozenset({"AAA", "BBB"}))
+    wanted = [intent(BUY, 600), intent(BUY, 200, "BBB"), intent(BUY, 1)]
+    judged = gate.judge(wanted, state=orders.State.ENABLED, now=NOW, scopes=[scope])
+    assert [(one.reason, one.intent.quantity // 10**9) for one in judged] == [
+        ("", 300),
+        ("", 200),
+        ("position-weight", 1),
+    ]
+
+
 def test_a_share_of_no_equity_says_so() -> None:
     """Of exactly nothing, too."""
     assert verdict(intent(BUY, 1), book(equity="0"), make(max_weight="0.5")).detail.endswith("got equity 0")
@@ -507,7 +543,7 @@ def test_what_reduces_passes_limits_that_nothing_else_passes(held: gate.Book, wa
 @pytest.mark.parametrize(
     "spec,field",
     [
-        ({"onBreach": {"order": "clip"}}, "onBreach.order"),
+        ({"onBreach": {"order": "halted"}}, "onBreach.order"),
         ({"onBreach": {"position": "reduce-only"}}, "onBreach.position"),
         ({"onBreach": {"portfolio": "flatten"}}, "onBreach.portfolio"),
         ({"onBreach": {"data": "halted"}}, "onBreach.data"),
@@ -528,6 +564,6 @@ def test_what_the_gate_can_act_on_is_taken() -> None:
         "portfolio": {"maxGross": "1", "maxNet": "1", "maxPositions": 1, "maxConcentration": "1"},
         "loss": {"maxDailyLoss": "0.02", "maxDrawdown": "0.1", "maxConsecutiveLosses": 3},
         "data": {"maxBarAge": "1h"},
-        "onBreach": {"order": "reject", "loss": "reject"},
+        "onBreach": {"order": "clip", "loss": "reject"},
     }
     assert gate.limits_of(spec) == limits.from_spec(spec)

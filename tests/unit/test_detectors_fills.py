@@ -26,7 +26,7 @@ def _run(fill: dict[str, int] | None, *, created: int, latency: int = 0, held: i
         log=written,
         orders=[SimpleNamespace(created=created, live_from=created + latency + held)],
         slots=[SimpleNamespace(name="liar")],
-        market=SimpleNamespace(price=lambda _, reference, *__: spread.price(side, reference)),
+        market=SimpleNamespace(quoted=False, price=lambda _, reference, *__: spread.price(side, reference)),
         flow=SimpleNamespace(latency=latency),
         table=table.Table([DATA]),
     )

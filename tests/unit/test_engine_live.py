@@ -167,6 +167,18 @@ def test_a_refused_order_and_one_that_ends_are_wanted_again() -> None:
     assert told.said == [("refused", "said", 0), ("new", "", 0), ("expired", "", 0), ("new", "", 0)]
 
 
+def test_what_the_gate_made_smaller_works_as_such() -> None:
+    """The strategy wants the rest again."""
+    told = Tells()
+    host, venue = hosted(told)
+    venue.clipped = numbers.quantity("7")
+    host.step(minute(0))
+    venue.clipped = None
+    host.step(minute(1))
+    assert [one.intents[0].quantity for one in venue.decisions] == [numbers.quantity("10"), numbers.quantity("3")]
+    assert told.said == [("new", "", 0), ("new", "", 0)]
+
+
 def test_a_fill_after_the_end_is_booked() -> None:
     """A broker's late execution moves the position and nothing that works."""
     told = Tells()

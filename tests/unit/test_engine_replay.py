@@ -262,7 +262,7 @@ def test_a_missing_artifact_is_refused(live: Session) -> None:
     [
         {"position": {"maxWeight": "3"}, "portfolio": {"maxGross": "1"}},
         {"onBreach": {"loss": "halted"}},
-        {"onBreach": {"order": "clip"}},
+        {"onBreach": {"order": "flatten"}},
     ],
     ids=str,
 )

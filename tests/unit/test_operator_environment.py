@@ -106,7 +106,7 @@ def test_the_gateways_part_of_the_status_is_not_compared() -> None:
 
 def test_an_account_policy_that_nothing_could_act_on_is_refused() -> None:
     """The gateway halts under it; the condition names the field."""
-    status = decide(policy=objects.stored("RiskPolicy", ("onBreach", {"order": "clip"})))
+    status = decide(policy=objects.stored("RiskPolicy", ("onBreach", {"order": "flatten"})))
     bound = condition(status, names.Condition.RISK_POLICY_BOUND)
     assert bound[:2] == ("False", "PolicyRefused")
     assert "RiskPolicy prudent: onBreach.order: must be reject" in bound[2]
@@ -136,7 +136,7 @@ def test_a_policy_names_its_strategies_and_its_hash() -> None:
 @pytest.mark.parametrize(
     "edit,named",
     [
-        (("onBreach", {"order": "clip"}), "onBreach.order"),
+        (("onBreach", {"order": "halted"}), "onBreach.order"),
         (("onBreach", {"position": "reduce-only"}), "onBreach.position"),
         (("onBreach", {"portfolio": "flatten"}), "onBreach.portfolio"),
         (("onBreach", {"loss": "halted"}), "onBreach.loss"),
@@ -162,7 +162,7 @@ def test_a_policy_that_rejects_is_ready() -> None:
         ("position.maxNotional", "1"),
         ("portfolio", {"maxGross": "1.5", "maxNet": "1", "maxPositions": 2, "maxConcentration": "0.5"}),
         ("loss", {"maxDailyLoss": "0.02", "maxDrawdown": "0.1", "maxConsecutiveLosses": 3}),
-        ("onBreach", {"order": "reject", "loss": "reject"}),
+        ("onBreach", {"order": "clip", "position": "clip", "loss": "reject"}),
     )
     status = policy(edits=edits).status
     assert isinstance(status, risk_policy_api.RiskPolicyStatus)

@@ -205,7 +205,7 @@ def test_a_model_beside_code_is_refused() -> None:
         ({"loss": {"maxDailyLoss": "0.2", "maxDrawdown": "0.1"}}, "loss.maxDailyLoss"),
         ({"margin": {"maxLeverage": "1"}}, "margin"),
         ({"onBreach": "clip"}, "onBreach"),
-        ({"onBreach": {"order": "clip"}}, "onBreach.order"),
+        ({"onBreach": {"order": "flatten"}}, "onBreach.order"),
     ],
 )
 def test_a_policy_that_cannot_act_is_refused_by_name(spec: dict[str, Any], field: str) -> None:

@@ -130,7 +130,7 @@ class Recorder(strategy.Strategy):
         journal.known[name] = order
         journal.orders[name] = orders.Order(name, self._trigger, symbol, side, numbers.Quantity(order.quantity))
         self._ids[order.id] = name
-        self.verdicts.append(live.Verdict(name))
+        self.verdicts.append(live.Verdict(name, quantity=numbers.Quantity(order.quantity)))
 
     def _filled(self, update: kernel.Update, symbol: str, side: orders.Side) -> None:
         at = times.Nanos(update.at)

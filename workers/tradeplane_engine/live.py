@@ -64,11 +64,15 @@ class OrderEvent:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one intent at the gate; ``reason`` is empty when it may be sent."""
+    """What became of one intent at the gate; ``reason`` is empty when it may be sent.
+
+    quantity : how much of it may be sent; None for all that was wanted
+    """
 
     client_order_id: str
     reason: str = ""
     detail: str = ""
+    quantity: numbers.Quantity | None = None
 
 
 class Venue(Protocol):
@@ -180,6 +184,8 @@ class Host:
             if verdict.reason:
                 self._core.refuse(order, self._now, verdict.reason, verdict.detail)
             else:
+                if verdict.quantity is not None:
+                    order.cut(verdict.quantity)
                 self._orders[verdict.client_order_id] = order
                 self._core.accept(order, self._now)
 

@@ -184,11 +184,12 @@ class DecisionMessage(Message):
 
 
 class Verdict(Message):
-    """What became of one intent at the gate; ``reason`` is empty when it may be sent."""
+    """What became of one intent at the gate: a reason why it may not be sent, or how much of it may be."""
 
     client_order_id: str
     reason: str = ""
     detail: str = ""
+    quantity: DecimalText | Literal[""] = ""
 
 
 class DecisionReceipt(Message):

@@ -9,7 +9,7 @@ replay of the ledger's sequence gives the same verdicts.
 
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tradeplane_engine import errors
@@ -21,6 +21,7 @@ from tradeplane_engine.domain import bars, numbers, orders, times
 HALTED = "halted"
 UNKNOWN_SYMBOL = "unknown-symbol"
 _UNIT = 10**numbers.PRICE_DIGITS
+_ACTING = (limits.Breach.REJECT, limits.Breach.CLIP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one intent; without a violation it may be sent."""
+    """What became of one intent; without a violation it may be sent, made smaller where a policy clips."""
 
     intent: orders.Intent
     scope: str = ""
@@ -86,12 +87,12 @@ class Verdict:
 def limits_of(spec: Mapping[str, Any]) -> limits.Limits:
     """Read a RiskPolicy's spec for the gate; raises ValueRefused naming field, limit and value.
 
-    A reaction that opens a halt, or changes an order, is refused by name: what is there always acts.
+    A reaction that opens a halt is refused by name: what is there always acts.
     """
     allowed = limits.from_spec(spec)
     for family, action in allowed.on_breach.items():
-        if action is not limits.Breach.REJECT:
-            limit = f"{limits.Breach.REJECT}, which is all that the gateway does on a breach"
+        if action not in _ACTING:
+            limit = f"{' or '.join(_ACTING)}, which is all that the gateway does on a breach"
             raise errors.ValueRefused(f"onBreach.{family}", limit, action.value)
     return allowed
 
@@ -107,7 +108,7 @@ def judge(
         verdicts.append(verdict)
         if verdict.accepted:
             for chain in chains:
-                chain.adopt(intent)
+                chain.adopt(verdict.intent)
     return tuple(verdicts)
 
 
@@ -119,8 +120,24 @@ def _verdict(intent: orders.Intent, *, state: orders.State, chains: Sequence["_C
     for chain in chains:
         violation = chain.violation(intent)
         if violation is not None:
+            smaller = _passing(intent, chains) if chain.clips(violation) else 0
+            if smaller:
+                return Verdict(replace(intent, quantity=numbers.Quantity(smaller)))
             return Verdict(intent, chain.name, violation)
     return Verdict(intent)
+
+
+def _passing(intent: orders.Intent, chains: Sequence["_Chain"]) -> int:
+    """Return the largest whole number of shares that passes every chain, as a run does; 0 for none."""
+    low, high = 0, intent.quantity // numbers.ONE_SHARE
+    while low < high:
+        middle = (low + high + 1) // 2
+        smaller = replace(intent, quantity=numbers.Quantity(middle * numbers.ONE_SHARE))
+        if all(chain.violation(smaller) is None for chain in chains):
+            low = middle
+        else:
+            high = middle - 1
+    return low * numbers.ONE_SHARE
 
 
 class _Chain:
@@ -159,6 +176,10 @@ class _Chain:
         except errors.Overflow as error:  # no limit is as wide as the numbers, and no intent gets beyond them
             reason = "order-quantity" if error.field == "position" else "order-notional"
             return risk.Violation(reason, "order", "within 64 bits", f"{error.field} of {error.value}")
+
+    def clips(self, violation: risk.Violation) -> bool:
+        """Say whether the policy lets a smaller order leave where a limit of this family is exceeded."""
+        return self._scope.policy.on_breach(violation.family) is limits.Breach.CLIP
 
     def adopt(self, intent: orders.Intent) -> None:
         """Take an accepted intent as a working order."""

@@ -2,12 +2,12 @@ cimport cython
 
 from tradeplane_engine.core cimport actions, requests
 from tradeplane_engine.core.agenda cimport Agenda
-from tradeplane_engine.core.context cimport Context
+from tradeplane_engine.core.context cimport Context, missing
 from tradeplane_engine.core.flow cimport OrderFlow
 from tradeplane_engine.core.ledger cimport Ledger
 from tradeplane_engine.core.log cimport Log
 from tradeplane_engine.core.market cimport Market
-from tradeplane_engine.core.order cimport Order
+from tradeplane_engine.core.order cimport Order, at_market
 from tradeplane_engine.core.quiet cimport Quiet
 from tradeplane_engine.core.risk cimport Book, Policy, Scope
 from tradeplane_engine.core.slot cimport Slot
@@ -118,6 +118,7 @@ cdef class Kernel:
 
     @cython.locals(
         table=Table, context=Context, book=Book, ledger=Ledger, index=cython.Py_ssize_t, row=cython.Py_ssize_t,
-        symbol=cython.int, target=cython.longlong
+        symbol=cython.int, target=cython.longlong, held=cython.longlong, buying=cython.longlong,
+        selling=cython.longlong, change=cython.longlong, side=cython.int
     )
     cdef object _follow(self, Slot slot, Py_ssize_t first, Py_ssize_t last)

@@ -29,12 +29,12 @@ from tradeplane_engine import errors
 from tradeplane_engine.core import actions, agenda, barriers, evaluation, halts, log, requests, session_opens, timeline
 from tradeplane_engine.core.agenda import Agenda
 from tradeplane_engine.core.barriers import Barriers
-from tradeplane_engine.core.context import Context, Indicator
+from tradeplane_engine.core.context import Context, Indicator, missing
 from tradeplane_engine.core.costs import Costs
 from tradeplane_engine.core.flow import OrderFlow, number
 from tradeplane_engine.core.ledger import Ledger
 from tradeplane_engine.core.log import Log
-from tradeplane_engine.core.order import Order
+from tradeplane_engine.core.order import Order, at_market
 from tradeplane_engine.core.quiet import Quiet
 from tradeplane_engine.core.risk import Book, Policy, Scope
 from tradeplane_engine.core.slot import Slot, Update
@@ -615,5 +615,11 @@ class Kernel:
             if row >= slot._first_row[symbol]:
                 context._row = row
                 target = slot._wish[row] * 1_000_000_000
-                if target != ledger.quantity[symbol] + book._buying[symbol] - book._selling[symbol]:
-                    context.targets[symbol] = target
+                held, buying, selling = ledger.quantity[symbol], book._buying[symbol], book._selling[symbol]
+                if target != held + buying - selling:
+                    change = missing(target, held, buying, selling)
+                    if change:  # the order that the target leads to, without a detour
+                        side = 1 if change > 0 else -1
+                        context.wanted.append(at_market(slot.number, symbol, side, side * change))
+                    else:
+                        context.targets[symbol] = target

@@ -23,8 +23,9 @@ class Opening:
 
     def act(self, kernel: Any) -> None:
         """Take the equity of every scope, and wait for the next open."""
-        for scope in (kernel.account, *(slot.scope for slot in kernel.slots)):
-            scope.book.open_session()
+        kernel.account.book.open_session()
+        for slot in kernel.slots:
+            slot.scope.book.open_session()
         self.wait(kernel, kernel.now + 1)
 
     def wait(self, kernel: Any, instant: int) -> None:

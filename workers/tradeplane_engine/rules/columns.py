@@ -103,7 +103,8 @@ def wish(rule: Rule, table: Table) -> tuple[IntArray, IntArray]:
     """
     inputs = Inputs(table)
     choices = np.array(rule.choices(), dtype=np.int64)
-    return choices[codes([rule], inputs)[0]], inputs.first(rule)
+    # No code is outside of the choices; so told, numpy need not ask.
+    return np.take(choices, codes([rule], inputs)[0], mode="clip"), inputs.first(rule)
 
 
 class _Program:

@@ -199,8 +199,7 @@ class Desk:
                     connection, "not-sent", {"client_order_id": one.client_order_id, "reason": one.reason}
                 )
         verdicts = tuple(
-            messages.Verdict(client_order_id=one.client_order_id, reason=one.reason, detail=one.detail)
-            for one in judged
+            _verdict(one.client_order_id, one.reason, one.detail, quantity=one.intent.quantity) for one in judged
         )
         return messages.DecisionReceipt(sequence=sequence, repeated=False, verdicts=verdicts)
 
@@ -322,15 +321,17 @@ async def record_state(connection: Any, current: state.State) -> bool:
 
 async def receipt_of(connection: Any, decision: decisions_store.Decision) -> messages.DecisionReceipt:
     """Return the receipt that a decision was first answered with."""
-    verdicts = tuple(
-        messages.Verdict(
-            client_order_id=intent.client_order_id,
-            reason=intent.reason if intent.status == "refused" else "",
-            detail=intent.detail if intent.status == "refused" else "",
-        )
-        for intent in await decisions_store.intents_of(connection, decision.sequence)
-    )
+    found = []
+    for intent in await decisions_store.intents_of(connection, decision.sequence):
+        reason, detail = (intent.reason, intent.detail) if intent.status == "refused" else ("", "")
+        found.append(_verdict(intent.client_order_id, reason, detail, quantity=intent.quantity))
+    verdicts = tuple(found)
     return messages.DecisionReceipt(sequence=decision.sequence, repeated=True, verdicts=verdicts)
+
+
+def _verdict(client_order_id: str, reason: str, detail: str, *, quantity: numbers.Quantity) -> messages.Verdict:
+    may_leave = "" if reason else numbers.quantity_text(quantity)
+    return messages.Verdict(client_order_id=client_order_id, reason=reason, detail=detail, quantity=may_leave)
 
 
 def content_digest(message: messages.DecisionMessage) -> str:

@@ -101,7 +101,7 @@ class Gateway:
             log.warning("another decision stands", trigger=message.trigger, recorded=str(conflict)[:500])
             verdicts = None
         else:
-            verdicts = tuple(live.Verdict(one.client_order_id, one.reason, one.detail) for one in receipt.verdicts)
+            verdicts = tuple(map(_verdict, receipt.verdicts))
             for verdict in receipt.verdicts:
                 self._counted.verdicts.labels(verdict.reason).inc()
             log.info(
@@ -177,6 +177,11 @@ class Gateway:
                 self._stop.pause(wait_s)
             self._stop.back_off(failures)
             failures += 1
+
+
+def _verdict(message: messages.Verdict) -> live.Verdict:
+    quantity = numbers.quantity(message.quantity, field="quantity") if message.quantity else None
+    return live.Verdict(message.client_order_id, message.reason, message.detail, quantity)
 
 
 def _event(message: messages.OrderEventMessage) -> live.OrderEvent:
