@@ -79,6 +79,22 @@ def test_check_76_sigkill_between_accept_and_fill(process: simulator.Venue) -> N
         client.submit_order(order("AAPL", "buy", 10, "mine"))
 
 
+def test_check_76_sigkill_while_orders_wait(process: simulator.Venue) -> None:
+    """Killed in mid-session, the venue comes back with them where they stood: a trailing stop too."""
+    client = client_of(process)
+    waits = {"symbol": "AAPL", "qty": 10, "time_in_force": "gtc"}
+    limit = client.post("/orders", {**waits, "side": "buy", "type": "limit", "limit_price": "504.5"})
+    trailing = client.post("/orders", {**waits, "side": "buy", "type": "trailing_stop", "trail_price": "8"})
+    process.to_close(1)
+    before = everything(process)
+    process.kill()
+    process.start()
+    assert everything(process) == before
+    process.to_close(2)
+    assert client.get_order_by_id(limit["id"]).filled_avg_price == "504.0504"
+    assert client.get_order_by_id(trailing["id"]).filled_avg_price == "512.0512"  # 8 above 504
+
+
 def test_check_76_sigkill_between_fill_and_fees(process: simulator.Venue) -> None:
     """Killed in the session, the venue still books the fees of the fills before it."""
     client = client_of(process)

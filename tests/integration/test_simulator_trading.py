@@ -105,14 +105,97 @@ def test_a_fractional_quantity_is_exact(client: TradingClient, venue: simulator.
     assert Decimal(client.get_account().cash) == 1000000 - paid
 
 
+# AAPL goes from 512.5 to 505 in the second session, from 504 to 520 in the third and from 521.25 to 519 in the fourth.
+@pytest.mark.parametrize(
+    "wanted, session, price",
+    [
+        ({"type": "limit", "limit_price": "508"}, 1, "508"),
+        ({"type": "limit", "limit_price": "515"}, 1, "512.5513"),
+        ({"type": "limit", "limit_price": "505"}, None, None),
+        ({"type": "limit", "limit_price": "504.5", "time_in_force": "gtc"}, 2, "504.0504"),
+        ({"side": "sell", "type": "stop", "stop_price": "506"}, 1, "505.9494"),
+        ({"side": "sell", "type": "stop", "stop_price": "504.99"}, None, None),
+        ({"side": "sell", "type": "stop", "stop_price": "504.99", "time_in_force": "gtc"}, 2, "503.9496"),
+        ({"type": "stop_limit", "stop_price": "515", "limit_price": "516", "time_in_force": "gtc"}, 2, "515.0515"),
+        ({"side": "sell", "type": "trailing_stop", "trail_price": "5"}, 1, "507.4492"),
+        ({"side": "sell", "type": "trailing_stop", "trail_percent": "1"}, 1, "507.3242"),
+        ({"type": "market", "time_in_force": "opg"}, 1, "512.5513"),
+        ({"type": "market", "time_in_force": "cls"}, 1, "505.0505"),
+        ({"type": "market", "time_in_force": "ioc"}, 1, "512.5513"),
+        ({"type": "market", "time_in_force": "gtc"}, 1, "512.5513"),
+    ],
+)
+def test_every_type_fills_as_in_a_backtest(
+    client: TradingClient, venue: simulator.Venue, wanted: dict[str, Any], session: int | None, price: str | None
+) -> None:
+    """At its price, or at a worse or better open; for the day it expires where the session does not reach it."""
+    venue.move("2012-03-03T00:30:00Z")  # auctions take orders again
+    body = {"symbol": "AAPL", "qty": 10, "side": "buy", "time_in_force": "day", **wanted}
+    sent = client.post("/orders", body)
+    for name in ("type", "time_in_force", "limit_price", "stop_price", "trail_price", "trail_percent"):
+        assert sent[name] == body.get(name), name
+    assert sent["status"] == "accepted"
+    for each in range(1, 1 + (session or 1)):
+        assert client.get_order_by_id(sent["id"]).status.value in {"accepted", "new"}
+        venue.to_close(each)
+    found = client.get_order_by_id(sent["id"])
+    assert (found.status.value, found.filled_avg_price) == ("expired" if price is None else "filled", price)
+    assert [position.qty for position in client.get_all_positions()] == (
+        [] if price is None else ["-10" if body["side"] == "sell" else "10"]
+    )
+
+
+@pytest.mark.parametrize(
+    "wanted, message",
+    [
+        ({"type": "limit"}, "limit orders require limit_price"),
+        ({"type": "magic"}, "type must be one of"),
+        ({"time_in_force": "gtd"}, "time_in_force must be one of"),
+        ({"limit_price": "5"}, "market orders must not have limit_price"),
+        ({"type": "limit", "limit_price": "508.005"}, "sub-penny increment does not fulfill minimum pricing criteria"),
+        ({"type": "stop", "stop_price": "5", "time_in_force": "ioc"}, "ioc orders must be market or limit orders"),
+        ({"extended_hours": True}, "extended hours order must be DAY limit orders"),
+        ({"time_in_force": "opg"}, "opg orders are not accepted between 09:28 and 19:00"),
+        ({"qty": "0.5", "type": "limit", "limit_price": "5", "time_in_force": "gtc"}, "fractional orders must be DAY"),
+    ],
+)
+def test_what_alpaca_refuses_is_refused_in_its_words(
+    client: TradingClient, venue: simulator.Venue, wanted: dict[str, Any], message: str
+) -> None:
+    """By the rules that backtests use."""
+    venue.to_bars(0)
+    body = {"symbol": "AAPL", "qty": 1, "side": "buy", "type": "market", "time_in_force": "day", **wanted}
+    error = refusal(lambda: client.post("/orders", body))
+    assert (error.status_code, message in error.message) == (422, True), error.message
+
+
+def test_an_order_that_waits_can_be_cancelled(client: TradingClient, venue: simulator.Venue) -> None:
+    """It fills no more; one for the account as a whole ends the others."""
+    venue.to_bars(0)
+    limits = [
+        LimitOrderRequest(symbol="AAPL", qty=1, side=OrderSide.BUY, time_in_force=TimeInForce.GTC, limit_price=508)
+        for _ in range(3)
+    ]
+    sent = [client.submit_order(one) for one in limits]
+    client.cancel_order_by_id(sent[0].id)
+    venue.to_open(1)
+    assert [one.status.value for one in client.get_orders(GetOrdersRequest(status=QueryOrderStatus.OPEN))] == [
+        "new"
+    ] * 2
+    client.cancel_orders()
+    venue.to_close(1)
+    assert {client.get_order_by_id(one.id).status.value for one in sent} == {"canceled"}
+    assert client.get_all_positions() == []
+
+
 @pytest.mark.parametrize(
     "body,message",
     [
-        ({"type": "limit", "limit_price": 5}, "limit_price is not offered"),
-        ({"type": "limit"}, "type must be one of ['market'] here, got 'limit'"),
-        ({"type": "stop"}, "type must be one of ['market'] here, got 'stop'"),
-        ({"time_in_force": "gtc"}, "time_in_force must be one of ['day'] here, got 'gtc'"),
-        ({"extended_hours": True}, "extended_hours True is not offered"),
+        ({"type": "limit", "limit_price": "-5"}, "limit_price: must be a positive decimal"),
+        ({"type": "limit", "limit_price": "5.00001"}, "limit_price: must be a decimal with at most 4 digits"),
+        ({"type": "trailing_stop", "trail_percent": "1.005"}, "trail_percent must have at most two decimals"),
+        ({"type": 5}, "type must be a text, got 5"),
+        ({"extended_hours": "yes"}, "extended_hours must be true or false, got 'yes'"),
         ({"order_class": "bracket"}, "order_class 'bracket' is not offered"),
         ({"take_profit": {"limit_price": 5}}, "take_profit is not offered"),
         ({"notional": 100}, "notional is not offered"),
@@ -128,7 +211,7 @@ def test_a_fractional_quantity_is_exact(client: TradingClient, venue: simulator.
     ],
 )
 def test_what_is_not_offered_is_refused_by_name(client: TradingClient, body: dict[str, Any], message: str) -> None:
-    """Anything but a market day order in shares is a 422 that says what is wrong, and leaves no order."""
+    """Anything but a simple order in shares is a 422 that says what is wrong, and leaves no order."""
     wanted = {"symbol": "AAPL", "qty": 1, "side": "buy", "type": "market", "time_in_force": "day", **body}
     error = refusal(lambda: client.post("/orders", wanted))
     assert error.status_code == 422

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from tradeplane_engine.domain import numbers, orders, times
 
+_NO_PRICE = numbers.Price(0)
 _NAMESPACE = uuid.UUID("6f1c6f7e-6d3f-5b58-9a42-0d8f6c1f7a11")
 
 
@@ -25,18 +26,28 @@ OPEN = frozenset({Status.ACCEPTED, Status.PENDING_NEW, Status.NEW})
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A wanted market order; ``quantity`` is positive and ``intent`` what the client says it does, if it says so."""
+    """A wanted order; ``quantity`` is positive and ``intent`` what the client says it does, if it says so.
+
+    Prices are 0 where the kind has none; ``trail_bps`` is a distance in basis points.
+    """
 
     symbol: str
     side: orders.Side
     quantity: numbers.Quantity
     client_order_id: str
     intent: str = ""
+    kind: str = "market"
+    time_in_force: str = "day"
+    limit_price: numbers.Price = _NO_PRICE
+    stop_price: numbers.Price = _NO_PRICE
+    trail_price: numbers.Price = _NO_PRICE
+    trail_bps: int = 0
+    extended_hours: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A market order for one session; it fills whole or not at all. ``reserve`` is buying power held until then."""
+    """An order; it fills whole or not at all. ``reserve`` is buying power held until then."""
 
     id: str
     account: str
@@ -51,10 +62,22 @@ class Order:
     submitted_at: times.Nanos
     updated_at: times.Nanos
     expires_at: times.Nanos
+    kind: str = "market"
+    time_in_force: str = "day"
+    limit_price: numbers.Price = _NO_PRICE
+    stop_price: numbers.Price = _NO_PRICE
+    trail_price: numbers.Price = _NO_PRICE
+    trail_bps: int = 0
+    extended_hours: bool = False
     filled_at: times.Nanos | None = None
     filled_price: numbers.Price | None = None
     canceled_at: times.Nanos | None = None
     expired_at: times.Nanos | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for a price or a time of its own, which a market order for the day does not."""
+        return (self.kind, self.time_in_force) != ("market", "day")
 
     @property
     def signed(self) -> numbers.Quantity:

@@ -9,7 +9,7 @@ import dataclasses
 import datetime as dt
 import pathlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -104,6 +104,18 @@ class Dataset:
     def session_bars(self, session: sessions.Session) -> Mapping[str, bars.Bar]:
         """Return the bars of one session by symbol; a symbol that did not trade is absent."""
         return self._by_open.get(session.open, {})
+
+    def bars_around(self, symbol: str, at: times.Nanos, until: times.Nanos) -> Sequence[bars.Bar]:
+        """Return a symbol's bars that start before an instant, from the newest one that had ended at another on."""
+        starts = self._starts[symbol]
+        first = max(bisect.bisect_right(starts, at) - 1, 0)
+        if first and self.series[symbol][first].end > at:
+            first -= 1
+        return self.series[symbol][first : bisect.bisect_left(starts, until)]
+
+    def splits(self, symbol: str) -> Sequence[bars.CorporateAction]:
+        """Return a symbol's splits, at the opens of their sessions."""
+        return self._splits.get(symbol, ())
 
     def session_actions(self, session: sessions.Session) -> tuple[bars.CorporateAction, ...]:
         """Return the actions that take effect before the open of a session."""

@@ -45,7 +45,8 @@ class Market:
     """What is known and open at an instant.
 
     session : the open session or the next one to open; None past the calendar's end
-    is_open : whether that session is trading now
+    today : the session of the day in New York, over or not; None on a day without one
+    is_open : whether ``session`` is trading now
     prices : last known price of every listed symbol
     opens : the session's open price of the symbols that trade in it; empty while closed
     """
@@ -56,6 +57,7 @@ class Market:
     prices: Mapping[str, numbers.Price]
     opens: Mapping[str, numbers.Price]
     profile: profile.VenueProfile
+    today: sessions.Session | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,10 @@ class Step:
     desk: Desk
     updates: tuple[book.Update, ...] = ()
     activities: tuple[book.Activity, ...] = ()
+
+    def then(self, after: "Step") -> "Step":
+        """Return this step followed by one that began where it ended."""
+        return Step(after.desk, (*self.updates, *after.updates), (*self.activities, *after.activities))
 
     def update(
         self, event: str, order: book.Order, *, at: times.Nanos, execution: book.Execution | None = None

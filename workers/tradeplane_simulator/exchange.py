@@ -2,9 +2,10 @@
 
 1. ``submit`` checks an order; while the market is closed it waits as ``accepted``, else it is released at once.
 2. ``open_session`` applies splits, releases the waiting orders in the order of their acceptance and fills each one
-   whose symbol trades in this session, at its open price by the venue profile.
-3. ``trade`` fills, where the dataset holds minutes, each working order whose symbol has a minute that starts now.
-4. ``close_session`` expires what is left, then books the day's fees, each kind rounded up to the cent.
+   at the market whose symbol trades in this session, at its open price by the venue profile.
+3. ``trade`` fills, where the dataset holds minutes, each order at the market whose symbol has a minute that starts now.
+4. ``happen`` tells what became of orders that wait for a price or a time (:mod:`.working`).
+5. ``close_session`` expires orders at the market, then books the day's fees, each kind rounded up to the cent.
 """
 
 import dataclasses
@@ -13,7 +14,9 @@ from collections.abc import Iterable
 from tradeplane_engine.domain import bars, numbers, times
 from tradeplane_engine.venue import fees, profile
 from tradeplane_simulator import account as accounts
-from tradeplane_simulator import book, desk, errors, rules, sessions
+from tradeplane_simulator import book, desk, errors, rules, sessions, working
+
+_LASTS = 90 * times.DAY  # of an order that is good till cancelled
 
 
 def submit(before: desk.Desk, request: book.Request, market: desk.Market) -> desk.Step | errors.Refusal:
@@ -37,7 +40,14 @@ def submit(before: desk.Desk, request: book.Request, market: desk.Market) -> des
         reserve=rules.reserve(before, request, market),
         submitted_at=market.at,
         updated_at=market.at,
-        expires_at=market.session.close,
+        expires_at=times.Nanos(market.at + _LASTS) if request.time_in_force == "gtc" else market.session.close,
+        kind=request.kind,
+        time_in_force=request.time_in_force,
+        limit_price=request.limit_price,
+        stop_price=request.stop_price,
+        trail_price=request.trail_price,
+        trail_bps=request.trail_bps,
+        extended_hours=request.extended_hours,
     )
     counted = dataclasses.replace(before, counts=dataclasses.replace(before.counts, orders=number))
     step = desk.Step(counted).update(order.status.value, order, at=market.at)
@@ -57,8 +67,29 @@ def open_session(before: desk.Desk, actions: Iterable[bars.CorporateAction], mar
         if action.split != (1, 1):
             step = _split(step, action, at=market.at)
     for order in tuple(step.desk.open_orders.values()):
-        step = _release(step, order, market)
+        if not order.waits or order.status is book.Status.ACCEPTED:
+            step = _release(step, order, market)
     return step
+
+
+def happen(before: desk.Desk, order: book.Order, found: working.Happened) -> desk.Step:
+    """Tell what became of an order that waited."""
+    step = desk.Step(before)
+    if found.event == "fill":
+        return _execute(step, order, found.price, at=found.at)
+    if found.event == "restated":
+        changed = dataclasses.replace(
+            order,
+            quantity=found.quantity,
+            limit_price=found.limit_price,
+            stop_price=found.stop_price,
+            updated_at=found.at,
+        )
+        return step.update("restated", changed, at=found.at)
+    if found.event == "expired":
+        gone = dataclasses.replace(order, status=book.Status.EXPIRED, updated_at=found.at, expired_at=found.at)
+        return step.update("expired", gone, at=found.at)
+    return cancel(before, order, at=found.at)
 
 
 def trade(before: desk.Desk, market: desk.Market) -> desk.Step:
@@ -73,6 +104,8 @@ def close_session(before: desk.Desk, market: desk.Market) -> desk.Step:
     """End a session: expire day orders, book fees, remember the equity."""
     step = desk.Step(before)
     for order in tuple(before.open_orders.values()):
+        if order.waits:
+            continue
         gone = dataclasses.replace(order, status=book.Status.EXPIRED, updated_at=market.at, expired_at=market.at)
         step = step.update("expired", gone, at=market.at)
     date = sessions.new_york_date(market.at).isoformat()
@@ -115,10 +148,13 @@ def _release(step: desk.Step, order: book.Order, market: desk.Market) -> desk.St
 
 def _fill(step: desk.Step, order: book.Order, market: desk.Market) -> desk.Step:
     opened = market.opens.get(order.symbol)
-    if opened is None:
+    if opened is None or order.waits:
         return step
+    return _execute(step, order, market.profile.fill_price(order.side, opened), at=market.at)
+
+
+def _execute(step: desk.Step, order: book.Order, price: numbers.Price, *, at: times.Nanos) -> desk.Step:
     account, counts = step.desk.account, step.desk.counts
-    price = market.profile.fill_price(order.side, opened)
     number = counts.executions + 1
     execution = book.Execution(
         id=book.identity(account.id, "execution", number),
@@ -129,7 +165,7 @@ def _fill(step: desk.Step, order: book.Order, market: desk.Market) -> desk.Step:
         quantity=order.quantity,
         price=price,
         position=numbers.Quantity(account.held(order.symbol) + order.signed),
-        at=market.at,
+        at=at,
     )
     step = desk.Step(
         dataclasses.replace(
@@ -144,12 +180,10 @@ def _fill(step: desk.Step, order: book.Order, market: desk.Market) -> desk.Step:
         order,
         status=book.Status.FILLED,
         reserve=numbers.Money(0),
-        filled_at=market.at,
+        filled_at=at,
         filled_price=price,
     )
-    return step.update("fill", filled, at=market.at, execution=execution).activity(
-        "FILL", market.at, _fill_fields(filled, execution)
-    )
+    return step.update("fill", filled, at=at, execution=execution).activity("FILL", at, _fill_fields(filled, execution))
 
 
 def _fill_fields(order: book.Order, execution: book.Execution) -> dict[str, str]:
@@ -187,7 +221,7 @@ def _split(step: desk.Step, action: bars.CorporateAction, *, at: times.Nanos) ->
             },
         )
     for order in tuple(step.desk.open_orders.values()):
-        if order.symbol == action.symbol:
+        if order.symbol == action.symbol and not order.waits:
             quantity = accounts.scaled(order.quantity, action.split)
             step = step.update("restated", dataclasses.replace(order, quantity=quantity, updated_at=at), at=at)
     return step

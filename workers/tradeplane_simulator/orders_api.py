@@ -1,4 +1,4 @@
-"""Alpaca's order interface, the part this venue offers: market day orders in shares."""
+"""Alpaca's order interface, the part this venue offers: simple orders in shares, of every type and time in force."""
 
 from decimal import Decimal
 from typing import Any
@@ -12,9 +12,10 @@ from tradeplane_simulator import book, errors, queries, render, store
 ROUTES = APIRouter(prefix="/v2")
 _ORDER_FIELDS = frozenset(
     {"symbol", "qty", "side", "type", "time_in_force", "client_order_id", "order_class", "position_intent"}
+    | {"limit_price", "stop_price", "trail_price", "trail_percent", "extended_hours"}
 )
-# Fields of other order types, with the value that means the same as their absence.
-_NEUTRAL: dict[str, tuple[Any, ...]] = {"order_class": (None, "", "simple"), "extended_hours": (None, False)}
+# Fields of other order classes, with the value that means the same as their absence.
+_NEUTRAL: dict[str, tuple[Any, ...]] = {"order_class": (None, "", "simple")}
 _INTENTS = ("buy_to_open", "buy_to_close", "sell_to_open", "sell_to_close")
 _CLIENT_ORDER_ID_MAX = 128
 _ORDERS_MAX = 500
@@ -88,15 +89,13 @@ async def cancel(request: Request, order_id: str) -> Response:
 
 
 def order_request(body: dict[str, Any]) -> book.Request:
-    """Read the body of a new order; raises Refused for everything that is not a market day order in shares."""
+    """Read the body of a new order; raises Refused for everything that is not a simple order in shares."""
     for name, value in body.items():
         if name in _NEUTRAL:
             if value not in _NEUTRAL[name]:
                 raise errors.Refused(errors.unprocessable(f"{name} {value!r} is not offered: simple orders only"))
         elif name not in _ORDER_FIELDS and value is not None:
-            raise errors.Refused(errors.unprocessable(f"{name} is not offered: market day orders in shares only"))
-    _offered(body, "type", ("market",))
-    _offered(body, "time_in_force", ("day",))
+            raise errors.Refused(errors.unprocessable(f"{name} is not offered: simple orders in shares only"))
     symbol = body.get("symbol")
     if not isinstance(symbol, str) or not symbol:
         raise errors.Refused(errors.malformed("symbol is required"))
@@ -117,6 +116,13 @@ def order_request(body: dict[str, Any]) -> book.Request:
         quantity=_quantity(body.get("qty")),
         client_order_id=client_order_id,
         intent=intent,
+        kind=_word(body, "type"),
+        time_in_force=_word(body, "time_in_force"),
+        limit_price=_price(body, "limit_price"),
+        stop_price=_price(body, "stop_price"),
+        trail_price=_price(body, "trail_price"),
+        trail_bps=_basis_points(body, "trail_percent"),
+        extended_hours=_flag(body, "extended_hours"),
     )
 
 
@@ -136,12 +142,42 @@ def order_query(account: str, query: queries.Query) -> store.OrderQuery:
     )
 
 
-def _offered(body: dict[str, Any], name: str, values: tuple[str, ...]) -> None:
+def _word(body: dict[str, Any], name: str) -> str:
+    """Return a word, which the venue's rules know or not."""
     value = body.get(name)
     if value is None:
         raise errors.Refused(errors.malformed(f"{name} is required"))
-    if value not in values:
-        raise errors.Refused(errors.unprocessable(f"{name} must be one of {list(values)} here, got {value!r}"))
+    if not isinstance(value, str):
+        raise errors.Refused(errors.malformed(f"{name} must be a text, got {value}"))
+    return value
+
+
+def _flag(body: dict[str, Any], name: str) -> bool:
+    value = body.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise errors.Refused(errors.malformed(f"{name} must be true or false, got {value!r}"))
+    return bool(value)
+
+
+def _price(body: dict[str, Any], name: str) -> numbers.Price:
+    """Return a price, 0 where none is given."""
+    value = body.get(name)
+    if value is None:
+        return numbers.Price(0)
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        raise errors.Refused(errors.malformed(f"{name} must be a decimal number, got {value!r}"))
+    try:
+        return numbers.price(queries.decimal(str(value)), field=name)
+    except engine_errors.ValueRefused as error:
+        raise errors.Refused(errors.malformed(str(error))) from error
+
+
+def _basis_points(body: dict[str, Any], name: str) -> int:
+    """Return a percentage in basis points, 0 where none is given."""
+    hundredths = _price(body, name)  # of four decimals
+    if hundredths % 100:
+        raise errors.Refused(errors.malformed(f"{name} must have at most two decimals, got {body[name]}"))
+    return hundredths // 100
 
 
 def _quantity(value: Any) -> numbers.Quantity:

@@ -42,22 +42,26 @@ def order(value: book.Order) -> dict[str, Any]:
         "filled_qty": numbers.quantity_text(value.filled_quantity),
         "filled_avg_price": None if value.filled_price is None else numbers.price_text(value.filled_price),
         "order_class": "",
-        "order_type": "market",
-        "type": "market",
+        "order_type": value.kind,
+        "type": value.kind,
         "side": value.side.value,
         "position_intent": value.intent,
-        "time_in_force": "day",
-        "limit_price": None,
-        "stop_price": None,
+        "time_in_force": value.time_in_force,
+        "limit_price": _price(value.limit_price),
+        "stop_price": _price(value.stop_price),
         "status": value.status.value,
-        "extended_hours": False,
+        "extended_hours": value.extended_hours,
         "legs": None,
-        "trail_percent": None,
-        "trail_price": None,
+        "trail_percent": f"{value.trail_bps / 100:g}" if value.trail_bps else None,
+        "trail_price": _price(value.trail_price),
         "hwm": None,
         "subtag": None,
         "source": None,
     }
+
+
+def _price(value: numbers.Price) -> str | None:
+    return numbers.price_text(value) if value else None
 
 
 def update(value: book.Update) -> dict[str, Any]:

@@ -1,15 +1,15 @@
-"""What an account may order: desk and market as the venue's rules see them (:mod:`tradeplane_engine.venue.rules`).
+"""What an account may order: desk and market as the venue's rules see them (:mod:`tradeplane_engine.venue.rules`)."""
 
-Every order is a market day order, and is valued at what it would cost at the last price.
-"""
+import datetime as dt
 
 from tradeplane_engine.domain import numbers, orders
 from tradeplane_engine.venue import margin, rules, ticket
 from tradeplane_simulator import account as accounts
-from tradeplane_simulator import book, errors
+from tradeplane_simulator import book, errors, sessions
 from tradeplane_simulator import desk as desks
 
 intent = ticket.intent
+_CLOSE = dt.time(16)
 
 
 def reserve(desk: desks.Desk, request: book.Request, market: desks.Market) -> numbers.Money:
@@ -38,6 +38,13 @@ def _request(request: book.Request) -> ticket.Request:
     return ticket.Request(
         side=request.side,
         quantity=request.quantity,
+        kind=request.kind,
+        time_in_force=request.time_in_force,
+        limit=request.limit_price,
+        stop=request.stop_price,
+        trail=request.trail_price,
+        trail_bps=request.trail_bps,
+        extended=request.extended_hours,
         intent=request.intent,
         client_order_id=request.client_order_id,
     )
@@ -53,7 +60,7 @@ def _account(desk: desks.Desk, request: book.Request, market: desks.Market) -> t
         position=desk.account.held(request.symbol),
         held=desk.working(request.symbol, request.side),
         open_orders=tuple(
-            ticket.OpenOrder(order.id, order.side)
+            ticket.OpenOrder(order.id, order.side, order.kind, order.limit_price)
             for order in desk.open_orders.values()
             if order.symbol == request.symbol
         ),
@@ -63,5 +70,12 @@ def _account(desk: desks.Desk, request: book.Request, market: desks.Market) -> t
 def _market(request: book.Request, market: desks.Market) -> ticket.Market:
     last = market.prices[request.symbol]
     bid, ask = (market.profile.fill_price(side, last) for side in (orders.Side.SELL, orders.Side.BUY))
-    # An order that waits fills at an open, so it is valued as in regular hours whenever it comes.
-    return ticket.Market(quote=margin.Quote(last=last, bid=bid, ask=ask))
+    # An order that waits fills at an open, so it is valued as in regular hours whenever it comes; auctions have times.
+    now = sessions.new_york_time(market.at)
+    closes = _CLOSE if market.today is None else sessions.new_york_time(market.today.close)
+    return ticket.Market(
+        quote=margin.Quote(last=last, bid=bid, ask=ask),
+        minute=now.hour * 60 + now.minute,
+        trading_day=market.today is not None,
+        close_minute=closes.hour * 60 + closes.minute,
+    )

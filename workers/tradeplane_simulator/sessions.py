@@ -62,9 +62,14 @@ class Sessions:
         return self.days[place - 1] if place else None
 
 
+def new_york_time(at: times.Nanos) -> dt.datetime:
+    """Return the exchange's own time at an instant, to the second."""
+    return dt.datetime.fromtimestamp(at // times.SECOND, NEW_YORK)
+
+
 def new_york_date(at: times.Nanos) -> dt.date:
     """Return the exchange's own date at an instant."""
-    return dt.datetime.fromtimestamp(at // times.SECOND, NEW_YORK).date()
+    return new_york_time(at).date()
 
 
 def midnight(date: dt.date) -> times.Nanos:
@@ -95,7 +100,7 @@ def new_york(first: dt.date, last: dt.date) -> Sessions:
 
 def stamp(at: times.Nanos) -> str:
     """Return the 17 digits of New York local time, to the millisecond, that start an activity's id."""
-    moment = dt.datetime.fromtimestamp(at // times.SECOND, NEW_YORK)
+    moment = new_york_time(at)
     return f"{moment:%Y%m%d%H%M%S}{at % times.SECOND // 1_000_000:03d}"
 
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from tradeplane_engine.domain import bars, numbers, times
 from tradeplane_engine.venue import profile
 from tradeplane_simulator import account as accounts
-from tradeplane_simulator import book, dataset, desk, errors, exchange, metrics, store
+from tradeplane_simulator import book, dataset, desk, errors, exchange, metrics, sessions, store, working
 
 # Commands that arrive while the clock stands still get distinct times, because order listings page on them.
 _TICK = 1_000
@@ -78,10 +78,15 @@ class Simulator:
         self.clock = saved.clock
         self._command = saved.command
         self.desks = self.state.desks()
+        self._hours = working.hours(self.data.sessions.days)
+        self._waiting: dict[str, working.Working] = {}
         self._market = self._look(self.clock)
         self._instants = sorted(
             {instant for day in self.data.sessions.days for instant in (day.open, day.close)} | set(self.data.instants)
         )
+        for account in self.desks.values():
+            for order in account.open_orders.values():
+                self._wait(order)  # what had become of it by now is in the state file
         metrics.CLOCK.set(self.clock / times.SECOND)
 
     @property
@@ -118,7 +123,9 @@ class Simulator:
         if isinstance(step, errors.Refusal):
             raise errors.Refused(step)
         self._keep([step])
-        return step.updates[0].order
+        order = step.updates[0].order
+        self._wait(order)
+        return order
 
     def cancel(self, account: str, order_id: str) -> None:
         """End an open order; a canceled one stays canceled; raises Refused."""
@@ -166,16 +173,8 @@ class Simulator:
 
     def _happen(self, instant: times.Nanos) -> None:
         market = self._look(instant)
-        closed = self.data.sessions.last_closed(instant)
-        steps: list[desk.Step] = []
-        if closed is not None and closed.close == instant:
-            steps = [exchange.close_session(found, market) for found in self.desks.values()]
-        elif market.session is not None and market.session.open == instant:
-            actions = self.data.session_actions(market.session)
-            steps = [exchange.open_session(found, actions, market) for found in self.desks.values()]
-        elif market.opens and not self.data.is_daily:
-            steps = [exchange.trade(found, market) for found in self.desks.values() if found.open_orders]
-        self._keep(steps, market=market)
+        steps = [self._step(found, market) for found in self.desks.values()]
+        self._keep([step for step in steps if step is not None], market=market)
         minutes = () if self.data.is_daily else self.data.published_at(instant)
         if minutes:
             self._audience.minute_bars(minutes)
@@ -183,6 +182,38 @@ class Simulator:
         if days:
             self._audience.daily_bars(days)
         metrics.EVENTS.inc()
+
+    def _step(self, found: desk.Desk, market: desk.Market) -> desk.Step | None:
+        """Return what an instant does to an account, or None for nothing."""
+        closed = self.data.sessions.last_closed(market.at)
+        if closed is not None and closed.close == market.at:
+            before = self._waited(desk.Step(found), market)
+            return before.then(exchange.close_session(before.desk, market))
+        if market.session is not None and market.session.open == market.at:
+            actions = self.data.session_actions(market.session)
+            return self._waited(exchange.open_session(found, actions, market), market)
+        if not found.open_orders:
+            return None
+        trades = bool(market.opens) and not self.data.is_daily
+        return self._waited(exchange.trade(found, market) if trades else desk.Step(found), market)
+
+    def _waited(self, step: desk.Step, market: desk.Market) -> desk.Step:
+        """Add what became, by now, of orders that wait for a price or a time."""
+        for order in tuple(step.desk.open_orders.values()):
+            waiting = self._waiting.get(order.id)
+            for happened in [] if waiting is None else waiting.advance(market.at):
+                current = step.desk.open_orders[order.id]
+                step = step.then(exchange.happen(step.desk, current, happened))
+        return step
+
+    def _wait(self, order: book.Order) -> None:
+        """Let an order wait, from when it came to now."""
+        if order.waits:
+            known = self.data.bars_around(order.symbol, order.submitted_at, order.expires_at)
+            splits = self.data.splits(order.symbol)
+            waiting = working.Working(order, known, splits, self._hours, self.profile)
+            waiting.advance(self.clock)
+            self._waiting[order.id] = waiting
 
     def _now(self) -> desk.Market:
         self._command = times.Nanos(max(self.clock, self._command + _TICK))
@@ -199,6 +230,8 @@ class Simulator:
             name = step.desk.account.name
             self.desks[name] = step.desk
             for update in step.updates:
+                if update.order.status not in book.OPEN:
+                    self._waiting.pop(update.order.id, None)
                 metrics.UPDATES.labels(update.event).inc()
             self._audience.trade_updates(name, step.updates)
 
@@ -211,4 +244,7 @@ class Simulator:
             if (quotation := self.data.quotation(symbol, at)) is not None
         }
         opens = self.data.opens(session, at) if session is not None and is_open else {}
-        return desk.Market(at=at, session=session, is_open=is_open, prices=prices, opens=opens, profile=self.profile)
+        today = self.data.sessions.on(sessions.new_york_date(at))
+        return desk.Market(
+            at=at, session=session, is_open=is_open, prices=prices, opens=opens, profile=self.profile, today=today
+        )

@@ -18,10 +18,12 @@ from tradeplane_engine.domain import numbers, orders, times
 from tradeplane_simulator import account as accounts
 from tradeplane_simulator import book, desk, errors
 
-_VERSION = 1
+_VERSION = 2
 _ORDER_COLUMNS = ", ".join(field.name for field in fields(book.Order))
 _ORDER_CHANGES = (
     "quantity",
+    "limit_price",
+    "stop_price",
     "status",
     "reserve",
     "updated_at",
@@ -280,7 +282,8 @@ def _row(value: book.Order | book.Execution) -> list[Any]:
 
 def _order(row: Sequence[Any]) -> book.Order:
     values = dict(zip((field.name for field in fields(book.Order)), row, strict=True))
-    return book.Order(**{**values, "side": orders.Side(values["side"]), "status": book.Status(values["status"])})
+    words = {"side": orders.Side(values["side"]), "status": book.Status(values["status"])}
+    return book.Order(**{**values, **words, "extended_hours": bool(values["extended_hours"])})
 
 
 def _execution(row: Sequence[Any]) -> book.Execution:
