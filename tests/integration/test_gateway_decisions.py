@@ -376,6 +376,62 @@ async def test_a_policy_that_clips_lets_out_what_passes(bench: gateway.Bench) ->
     }
 
 
+async def test_orders_of_every_type_leave_as_they_were_wanted(bench: gateway.Bench) -> None:
+    """The broker has them with their prices, they fill when it says so, and the strategy hears of each."""
+    token = await bench.fence()
+    wanted = [
+        ("AAPL", "buy", "10", ("type", "limit"), ("time_in_force", "gtc"), ("limit_price", "504.5")),
+        ("IBM", "sell", "20", ("type", "stop"), ("time_in_force", "gtc"), ("stop_price", "197.5")),
+        ("MSFT", "buy", "30", ("type", "trailing_stop"), ("time_in_force", "gtc"), ("trail_bps", 1000)),
+        ("AAPL", "buy", "1", ("type", "limit"), ("limit_price", "400"), ("number", 1)),
+    ]
+    receipt = await bench.decide(token, 0, wanted)
+    assert reasons(receipt) == ["", "", "", ""]
+    await bench.settled(0)
+    shown = {row["client_order_id"]: row for row in await bench.listed("orders")}
+    ids = [verdict["client_order_id"] for verdict in receipt["verdicts"]]
+    names = ("type", "time_in_force", "limit_price", "stop_price", "trail_bps")
+    assert [[shown[one].get(name) for name in names] for one in ids] == [
+        ["limit", "gtc", "504.5", None, None],
+        ["stop", "gtc", None, "197.5", None],
+        ["trailing_stop", "gtc", None, None, 1000],
+        ["limit", "day", "400", None, None],
+    ]
+    headers = {"APCA-API-KEY-ID": bench.venue.key_id, "APCA-API-SECRET-KEY": bench.venue.secret_key}
+    answer = await asyncio.to_thread(bench.venue.client.get, f"{bench.venue.url}/v2/orders", headers=headers)
+    brokers = {row["client_order_id"]: row for row in answer.json()}
+    assert [brokers[one]["limit_price"] for one in ids] == ["504.5", None, None, "400"]
+    assert (brokers[ids[1]]["stop_price"], brokers[ids[2]]["trail_percent"]) == ("197.5", "10")
+    await bench.move(bench.venue.sessions[2].published)
+    await bench.until(lambda s: s["counts"]["fills"] == 1 and s["counts"]["open_orders"] == 2, "filled and expired")
+    events = (await bench.http.get("/v1/strategies/momentum/order-events", params={"token": token, "after": 0})).json()
+    ended = [(one["event"], one["client_order_id"], one["price"], one["status"]) for one in events["events"][4:]]
+    assert ended == [("ended", ids[3], "0", "expired"), ("fill", ids[0], "504.0504", "")]
+    await bench.move(bench.venue.sessions[5].published)
+    await bench.until(lambda s: s["counts"]["fills"] == 2, "the stop is reached")
+    assert [row["price"] for row in await bench.listed("fills")] == ["504.0504", "196.9803"]
+
+
+@pytest.mark.parametrize(
+    "terms, message",
+    [
+        ([("type", "limit")], "limit order: must be with limit_price, got []"),
+        ([("limit_price", "5")], "market order: must be with no price, got ['limit_price']"),
+        ([("type", "trailing_stop"), ("stop_price", "5")], "must be with trail_price or trail_bps, got ['stop_price']"),
+        ([("type", "limit"), ("limit_price", "5.00001")], "limit_price"),
+    ],
+)
+async def test_an_order_with_the_wrong_prices_is_refused(
+    bench: gateway.Bench, terms: list[tuple[str, str]], message: str
+) -> None:
+    """Before anything is recorded, naming what its type needs."""
+    token = await bench.fence()
+    await bench.publish(0)
+    answer = await bench.post(bench.body(token, 0, [("AAPL", "buy", "1", *terms)]))
+    assert (answer.status_code, message in answer.text) == (422, True), answer.text
+    assert await bench.listed("decisions") == []
+
+
 async def test_open_orders_are_counted_across_decisions(bench: gateway.Bench) -> None:
     """Those of earlier decisions and those accepted in this one, until they have filled."""
     spec = {**gateway.POLICY, "order": {"maxOpenOrders": 2}}

@@ -275,13 +275,13 @@ class Bench:
         self,
         token: str,
         session: int,
-        intents: Sequence[tuple[str, str, str]],
+        intents: Sequence[tuple[Any, ...]],
         *,
         generation: int = 1,
         attempt: int = 1,
         uid: str = UID,
     ) -> dict[str, Any]:
-        """Return the JSON of a decision at a session's close."""
+        """Return the JSON of a decision at a session's close; intents are (symbol, side, quantity, *terms as pairs)."""
         return messages.DecisionMessage(
             uid=uid,
             generation=generation,
@@ -291,11 +291,11 @@ class Bench:
             outcome="traded" if intents else "no-signal",
             model_digest="sha256:" + "0" * 64,
             signals=tuple(
-                messages.SignalMessage(symbol=symbol, score=0.5, features=(1.0, None)) for symbol, _, _ in intents
+                messages.SignalMessage(symbol=symbol, score=0.5, features=(1.0, None)) for symbol, *_ in intents
             ),
             intents=tuple(
-                messages.IntentMessage(symbol=symbol, side=side, quantity=quantity)  # type: ignore[arg-type]  # a test's literal
-                for symbol, side, quantity in intents
+                messages.IntentMessage(symbol=symbol, side=side, quantity=quantity, **dict(terms))  # type: ignore[arg-type]  # a test's literal
+                for symbol, side, quantity, *terms in intents
             ),
         ).model_dump(mode="json")
 
@@ -303,9 +303,7 @@ class Bench:
         """Post a decision."""
         return await self.http.post("/v1/strategies/momentum/decisions", json=body)
 
-    async def decide(
-        self, token: str, session: int, intents: Sequence[tuple[str, str, str]], **keys: Any
-    ) -> dict[str, Any]:
+    async def decide(self, token: str, session: int, intents: Sequence[tuple[Any, ...]], **keys: Any) -> dict[str, Any]:
         """Publish the bars, post a decision and return its receipt."""
         await self.publish(session)
         answer = await self.post(self.body(token, session, intents, **keys))

@@ -1,7 +1,6 @@
 """A strategy live, with a backtest's kernel as its broker: the same bars, the same venue, the same log."""
 
 from collections.abc import Sequence
-from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -130,7 +129,7 @@ class Broker(strategy.Strategy):
         self.decisions.append(decision)
         found = []
         for intent in decision.intents:
-            sent = self.ctx.order(intent.symbol, intent.side.value, Decimal(intent.quantity) / 10**9)
+            sent = live.want(self.ctx, intent)
             key = orders.OrderKey("made", "0a0b", decision.trigger, intent.symbol, number=intent.number)
             found.append(live.Verdict(orders.client_order_id(key)))
             self.mine[id(sent)] = found[-1].client_order_id

@@ -13,7 +13,7 @@ from tradeplane_engine.domain import bars, numbers, orders, times
 
 # What they order in a hook outside of a turn leaves with the next decision.
 LATER = {"Answers", "Timed"}
-REFUSED = {"Rests": "kind", "AtOnce": "kind", "Brackets": "bracket", "CleansUp": "cancel"}
+REFUSED = {"Rests": "cancel", "Brackets": "bracket", "CleansUp": "cancel"}
 SAME = [name for name in honest_strategies.MAKERS if name not in {*LATER, *REFUSED}]
 
 
@@ -331,8 +331,8 @@ def test_code_that_fails_is_named_with_its_bar() -> None:
     "asks",
     [
         lambda ctx: ctx.follow(lambda bars_: bars_),
-        lambda ctx: ctx.order("A", "buy", 1, "limit", limit=5),
-        lambda ctx: ctx.order("A", "buy", 1, time_in_force="gtc"),
+        lambda ctx: ctx.order("A", "buy", 1, "limit"),
+        lambda ctx: ctx.order("A", "buy", notional=5),
         lambda ctx: ctx.bracket("A", "buy", 1, take_profit=9, stop_loss=5),
         lambda ctx: ctx.oco("A", "sell", 1, take_profit=9, stop_loss=5),
         lambda ctx: ctx.replace(ctx.order("A", "buy", 1), limit=5),

@@ -31,7 +31,8 @@ class Counts(strategy.Strategy):
     def on_bar(self, ctx, bar):
         if self.rate < bar.close / bar.unit:
             ctx.order(bar.symbol, "buy", 1 + self.heard % 3)
-            ctx.order(bar.symbol, "buy", 2)
+            ctx.order(bar.symbol, "buy", 2, "limit", "gtc", limit=bar.close - 200)
+            ctx.order(bar.symbol, "sell", 1, "stop", "gtc", stop=bar.close - 900)
         elif ctx.position(bar.symbol) > 0:
             ctx.target(bar.symbol, shares=0)
 
@@ -149,7 +150,9 @@ def test_a_replay_gives_the_orders_of_the_session() -> None:
     assert again == sent(decisions)
     assert len(again) > 50
     assert len(found.fills) > 50
-    assert {name.split("-")[5] for name in (one.client_order_id for one in found.orders)} == {"0", "1"}
+    assert {name.split("-")[5] for name in (one.client_order_id for one in found.orders)} == {"0", "1", "2"}
+    assert {(one.terms.type, one.terms.time_in_force) for one in found.orders} >= {("limit", "gtc"), ("stop", "gtc")}
+    assert any(b'"limit_price":' in one for one in found.order_bytes)
     assert replayed(decisions).order_bytes == found.order_bytes
 
 

@@ -1,7 +1,9 @@
 """The strategy's HTTP clients: what is repeated, what ends the process, what is no signal."""
 
+import dataclasses
 import json
 from collections.abc import Callable
+from typing import Any
 
 import httpx2
 import numpy as np
@@ -123,6 +125,25 @@ def test_a_decision_is_exact() -> None:
     assert (body.trigger, body.generation, body.attempt) == ("2012-03-02T21:00:00Z", 2, 3)
     assert body.intents == (messages.IntentMessage(symbol="IBM", side="sell", quantity="10.5"),)
     assert body.signals[0].features == (1.5, None)
+
+
+@pytest.mark.parametrize(
+    "terms, shown",
+    [
+        (orders.Terms("limit", "gtc", numbers.price("5.25")), {"limit_price": "5.25"}),
+        (orders.Terms("stop", "day", stop_price=numbers.price("5")), {"stop_price": "5"}),
+        (orders.Terms("trailing_stop", "gtc", trail_bps=150), {"trail_bps": 150}),
+        (orders.Terms("limit", "day", numbers.price("1"), extended_hours=True), {"extended_hours": True}),
+    ],
+)
+def test_an_order_says_how_it_is_worked(terms: orders.Terms, shown: dict[str, Any]) -> None:
+    """Prices as texts; what its type has not is not in the message."""
+    handler, seen = script(httpx2.Response(200, json=RECEIPT))
+    (intent,) = DECISION.intents
+    gateway(handler).submit(dataclasses.replace(DECISION, intents=(dataclasses.replace(intent, terms=terms),)))
+    (posted,) = json.loads(seen[0].content)["intents"]
+    assert (posted["type"], posted["time_in_force"]) == (terms.type, terms.time_in_force)
+    assert {name: posted[name] for name in shown} == shown
 
 
 def test_a_decision_is_posted_until_it_is_answered() -> None:

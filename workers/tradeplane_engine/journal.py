@@ -117,7 +117,8 @@ class Recorder(strategy.Strategy):
 
     def _want(self, symbol: str, side: orders.Side, order: core_orders.Order) -> None:
         number = sum(intent.symbol == symbol for intent in self._intents)
-        self._intents.append(orders.Intent(symbol, side, numbers.Quantity(order.quantity), number=number))
+        quantity = numbers.Quantity(order.quantity)
+        self._intents.append(orders.Intent(symbol, side, quantity, live.terms(order), number=number))
 
     def _sent(self, order: core_orders.Order, symbol: str, side: orders.Side) -> None:
         self._want(symbol, side, order)
@@ -128,9 +129,10 @@ class Recorder(strategy.Strategy):
         if name in journal.known:
             raise errors.ValueRefused("client_order_id", "used once", name)
         journal.known[name] = order
-        journal.orders[name] = orders.Order(name, self._trigger, symbol, side, numbers.Quantity(order.quantity))
+        quantity = numbers.Quantity(order.quantity)
+        journal.orders[name] = orders.Order(name, self._trigger, symbol, side, quantity, live.terms(order))
         self._ids[order.id] = name
-        self.verdicts.append(live.Verdict(name, quantity=numbers.Quantity(order.quantity)))
+        self.verdicts.append(live.Verdict(name, quantity=quantity))
 
     def _filled(self, update: kernel.Update, symbol: str, side: orders.Side) -> None:
         at = times.Nanos(update.at)

@@ -11,12 +11,13 @@ itself begins with the first bar that it is shown, and ends with the process.
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from enum import StrEnum
 from operator import attrgetter
 from typing import Any, Protocol
 
 from tradeplane_engine import clock, errors, settings, strategy
-from tradeplane_engine.core import live
+from tradeplane_engine.core import context, live
 from tradeplane_engine.core import order as core_orders
 from tradeplane_engine.domain import bars, numbers, orders, timeframes, times
 
@@ -98,6 +99,37 @@ class Features(Protocol):
     def observe(self, one: bars.BarSlice) -> None:
         """Take in the next slice, oldest first."""
         ...
+
+
+def terms(order: core_orders.Order) -> orders.Terms:
+    """Return how an order of the core is worked, as it was wanted; what a trailing stop has seen is not in it."""
+    trails = order.kind == core_orders.TRAILING_STOP
+    return orders.Terms(
+        type=core_orders.KINDS[order.kind],
+        time_in_force=core_orders.TIMES_IN_FORCE[order.time_in_force],
+        limit_price=numbers.Price(order.limit),
+        stop_price=numbers.Price(0 if trails else order.stop),
+        trail_price=numbers.Price(order.trail),
+        trail_bps=order.trail_bps,
+        extended_hours=order.extended_hours,
+    )
+
+
+def want(ctx: context.Context, intent: orders.Intent) -> core_orders.Order:
+    """Want in a run what an intent says."""
+    how = intent.terms
+    return ctx.order(
+        intent.symbol,
+        intent.side.value,
+        Decimal(intent.quantity) / numbers.ONE_SHARE,
+        how.type,
+        how.time_in_force,
+        limit=how.limit_price,
+        stop=how.stop_price,
+        trail=how.trail_price,
+        trail_bps=how.trail_bps,
+        extended_hours=how.extended_hours,
+    )
 
 
 class Host:
@@ -273,6 +305,7 @@ class Host:
                     symbol=self._symbols[order.symbol],
                     side=orders.Side.BUY if order.side > 0 else orders.Side.SELL,
                     quantity=numbers.Quantity(order.quantity),
+                    terms=terms(order),
                     number=counted[order.symbol],
                 )
             )

@@ -176,12 +176,32 @@ def canonical_order(order: orders.Order) -> bytes:
             "symbol": order.symbol,
             "side": order.side.value,
             "quantity": numbers.quantity_text(order.quantity),
-            "type": order.type,
-            "time_in_force": order.time_in_force,
+            **described(order.terms),
         },
         sort_keys=True,
         separators=(",", ":"),
     ).encode()
+
+
+def described(terms: orders.Terms) -> dict[str, Any]:
+    """Return how an order is worked as JSON values; what its type has not is left out."""
+    prices = {name: getattr(terms, name) for name in ("limit_price", "stop_price", "trail_price")}
+    found: dict[str, Any] = {name: numbers.price_text(price) for name, price in prices.items() if price}
+    if terms.trail_bps:
+        found["trail_bps"] = terms.trail_bps
+    if terms.extended_hours:
+        found["extended_hours"] = True
+    return {"type": terms.type, "time_in_force": terms.time_in_force, **found}
+
+
+def terms(shown: Mapping[str, Any]) -> orders.Terms:
+    """Read what :func:`described` gave; raises ValueRefused for a price that is none."""
+    limit, stop, trail = (
+        numbers.price(shown[name], field=name) if shown.get(name) else numbers.Price(0)
+        for name in ("limit_price", "stop_price", "trail_price")
+    )
+    words = shown["type"], shown["time_in_force"]
+    return orders.Terms(*words, limit, stop, trail, shown.get("trail_bps", 0), shown.get("extended_hours", False))
 
 
 def _environment(item: Mapping[str, Any], seq: int, where: str) -> Event:

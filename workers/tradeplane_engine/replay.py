@@ -11,13 +11,12 @@ the strategy: they are taken from the record, without intents.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from tradeplane_engine import backtest, declarative, desk, entrypoint, errors, journal, live, record, settings
 from tradeplane_engine.core import context, gate, limits
 from tradeplane_engine.data import dataset
-from tradeplane_engine.domain import bars, numbers, orders, times
+from tradeplane_engine.domain import bars, orders, times
 from tradeplane_engine.features import sources
 from tradeplane_engine.models import predictor
 from tradeplane_engine.venue import profile
@@ -189,7 +188,7 @@ class Replay:
             decision = host.decide(one)
             ctx.outcome(decision.outcome, decision.detail)
             for intent in decision.intents:
-                ctx.order(intent.symbol, intent.side.value, Decimal(intent.quantity) / numbers.ONE_SHARE)
+                live.want(ctx, intent)
 
         self._desk.decide(event.uid, one, act)
         if event.outcome is not orders.Outcome.MISSED:

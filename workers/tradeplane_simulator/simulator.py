@@ -204,6 +204,8 @@ class Simulator:
             for happened in [] if waiting is None else waiting.advance(market.at):
                 current = step.desk.open_orders[order.id]
                 step = step.then(exchange.happen(step.desk, current, happened))
+            if order.waits and order.id in step.desk.open_orders and market.at >= order.expires_at:
+                step = step.then(exchange.cancel(step.desk, step.desk.open_orders[order.id], at=market.at))
         return step
 
     def _wait(self, order: book.Order) -> None:

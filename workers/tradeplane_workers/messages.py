@@ -157,13 +157,18 @@ class SignalMessage(Message):
 
 
 class IntentMessage(Message):
-    """A wanted order; ``quantity`` is positive."""
+    """A wanted order; ``quantity`` is positive. Prices are empty where its type has none, ``trail_bps`` is 0 then."""
 
     symbol: Symbol
     side: Literal["buy", "sell"]
     quantity: DecimalText
-    type: Literal["market"] = "market"
-    time_in_force: Literal["day"] = "day"
+    type: Literal["market", "limit", "stop", "stop_limit", "trailing_stop"] = "market"
+    time_in_force: Literal["day", "gtc", "opg", "cls", "ioc", "fok"] = "day"
+    limit_price: DecimalText | Literal[""] = ""
+    stop_price: DecimalText | Literal[""] = ""
+    trail_price: DecimalText | Literal[""] = ""
+    trail_bps: int = 0
+    extended_hours: bool = False
     role: Literal["order"] = "order"
     number: int = 0
 

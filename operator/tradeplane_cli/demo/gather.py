@@ -181,8 +181,7 @@ def _order(row: Mapping[str, Any]) -> f.Order:
         symbol=row["symbol"],
         side=orders.Side(row["side"]),
         quantity=numbers.quantity(row["quantity"]),
-        type=row["type"],
-        time_in_force=row["time_in_force"],
+        terms=record.terms(row),
     )
     return f.Order(
         seq=row["sequence"],

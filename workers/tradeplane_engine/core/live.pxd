@@ -24,7 +24,7 @@ cdef class Live:
     cdef readonly Agenda agenda
     cdef readonly list slots, books, price
     cdef readonly object market
-    cdef readonly bint has_sessions, started
+    cdef readonly bint has_extended_hours, has_sessions, started
     cdef readonly Py_ssize_t warmup, reach
     cdef int _digits
     cdef long long _accepted

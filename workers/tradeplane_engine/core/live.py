@@ -76,41 +76,19 @@ class LiveContext(Context):
         """Refuse targets that are all known at the start."""
         raise errors.ValueRefused("follow", "a backtest's: live bars are not known before", targets)
 
-    def order(
-        self,
-        symbol: str,
-        side: str,
-        shares: Any = None,
-        kind: str = "market",
-        time_in_force: str = "day",
-        *,
-        notional: Any = None,
-        limit: int = 0,
-        stop: int = 0,
-        trail: int = 0,
-        trail_bps: int = 0,
-        extended_hours: bool = False,
-    ) -> Order:
-        """Want a market order for the day."""
+    def order(self, *words: Any, notional: Any = None, **prices: Any) -> Order:
+        """Want an order, as in a backtest; one for an amount of money cannot leave."""
         if notional is not None:
             raise errors.ValueRefused("notional", "a backtest's, as long as only shares leave live", notional)
-        if extended_hours:
-            raise errors.ValueRefused("extended_hours", "a backtest's, as long as only market orders leave live", kind)
-        if kind != "market":
-            raise errors.ValueRefused("kind", "market, as long as nothing else leaves live", kind)
-        if time_in_force != "day":
-            raise errors.ValueRefused("time_in_force", "day, as long as nothing else leaves live", time_in_force)
-        return Context.order(
-            self, symbol, side, shares, kind, time_in_force, limit=limit, stop=stop, trail=trail, trail_bps=trail_bps
-        )
+        return Context.order(self, *words, **prices)
 
     def bracket(self, symbol: str, side: str, shares: Any, **prices: Any) -> Order:  # noqa: ARG002 - as in a backtest
         """Refuse an order with exits."""
-        raise errors.ValueRefused("bracket", "a backtest's, as long as only single market orders leave live", symbol)
+        raise errors.ValueRefused("bracket", "a backtest's, as long as only single orders leave live", symbol)
 
     def oco(self, symbol: str, side: str, shares: Any, **prices: Any) -> Order:  # noqa: ARG002 - as above
         """Refuse a pair of exits."""
-        raise errors.ValueRefused("oco", "a backtest's, as long as only single market orders leave live", symbol)
+        raise errors.ValueRefused("oco", "a backtest's, as long as only single orders leave live", symbol)
 
 
 class Live:
@@ -133,8 +111,8 @@ class Live:
     """
 
     __slots__ = (
-        *("_accepted", "_declared", "_digits", "agenda", "books", "context", "has_sessions", "market", "price"),
-        *("reach", "slots", "started", "table", "warmup"),
+        *("_accepted", "_declared", "_digits", "agenda", "books", "context", "has_extended_hours", "has_sessions"),
+        *("market", "price", "reach", "slots", "started", "table", "warmup"),
     )
 
     def __init__(
@@ -149,6 +127,7 @@ class Live:
         self.books: list[list[Order]] = [[] for _ in symbols]
         self.market = SimpleNamespace(books=self.books, quoted=False)
         self.has_sessions = True
+        self.has_extended_hours = True
         self.price = [0] * len(symbols)
         self.started = False
         self.warmup = getattr(strategy, "warm_up", 0)
@@ -190,7 +169,7 @@ class Live:
 
     def replace(self, order: Order, new: Order) -> None:  # noqa: ARG002 - as the kernel's
         """Refuse to change an order."""
-        raise errors.ValueRefused("replace", "a backtest's, as long as only market orders leave live", str(order))
+        raise errors.ValueRefused("replace", "a backtest's, as long as no order changes live", str(order))
 
     def cancel(self, order: Order) -> None:
         """Withdraw an order that has not left; one that has ended stays, and one that is on its way cannot be."""

@@ -13,6 +13,7 @@ from enum import StrEnum
 from tradeplane_engine import errors
 from tradeplane_engine.domain import numbers, times
 
+_NO_PRICE = numbers.Price(0)
 _ID_MAX = 128
 _PART = re.compile(r"[A-Za-z0-9_]+")
 _WHOLE = re.compile(r"[A-Za-z0-9_]+(?:-[A-Za-z0-9_]+){7}")
@@ -108,14 +109,32 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """How an order is worked, in the broker's words; prices are 0 where its type has none.
+
+    trail_price, trail_bps : distance of a trailing stop, one of both
+    """
+
+    type: str = "market"
+    time_in_force: str = "day"
+    limit_price: numbers.Price = _NO_PRICE
+    stop_price: numbers.Price = _NO_PRICE
+    trail_price: numbers.Price = _NO_PRICE
+    trail_bps: int = 0
+    extended_hours: bool = False
+
+
+AT_MARKET = Terms()
+
+
+@dataclass(frozen=True, slots=True)
 class Intent:
     """A wanted order; ``quantity`` is positive; ``number`` counts intents of one symbol and role in a decision."""
 
     symbol: str
     side: Side
     quantity: numbers.Quantity
-    type: str = "market"
-    time_in_force: str = "day"
+    terms: Terms = AT_MARKET
     role: Role = Role.ORDER
     number: int = 0
 
@@ -146,8 +165,7 @@ class Order:
     symbol: str
     side: Side
     quantity: numbers.Quantity
-    type: str = "market"
-    time_in_force: str = "day"
+    terms: Terms = AT_MARKET
 
     @property
     def signed(self) -> numbers.Quantity:

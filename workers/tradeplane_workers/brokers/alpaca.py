@@ -13,7 +13,7 @@ from typing import Any
 import httpcore2
 
 from tradeplane_engine import errors
-from tradeplane_engine.domain import numbers, times
+from tradeplane_engine.domain import numbers, orders, times
 from tradeplane_workers.brokers import alpaca_json, alpaca_stream, port, wire
 
 _SUBMIT_TIMEOUT_S = 5.0
@@ -39,6 +39,20 @@ class Credentials:
 
     key_id: str = field(repr=False)
     secret_key: str = field(repr=False)
+
+
+def _terms(terms: orders.Terms) -> dict[str, Any]:
+    """Return how an order is worked in Alpaca's fields; a trail in basis points is a percentage there."""
+    found: dict[str, Any] = {"type": terms.type, "time_in_force": terms.time_in_force}
+    for name in ("limit_price", "stop_price", "trail_price"):
+        price = getattr(terms, name)
+        if price:
+            found[name] = numbers.price_text(price)
+    if terms.trail_bps:
+        found["trail_percent"] = numbers.scaled_text(terms.trail_bps, 2)
+    if terms.extended_hours:
+        found["extended_hours"] = True
+    return found
 
 
 class Alpaca:
@@ -72,9 +86,8 @@ class Alpaca:
             "symbol": request.symbol,
             "qty": numbers.quantity_text(request.quantity),
             "side": request.side.value,
-            "type": request.type,
-            "time_in_force": request.time_in_force,
             "client_order_id": request.client_order_id,
+            **_terms(request.terms),
         }
         dispatch = wire.Dispatch(permit)
         try:

@@ -44,8 +44,7 @@ class Request:
     symbol: str
     side: orders.Side
     quantity: numbers.Quantity
-    type: str = "market"
-    time_in_force: str = "day"
+    terms: orders.Terms = orders.AT_MARKET
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tradeplane_engine import errors
+from tradeplane_engine import errors, record
 from tradeplane_engine.core import gate
 from tradeplane_engine.domain import bars, numbers, orders, timeframes, times
 from tradeplane_workers import messages, translate
@@ -27,6 +27,14 @@ from tradeplane_workers.stores import decisions as decisions_store
 from tradeplane_workers.stores import orders as orders_store
 
 _PRICES_TIMEOUT_S = 5.0
+# Which prices an order of a type has: one of these sets.
+_PRICES: Mapping[str, tuple[set[str], ...]] = {
+    "market": (set(),),
+    "limit": ({"limit_price"},),
+    "stop": ({"stop_price"},),
+    "stop_limit": ({"limit_price", "stop_price"},),
+    "trailing_stop": ({"trail_price"}, {"trail_bps"}),
+}
 
 
 class NotReady(Exception):  # noqa: N818 - named for what happened
@@ -353,11 +361,21 @@ def _engine_intent(message: messages.IntentMessage) -> orders.Intent:
         symbol=message.symbol,
         side=orders.Side(message.side),
         quantity=numbers.quantity(message.quantity, field="quantity"),
-        type=message.type,
-        time_in_force=message.time_in_force,
+        terms=_terms(message),
         role=orders.Role(message.role),
         number=message.number,
     )
+
+
+def _terms(message: messages.IntentMessage) -> orders.Terms:
+    """Read how an order is worked; raises ValueRefused naming a price that its type lacks or has not."""
+    found = record.terms(message.model_dump())
+    given = {name for name in ("limit_price", "stop_price", "trail_price", "trail_bps") if getattr(found, name)}
+    needed = _PRICES[message.type]
+    if given not in needed:
+        wanted = " or ".join(" and ".join(sorted(each)) or "no price" for each in needed)
+        raise errors.ValueRefused(f"intents, {message.type} order", f"with {wanted}", sorted(given))
+    return found
 
 
 def _signal(message: messages.SignalMessage) -> orders.Signal:
@@ -377,8 +395,7 @@ def _intent(judged: _Judged, *, sequence: int, position: int, uid: str, trigger:
         symbol=intent.symbol,
         side=intent.side,
         quantity=intent.quantity,
-        type=intent.type,
-        time_in_force=intent.time_in_force,
+        terms=intent.terms,
         role=intent.role.value,
         status="refused" if judged.reason else "released",
         reason=judged.reason,

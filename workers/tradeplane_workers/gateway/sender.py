@@ -157,8 +157,7 @@ class Sender:
             symbol=intent.symbol,
             side=intent.side,
             quantity=intent.quantity,
-            type=intent.type,
-            time_in_force=intent.time_in_force,
+            terms=intent.terms,
         )
         self._outcomes.unknown.add(intent.client_order_id)
         with self._metrics.submit_seconds.time():

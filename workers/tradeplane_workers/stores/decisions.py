@@ -1,12 +1,13 @@
 """Decisions, their signals and their intents; written once, in one transaction."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 from tradeplane_engine.domain import numbers, orders, times
 
 UNSETTLED = ("released", "sending", "unknown")
+TERMS = ", ".join(orders.Terms.__slots__)  # columns of intents and orders
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,7 @@ class Intent:
     symbol: str
     side: orders.Side
     quantity: numbers.Quantity
-    type: str
-    time_in_force: str
+    terms: orders.Terms
     role: str
     status: str
     reason: str = ""
@@ -68,10 +68,13 @@ async def insert(
         ],
     )
     await connection.executemany(
-        "insert into intents (sequence, client_order_id, decision, position, strategy_uid, trigger, symbol, side,"
-        " quantity, type, time_in_force, role, status, reason, detail)"
-        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
-        [tuple(getattr(intent, name) for name in intent.__slots__) for intent in intents],
+        "insert into intents (sequence, client_order_id, decision, position, strategy_uid, trigger, symbol, side,"  # noqa: S608
+        f" quantity, role, status, reason, detail, {TERMS})"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
+        [
+            (*(getattr(intent, name) for name in intent.__slots__ if name != "terms"), *astuple(intent.terms))
+            for intent in intents
+        ],
     )
 
 
@@ -140,13 +143,17 @@ def intent(row: Any) -> Intent:
         symbol=row["symbol"],
         side=orders.Side(row["side"]),
         quantity=numbers.Quantity(row["quantity"]),
-        type=row["type"],
-        time_in_force=row["time_in_force"],
+        terms=terms(row),
         role=row["role"],
         status=row["status"],
         reason=row["reason"],
         detail=row["detail"],
     )
+
+
+def terms(row: Any) -> orders.Terms:
+    """Read how an order is worked from a row of ``intents`` or ``orders``."""
+    return orders.Terms(**{name: row[name] for name in orders.Terms.__slots__})
 
 
 def _decision(row: Any) -> Decision:

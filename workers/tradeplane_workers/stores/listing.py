@@ -4,7 +4,9 @@ import json
 import math
 from typing import Any
 
+from tradeplane_engine import record
 from tradeplane_engine.domain import numbers, times
+from tradeplane_workers.stores import decisions as decisions_store
 
 Row = dict[str, Any]
 
@@ -52,8 +54,7 @@ async def orders(connection: Any) -> list[Row]:
             "symbol": row["symbol"],
             "side": row["side"],
             "quantity": numbers.quantity_text(row["quantity"]),
-            "type": row["type"],
-            "time_in_force": row["time_in_force"],
+            **record.described(decisions_store.terms(row)),
             "role": row["role"],
             "status": row["status"],
             "reason": row["reason"],

@@ -13,7 +13,7 @@ import orjson
 import pydantic
 import structlog
 
-from tradeplane_engine import live
+from tradeplane_engine import live, record
 from tradeplane_engine.domain import numbers, orders, times
 from tradeplane_workers import messages
 from tradeplane_workers.strategy import figures, stopping
@@ -142,6 +142,7 @@ class Gateway:
                     side=intent.side.value,
                     quantity=numbers.quantity_text(intent.quantity),
                     number=intent.number,
+                    **record.described(intent.terms),
                 )
                 for intent in decision.intents
             ),
