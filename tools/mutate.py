@@ -39,7 +39,10 @@ TESTS = {
     ),
     "limits": ("test_core_limits.py", "test_core_risk.py"),
     "gate": ("test_core_gate.py", "test_core_limits.py"),
-    "risk": ("test_core_risk.py", "test_core_gate.py", "test_core_limits.py", "test_core_life_cycle.py"),
+    "risk": (
+        *("test_core_book.py", "test_core_risk.py", "test_core_gate.py", "test_core_limits.py"),
+        *("test_core_standing.py", "test_core_life_cycle.py"),
+    ),
 }
 _COMPARISONS = {
     ast.Lt: ast.LtE,
