@@ -28,14 +28,15 @@ async def look(
 ) -> standing.Standing:
     """Look at a scope (:data:`ACCOUNT` or a Strategy's UID) at a decision, and record what is seen.
 
-    An equity that cannot be known changes nothing; the gate refuses what needs it.
+    An equity that cannot be known changes nothing; the gate refuses what needs it. Neither does an older trigger, of
+    another strategy of the account: positions of now at closes of then were never worth anything.
     """
     last = await _last(connection, scope)
     before = standing.Standing.first(capital, trigger) if last is None else last.funded(capital)
-    if equity is None:
+    if equity is None or trigger < before.at:
         return before
     opened = trigger > before.at and _opens_between(before.at, trigger)
-    found = before.seen(equity, losses, max(trigger, before.at), opened=opened)
+    found = before.seen(equity, losses, trigger, opened=opened)
     await journal.record_if_new(connection, KIND, "scope", _body(scope, found))
     return found
 
