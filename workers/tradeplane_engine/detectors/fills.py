@@ -29,8 +29,8 @@ def examine(run: kernel.Kernel, data: Sequence[series.Series], *, same_close: bo
     fills = _by_symbol(found[executed], len(data))
     orders = _by_symbol(found[found[:, 0] == log.ORDER], len(data))
     every = run.orders
-    created = np.fromiter((order.created for order in every), np.int64, len(every))
-    live_from = np.fromiter((order.live_from for order in every), np.int64, len(every))
+    created = np.array([order.created for order in every], dtype=np.int64)
+    live_from = np.array([order.live_from for order in every], dtype=np.int64)
     earliest = np.maximum(live_from, created + run.flow.latency)
     proofs: list[findings.Finding] = []
     for one, ordered, filled in zip(data, orders, fills, strict=True):
@@ -64,6 +64,9 @@ def _impossible(
     """Say of each fill of a symbol what is wrong with its bar; ``created`` is when its order was decided."""
     at = fills[:, 1]
     opened = np.searchsorted(one.start, at, side="right") - 1  # the bar whose open is now
+    if ((opened >= 0) & (one.start[opened] == at) & (one.open[opened] == fills[:, 6])).all():
+        nothing = np.zeros(len(fills), dtype=np.bool_)  # every fill is an open itself, as most are
+        return {STALE: nothing, OUTSIDE: nothing}
     # The bar that ends now; the venue fills at its end, whenever it is known.
     closed = np.searchsorted(one.end, at, side="right") - 1
     opens = (opened >= 0) & (one.start[opened] == at)

@@ -19,7 +19,7 @@ PLAN = (
     *((0.002, 1), (0.004, 1), (0.002, -1), (0.008, 0)),
 )
 LEAST = 3  # cuts in any case
-_BUDGET = 0.06  # of the rows, all cuts together
+_BUDGET = 0.04  # of the rows, all cuts together
 _PER_SYMBOL = 200  # rows that take as long as what a cut costs per symbol whatever its length
 _FLOOR = 80  # instants; the floor of the n-th shortest cut is n times that, down to a quarter with many symbols
 _MANY = 8  # symbols

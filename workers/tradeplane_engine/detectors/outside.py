@@ -24,7 +24,7 @@ from tradeplane_engine.detectors import cuts, findings, replays
 
 DETECTOR = "outside"
 LIMIT = 7.0
-SHARE = 0.0125  # of the instants
+SHARE = 0.01  # of the instants
 LEAST = 5_000  # rows, or all of a shorter history
 _ORDERS = 50  # LIMIT^2 is the fewest that could exceed it
 _SHIFTS = tuple(range(1, 65))
