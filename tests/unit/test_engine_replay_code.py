@@ -96,10 +96,12 @@ def replayed(
     missed: frozenset[int] = frozenset(),
     policy: Mapping[str, Any] = POLICY,
     seen: Mapping[int, tuple[str, str]] = {},
+    ended: Mapping[int, tuple[str, str]] = {},
 ) -> backtest.Result:
     """Replay a session with these triggers; before one of them another attempt starts.
 
     seen : peak of equity of a scope that was seen at a decision, by its number
+    ended : client order id and status of an order that the broker ended before a decision, by its number
     """
     started = {"type": "strategy", "config": {"uid": "0a-0b", "generation": 1}}
     events: list[dict[str, Any]] = [
@@ -110,6 +112,9 @@ def replayed(
     for at, one in enumerate(decisions):
         if at == restart:
             events.append(started)
+        if at in ended:
+            name, status = ended[at]
+            events.append({"type": "cancelled", "client_order_id": name, "status": status})
         if at in seen:
             scope, peak = seen[at]
             money = {"capital": "10000000", "equity": "10000000", "session_equity": "10000000", "peak": peak}
@@ -179,6 +184,21 @@ def test_what_was_seen_of_losses_judges_again(scope: str) -> None:
     assert max(bought) > last
     assert {one.reason for one in found.rejects} == {"drawdown"}
     assert replayed(decisions, policy=policy).rejects == ()
+
+
+def test_what_expired_expires_by_itself_and_what_was_cancelled_does_not() -> None:
+    """An order that the broker cancelled is gone from then on; one that expired is left to its own time."""
+    decisions = lived()
+    whole = replayed(decisions)
+    filled = {one.client_order_id: one.at for one in whole.fills}
+    waits = (one for one in whole.orders if filled.get(one.client_order_id, 0) > one.bar_end + 3 * engine_runs.MINUTE)
+    late = next(one for one in waits if one.terms.type == "limit")
+    before = 1 + [one.trigger for one in decisions].index(late.bar_end)
+    expired = replayed(decisions, ended={before: (late.client_order_id, "expired")})
+    assert (expired.order_bytes, expired.fills, expired.unmatched) == (whole.order_bytes, whole.fills, ())
+    cancelled = replayed(decisions, ended={before: (late.client_order_id, "canceled")})
+    assert late.client_order_id not in {one.client_order_id for one in cancelled.fills}
+    assert cancelled.unmatched == ()
 
 
 def test_what_was_seen_of_nobody_is_refused() -> None:

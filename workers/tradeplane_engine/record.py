@@ -88,10 +88,11 @@ class NotSentEvent:
 
 @dataclass(frozen=True, slots=True)
 class CancelledEvent:
-    """An order that ended at the broker without the strategy's doing."""
+    """An order that ended at the broker without the strategy's doing; ``status`` is empty in records of before it."""
 
     seq: int
     client_order_id: str
+    status: str = ""
 
 
 Event = (
@@ -254,7 +255,7 @@ def _not_sent(item: Mapping[str, Any], seq: int, where: str) -> Event:
 
 
 def _cancelled(item: Mapping[str, Any], seq: int, where: str) -> Event:
-    return CancelledEvent(seq, _get(item, "client_order_id", str, where))
+    return CancelledEvent(seq, _get(item, "client_order_id", str, where), str(item.get("status", "")))
 
 
 _PARSERS: dict[str, Callable[[Mapping[str, Any], int, str], Event]] = {

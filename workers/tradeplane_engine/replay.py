@@ -120,6 +120,8 @@ class Replay:
                 self._desk.stand(event.scope, event.standing)
             case record.NotSentEvent():
                 self._match(event.client_order_id, found=self._desk.forget(event.client_order_id))
+            case record.CancelledEvent(status="expired"):
+                pass  # it expires here by itself, when its time has come, and the strategy hears that word
             case record.CancelledEvent():
                 self._match(event.client_order_id, found=self._desk.cancel(event.client_order_id))
 

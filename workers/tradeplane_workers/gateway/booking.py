@@ -71,7 +71,8 @@ async def book(connection: Any, event: port.Event) -> Booked:
             fill.at,
         )
     if before.is_open and after.status in _ENDED_UNFILLED:
-        await journal.record(connection, "cancelled", {"client_order_id": after.client_order_id})
+        body = {"client_order_id": after.client_order_id, "status": after.status}
+        await journal.record(connection, "cancelled", body)
     conflict = after.irregular if "broker has another" in after.irregular else ""
     return Booked(event, after, fills=len(change.fills), conflict=conflict, is_late=is_late, changed=True)
 
