@@ -412,6 +412,49 @@ async def test_orders_of_every_type_leave_as_they_were_wanted(bench: gateway.Ben
     assert [row["price"] for row in await bench.listed("fills")] == ["504.0504", "196.9803"]
 
 
+RESTS = ("AAPL", "buy", "10", ("type", "limit"), ("time_in_force", "gtc"), ("limit_price", "400"))
+
+
+async def test_a_strategy_cancels_what_it_wants_no_more(bench: gateway.Bench) -> None:
+    """By a decision that names it; the broker ends it, the strategy hears of that, and of nothing else."""
+    token = await bench.fence()
+    first = await bench.decide(token, 0, [RESTS, ("IBM", "buy", "1", *RESTS[3:-1], ("limit_price", "100"))])
+    ids = [verdict["client_order_id"] for verdict in first["verdicts"]]
+    await bench.settled(0)
+    await bench.move(bench.venue.sessions[1].published)
+    await bench.decide(token, 1, [], cancels=ids[:1])
+    await bench.until(lambda s: s["counts"]["open_orders"] == 1, "cancelled")
+    events = (await bench.http.get("/v1/strategies/momentum/order-events", params={"token": token, "after": 0})).json()
+    ended = [(one["event"], one["client_order_id"], one["status"]) for one in events["events"][2:]]
+    assert ended == [("ended", ids[0], "canceled")]
+
+
+async def test_a_cancel_survives_a_restart(venue: simulator.Venue, postgres_url: str, redis_url: str) -> None:
+    """A gateway that ends before it asked the broker asks as soon as it leads again."""
+    cluster = gateway.cluster_of(venue)
+    async with gateway.running(venue, postgres_url, redis_url, cluster=cluster) as bench:
+        await bench.enabled()
+        token = await bench.fence()
+        first = await bench.decide(token, 0, [RESTS])
+        await bench.settled(0)
+        assert bench.gateway._canceller is not None
+        bench.gateway._canceller._broker = None  # type: ignore[assignment]  # it cannot ask
+        await bench.move(bench.venue.sessions[1].published)
+        await bench.decide(token, 1, [], cancels=[first["verdicts"][0]["client_order_id"]])
+        assert (await bench.state())["counts"]["open_orders"] == 1
+    async with gateway.running(venue, postgres_url, redis_url, cluster=cluster) as bench:
+        await bench.until(lambda s: s["counts"]["open_orders"] == 0, "cancelled")
+
+
+async def test_a_cancel_of_anothers_order_is_refused(bench: gateway.Bench) -> None:
+    """Nothing of the decision is kept."""
+    token = await bench.fence()
+    await bench.publish(0)
+    answer = await bench.post(bench.body(token, 0, BUY, cancels=["tp-foreign"]))
+    assert (answer.status_code, "cancels: must be orders of this strategy" in answer.text) == (422, True), answer.text
+    assert await bench.listed("decisions") == []
+
+
 @pytest.mark.parametrize(
     "terms, message",
     [

@@ -280,6 +280,7 @@ class Bench:
         generation: int = 1,
         attempt: int = 1,
         uid: str = UID,
+        cancels: Sequence[str] = (),
     ) -> dict[str, Any]:
         """Return the JSON of a decision at a session's close; intents are (symbol, side, quantity, *terms as pairs)."""
         return messages.DecisionMessage(
@@ -297,6 +298,7 @@ class Bench:
                 messages.IntentMessage(symbol=symbol, side=side, quantity=quantity, **dict(terms))  # type: ignore[arg-type]  # a test's literal
                 for symbol, side, quantity, *terms in intents
             ),
+            cancels=tuple(cancels),
         ).model_dump(mode="json")
 
     async def post(self, body: dict[str, Any]) -> httpx2.Response:

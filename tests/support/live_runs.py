@@ -104,6 +104,7 @@ class Broker(strategy.Strategy):
         self.left = warm
         self.events: list[live.OrderEvent] = []
         self.mine: dict[int, str] = {}
+        self.sent: dict[str, order.Order] = {}
 
     def on_start(self, ctx: context.Context) -> None:
         """Start the live strategy."""
@@ -125,14 +126,17 @@ class Broker(strategy.Strategy):
         self.host.stop()
 
     def submit(self, decision: orders.Decision) -> list[live.Verdict]:
-        """Send the intents as the kernel's orders."""
+        """Send the cancels and the intents to the kernel."""
         self.decisions.append(decision)
+        for name in decision.cancels:
+            self.ctx.cancel(self.sent[name])
         found = []
         for intent in decision.intents:
             sent = live.want(self.ctx, intent)
             key = orders.OrderKey("made", "0a0b", decision.trigger, intent.symbol, number=intent.number)
             found.append(live.Verdict(orders.client_order_id(key)))
             self.mine[id(sent)] = found[-1].client_order_id
+            self.sent[found[-1].client_order_id] = sent
         return found
 
     def order_events(self, after: int) -> list[live.OrderEvent]:

@@ -13,7 +13,7 @@ from tradeplane_engine.domain import bars, numbers, orders, times
 
 # What they order in a hook outside of a turn leaves with the next decision.
 LATER = {"Answers", "Timed"}
-REFUSED = {"Rests": "cancel", "Brackets": "bracket", "CleansUp": "cancel"}
+REFUSED = {"Brackets": "bracket", "CleansUp": "on_stop"}
 SAME = [name for name in honest_strategies.MAKERS if name not in {*LATER, *REFUSED}]
 
 
@@ -353,26 +353,59 @@ def test_what_a_backtest_can_and_live_cannot_is_refused(asks: Any) -> None:
     assert venue.decisions == []
 
 
-def test_an_order_that_is_on_its_way_cannot_be_cancelled() -> None:
-    """One that has not left can, and one that has ended stays."""
+class Cancels(strategy.Strategy):
+    """Buys one, and wants it no more at the next bar."""
 
-    class Cancels(strategy.Strategy):
-        def on_start(self, ctx: context.Context) -> None:  # noqa: ARG002 - a hook
-            self.mine: Any = None
+    def on_start(self, ctx: context.Context) -> None:  # noqa: ARG002 - a hook
+        """Nothing is wanted yet."""
+        self.mine: Any = None
 
-        def on_bar(self, ctx: context.Context, bar: table.Bar) -> None:  # noqa: ARG002 - a hook
-            ctx.cancel(ctx.order("A", "buy", 3))
-            if self.mine is None:
-                self.mine = ctx.order("A", "buy", 1)
-            else:
-                assert ctx.open_orders("A") == [self.mine]
-                ctx.cancel(self.mine)
+    def on_bar(self, ctx: context.Context, bar: table.Bar) -> None:  # noqa: ARG002 - a hook
+        """Want three and at once no more; say twice that the one is not wanted."""
+        ctx.cancel(ctx.order("A", "buy", 3))
+        if self.mine is None:
+            self.mine = ctx.order("A", "buy", 1)
+        else:
+            ctx.cancel(self.mine)
+            ctx.cancel(self.mine)
 
+
+def test_a_cancel_leaves_once_by_the_name_of_its_order() -> None:
+    """An order that has not left ends at once, without a word to the venue."""
+    traded = Cancels()
+    host, venue = hosted(traded)
+    for at in range(3):
+        host.step(minute(at))
+    name = f"{venue.decisions[0].trigger}-0"
+    assert [one.quantity for one in venue.decisions[0].intents] == [numbers.quantity("1")]
+    assert [one.cancels for one in venue.decisions] == [(), (name,), ()]
+    venue.happen(live.Happened.ENDED, name, quantity=numbers.quantity("1"), status="canceled", reason="cancel")
+    host.step(minute(3))
+    assert (traded.mine.ended, venue.decisions[-1].cancels) == (True, ())
+
+
+def test_a_fill_comes_before_the_end_that_was_asked_for() -> None:
+    """The cancel was late: the order is filled, and that is its end."""
+    traded = Cancels()
+    host, venue = hosted(traded)
+    host.step(minute(0))
+    host.step(minute(1))
+    one = numbers.quantity("1")
+    name = venue.decisions[1].cancels[0]
+    venue.happen(live.Happened.FILL, name, quantity=one, executed=one, price=numbers.price("10"))
+    host.step(minute(2))
+    assert (traded.mine.filled, traded.mine.ended) == (one, True)
+
+
+def test_a_cancel_of_an_attempt_that_came_too_late_is_none() -> None:
+    """Another attempt decided the trigger: the order works on, and can be cancelled later."""
     host, venue = hosted(Cancels())
     host.step(minute(0))
-    assert [one.quantity for one in venue.decisions[0].intents] == [numbers.quantity("1")]
-    with pytest.raises(errors.ValueRefused, match="cancel"):
-        host.step(minute(1))
+    venue.decided_before = True
+    host.step(minute(1))
+    venue.decided_before = False
+    host.step(minute(2))
+    assert venue.decisions[1].cancels == venue.decisions[2].cancels != ()
 
 
 def test_more_history_than_market_data_gives_is_refused() -> None:

@@ -164,6 +164,8 @@ class Host:
         length = times.DAY if told.timeframe == timeframes.DAY else timeframes.span(told.timeframe)
         self._core = live.Live(told.name, hosted, self._symbols, told.capital, numbers.PRICE_DIGITS, length)
         self._orders: dict[str, Any] = {}
+        self._names: dict[int, str] = {}  # by the order's number
+        self._withdrawn: list[Any] = []
         self._sequence = 0
         self._last = times.Nanos(0)
         self._now = times.Nanos(0)
@@ -203,12 +205,16 @@ class Host:
         self._core.ring(self._now)
         seen = self._core.show(self._now, rows)
         self._wanted = self._core.wanted()
+        self._withdrawn = self._core.withdrawn()
         return self._decision(one.end, seen=seen)
 
     def settle(self, verdicts: Sequence[Verdict] | None) -> None:
         """Tell what became of the wishes of the last decision."""
         wanted, self._wanted = self._wanted, []
+        withdrawn, self._withdrawn = self._withdrawn, []
         if verdicts is None:
+            for order in withdrawn:
+                self._core.keep(order)
             for order in wanted:
                 self._core.refuse(order, self._now, "decided-before", "an earlier attempt decided this trigger")
             return
@@ -220,6 +226,7 @@ class Host:
                     order.cut(verdict.quantity)
                 self._orders[verdict.client_order_id] = order
                 self._core.accept(order, self._now)
+                self._names[order.id] = verdict.client_order_id
 
     def missed(self, trigger: times.Nanos, *, detail: str, one: bars.BarSlice | None = None) -> orders.Decision:
         """Record that a trigger passed without a decision; its slice, where it came after all, is not shown."""
@@ -239,8 +246,12 @@ class Host:
         self._core.ring(self._clock.now())
 
     def stop(self) -> None:
-        """Tell the strategy that it is over."""
+        """Tell the strategy that it is over; raises ValueRefused for what it wants then, as no decision follows."""
         self._core.stop()
+        lost = [*self._core.wanted(), *self._core.withdrawn()]
+        if lost:
+            allowed = "live without orders and cancels, for no decision follows"
+            raise errors.ValueRefused("on_stop", allowed, str(lost[0]))
 
     @property
     def equity(self) -> numbers.Money:
@@ -292,7 +303,8 @@ class Host:
         said = self._core.context.explanations
         told = said[-1] if said else orders.Explanation(trigger)
         said.clear()
-        if not seen and not self._wanted:
+        cancels = tuple(self._names[order.id] for order in self._withdrawn)
+        if not seen and not self._wanted and not cancels:
             detail = f"warming-up: no symbol has {self._core.warmup + 1} bars yet"
             return orders.Decision(
                 trigger=trigger, outcome=orders.Outcome.NO_SIGNAL, detail=detail, model_digest=self._digest
@@ -312,7 +324,7 @@ class Host:
             counted[order.symbol] += 1
         found = told.decision(trigger, intents)
         outcome = orders.Outcome.TRADED if intents else found.outcome
-        return replace(found, outcome=outcome, model_digest=self._digest or found.model_digest)
+        return replace(found, outcome=outcome, model_digest=self._digest or found.model_digest, cancels=cancels)
 
     def _apply(self, events: Iterable[OrderEvent], *, tell: bool) -> None:
         for event in events:
@@ -335,4 +347,5 @@ class Host:
         order = core_orders.Order(0, symbol, event.side.sign, event.quantity)
         self._orders[event.client_order_id] = order
         self._core.accept(order, event.trigger, tell=tell)
+        self._names[order.id] = event.client_order_id
         return order

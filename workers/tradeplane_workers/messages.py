@@ -186,6 +186,7 @@ class DecisionMessage(Message):
     model_digest: str = ""
     signals: tuple[SignalMessage, ...] = ()
     intents: tuple[IntentMessage, ...] = ()
+    cancels: tuple[str, ...] = ()
 
 
 class Verdict(Message):

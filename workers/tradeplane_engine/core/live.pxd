@@ -28,7 +28,7 @@ cdef class Live:
     cdef readonly Py_ssize_t warmup, reach
     cdef int _digits
     cdef long long _accepted
-    cdef list _declared
+    cdef list _declared, _withdrawn
 
     @cython.locals(ledger=Ledger, context=LiveContext)
     cpdef Py_ssize_t take(self, int symbol, object row) except -1

@@ -111,8 +111,8 @@ class Live:
     """
 
     __slots__ = (
-        *("_accepted", "_declared", "_digits", "agenda", "books", "context", "has_extended_hours", "has_sessions"),
-        *("market", "price", "reach", "slots", "started", "table", "warmup"),
+        *("_accepted", "_declared", "_digits", "_withdrawn", "agenda", "books", "context", "has_extended_hours"),
+        *("has_sessions", "market", "price", "reach", "slots", "started", "table", "warmup"),
     )
 
     def __init__(
@@ -134,6 +134,7 @@ class Live:
         self.reach = self.warmup + 1
         self._digits = digits
         self._accepted = 0
+        self._withdrawn: list[Order] = []
         self._declared: list[tuple[list[indicators.Incremental], list[Any], list[Indicator]]] = []
 
     # What its context asks for.
@@ -172,12 +173,14 @@ class Live:
         raise errors.ValueRefused("replace", "a backtest's, as long as no order changes live", str(order))
 
     def cancel(self, order: Order) -> None:
-        """Withdraw an order that has not left; one that has ended stays, and one that is on its way cannot be."""
-        if order.ended:
+        """Withdraw an order that has not left, or ask for the end of one that has; one that has ended stays."""
+        if order.ended or order.status == orders.PENDING_CANCEL:
             return
         if order.id:
-            raise errors.ValueRefused("cancel", "of an order that has not left, as long as no cancel does", str(order))
-        order.move(orders.CANCELED)
+            order.move(orders.PENDING_CANCEL)
+            self._withdrawn.append(order)
+        else:
+            order.move(orders.CANCELED)
 
     # Bars in, orders out.
 
@@ -245,7 +248,17 @@ class Live:
         """Return what is wanted since the last call, as orders that nobody has yet."""
         return [order for order in self.context._take(0) if not order.ended]
 
+    def withdrawn(self) -> list[Order]:
+        """Return what is wanted no more since the last call, of orders that have left and not ended since."""
+        found, self._withdrawn = self._withdrawn, []
+        return [order for order in found if order.status == orders.PENDING_CANCEL]
+
     # What became of them.
+
+    def keep(self, order: Order) -> None:
+        """Let an order work on whose end could not be asked for."""
+        if order.status == orders.PENDING_CANCEL:
+            order.move(orders.PARTIALLY_FILLED if order.filled else orders.NEW)
 
     def accept(self, order: Order, at: int, *, tell: bool = True) -> None:
         """Note that an order is on its way."""

@@ -146,7 +146,10 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A strategy's answer to one trigger; the end of the bar is the trigger and the key."""
+    """A strategy's answer to one trigger; the end of the bar is the trigger and the key.
+
+    cancels : client order ids of orders that it wants no more
+    """
 
     trigger: times.Nanos
     outcome: Outcome
@@ -154,6 +157,7 @@ class Decision:
     signals: tuple[Signal, ...] = ()
     model_digest: str = ""
     detail: str = ""
+    cancels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,6 +201,8 @@ class Desk:
                 for position, one in enumerate(judged)
             ],
         )
+        if message.cancels:
+            await decisions_store.want_cancelled(connection, message.uid, message.cancels, decision=sequence)
         for one in judged:
             if one.reason and one.passed_gate:
                 await journal.record(

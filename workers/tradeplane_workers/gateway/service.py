@@ -20,6 +20,7 @@ from tradeplane_workers.brokers import alpaca, port
 from tradeplane_workers.gateway import (
     bookkeeper,
     books,
+    cancels,
     core,
     decisions,
     epoch,
@@ -91,6 +92,7 @@ class Gateway:
         self._pool: asyncpg.Pool | None = None
         self._desk: decisions.Desk | None = None
         self._sender: sender.Sender | None = None
+        self._canceller: cancels.Canceller | None = None
         self._outcomes: outcomes.Outcomes | None = None
         self._broker: port.Broker | None = None
 
@@ -125,6 +127,8 @@ class Gateway:
                 trigger = times.instant(message.trigger, field="trigger")
                 read_s = self.prices.read_at(trigger, channel=await self._desk.channel_of(message))
                 self._sender.enqueue(intents, since_s=read_s)
+        if message.cancels and self._canceller is not None:
+            self._canceller.bell.ring()
         self.ledger_bell.ring()
         return receipt
 
@@ -237,7 +241,10 @@ class Gateway:
         self._sender = sender.Sender(shared, broker, results=self._outcomes, known=self._reader.known)
         self.views.shared, self.views.reconciler = shared, reconciler
         writer = status.StatusWriter(self._cluster, self._reader.known, guard=self.guard, shown=self.views)
-        self._run(group, listener.run(), self._sender.run(), writer.run(), self._keep_records(shared))
+        self._canceller = cancels.Canceller(shared, broker)
+        self._run(
+            group, listener.run(), self._sender.run(), self._canceller.run(), writer.run(), self._keep_records(shared)
+        )
         while not self.guard.inputs.is_hearing:
             await self.guard.bell.wait(self.guard.bell.rings, timeout_s=_RETRY_S)
         fills = books.Fills(reconciler.starting_cash, profile.named(self.settings.venue_profile))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 
+from tradeplane_engine import errors
 from tradeplane_engine.domain import numbers, orders, times
 
 UNSETTLED = ("released", "sending", "unknown")
@@ -110,6 +111,31 @@ async def intent_of(connection: Any, client_order_id: str) -> Intent | None:
     """Return one intent, locked until the transaction ends."""
     row = await connection.fetchrow("select * from intents where client_order_id = $1 for update", client_order_id)
     return None if row is None else intent(row)
+
+
+async def want_cancelled(connection: Any, uid: str, client_order_ids: Sequence[str], *, decision: int) -> None:
+    """Note that a strategy wants its orders no more; raises ValueRefused for one that is not its own."""
+    rows = await connection.fetch(
+        "update intents set cancel_wanted = coalesce(cancel_wanted, $3)"
+        " where strategy_uid = $1 and client_order_id = any($2::text[]) returning client_order_id",
+        uid,
+        list(client_order_ids),
+        decision,
+    )
+    foreign = set(client_order_ids) - {row["client_order_id"] for row in rows}
+    if foreign:
+        raise errors.ValueRefused("cancels", "orders of this strategy", sorted(foreign))
+
+
+async def to_cancel(connection: Any) -> list[Any]:
+    """Return client and broker order ids of open orders that their strategies want no more."""
+    rows: list[Any] = await connection.fetch(
+        "select o.client_order_id, o.broker_order_id from intents i join orders o using (client_order_id)"
+        " where i.cancel_wanted is not null and i.status = 'acknowledged' and o.broker_order_id is not null"
+        " and o.status not in ('filled', 'canceled', 'expired', 'replaced', 'rejected', 'pending_cancel')"
+        " order by i.sequence"
+    )
+    return rows
 
 
 async def mark(

@@ -146,6 +146,7 @@ class Gateway:
                 )
                 for intent in decision.intents
             ),
+            cancels=decision.cancels,
         )
 
     def _call(

@@ -1,4 +1,4 @@
-"""How an order is worked: prices, trails and extended hours beside type and time in force."""
+"""How an order is worked, and which decision wanted it no more."""
 
 from alembic import op
 
@@ -22,6 +22,8 @@ def upgrade() -> None:
     for table in ("intents", "orders"):
         for column in _COLUMNS:
             op.execute(f"alter table {table} add column {column}")
+    # The decision that wanted the order no more.
+    op.execute("alter table intents add column cancel_wanted bigint references decisions")
 
 
 def downgrade() -> None:

@@ -1,0 +1,52 @@
+"""Cancels that strategies want: asked for again and again, until the broker says that the order has ended.
+
+A wish is a column of the intent, written with its decision, so that no crash loses it. To ask twice harms nobody, and
+what is on its way to the broker is asked for once it is there. No state forbids a cancel.
+"""
+
+import asyncio
+
+import structlog
+
+from tradeplane_workers.brokers import port
+from tradeplane_workers.gateway import core, machine
+from tradeplane_workers.stores import database, decisions
+
+_log = structlog.get_logger(__name__)
+_ROUND_S = 2.0
+
+
+class Canceller:
+    """Asks the broker for the end of orders.
+
+    Attributes
+    ----------
+    bell : rings when a decision wants one
+    """
+
+    def __init__(self, shared: core.Core, broker: port.Broker) -> None:
+        self.bell = machine.Bell()
+        self._pool = shared.pool
+        self._leadership = shared.leadership
+        self._metrics = shared.metrics
+        self._broker = broker
+
+    async def run(self) -> None:
+        """Ask at once and every two seconds, for ever."""
+        while True:
+            rings = self.bell.rings
+            try:
+                if self._leadership.is_valid():
+                    await self._ask()
+            except (*database.FAILURES, port.BrokerError) as error:
+                self._metrics.failures.labels("cancel").inc()
+                _log.warning("cancel not asked for, trying again", error=f"{type(error).__name__}: {error}")
+            await self.bell.wait(rings, timeout_s=_ROUND_S)
+
+    async def _ask(self) -> None:
+        async with self._pool.acquire(timeout=2) as connection:
+            rows = await decisions.to_cancel(connection)
+        for row in rows:
+            refusal = await self._broker.cancel(row["broker_order_id"])
+            _log.info("cancel asked for", client_order_id=row["client_order_id"], refusal=refusal)
+            await asyncio.sleep(0)
