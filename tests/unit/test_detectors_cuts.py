@@ -74,14 +74,14 @@ def test_cuts_end_at_orders_and_are_few_rows() -> None:
     data = [engine_runs.walk("A", 60_000, seed=8)]
     run = examined_runs.factory(lambda _: {"cross": engine_runs.Cross()})(data)
     run.run()
-    chosen = instants.early(run, data, np.random.default_rng(3))
+    chosen = instants.early(run, data, run.equity_at, np.random.default_rng(3))
     assert len(chosen) >= instants.LEAST
     assert sum(cuts.known_rows(data, one) for one in chosen) < 0.1 * cuts.rows(data)
     rows = replays.rows(run)
     orders = rows[rows[:, 0] == log.ORDER]
     sides = {int(np.sign(orders[orders[:, 1] == one][0, 5])) for one in chosen if (orders[:, 1] == one).any()}
     assert sides == {-1, 1}
-    assert chosen == instants.early(run, data, np.random.default_rng(3))
+    assert chosen == instants.early(run, data, run.equity_at, np.random.default_rng(3))
 
 
 @pytest.mark.parametrize("bars, noted", [(1_200, False), (5_000, True)])
@@ -92,7 +92,7 @@ def test_a_late_first_order_is_replayed_where_that_is_cheap(bars: int, noted: bo
     run = made(data)
     run.run()
     first = int(data[0].available_at[bars])
-    assert (first in instants.early(run, data, np.random.default_rng(3))) is not noted
+    assert (first in instants.early(run, data, run.equity_at, np.random.default_rng(3))) is not noted
     found = detectors.examine(made, data, run, seed=1)
     assert found.honest
     assert len(found.notes) == noted

@@ -154,7 +154,7 @@ def test_orders_of_one_side_foretell_nothing() -> None:
     orders = np.zeros((100, 8), dtype=np.int64)
     rising = _shaped("ramp")
     orders[:, 1], orders[:, 5] = rising.available_at[10:2010:20], 1
-    assert outside._score(rising, orders, 0).size == 0.0
+    assert outside._size(outside._Bets(rising, orders).won(0)) == 0.0
 
 
 def test_what_cannot_be_replayed_is_noted() -> None:

@@ -42,8 +42,8 @@ def known_rows(data: Sequence[series.Series], instant: int) -> int:
 
 def part(one: series.Series, first: int, stop: int) -> series.Series:
     """Return rows of a series."""
-    names = ("start", "end", "available_at", "open", "high", "low", "close", "volume")
-    return dataclasses.replace(one, **{name: getattr(one, name)[first:stop] for name in names})
+    columns: dict[str, Any] = {name: getattr(one, name)[first:stop] for name in series.COLUMNS}
+    return series.Series(one.symbol, digits=one.digits, timeframe=one.timeframe, checked=True, **columns)
 
 
 def known(data: Sequence[series.Series], instant: int) -> tuple[list[series.Series], Horizon]:

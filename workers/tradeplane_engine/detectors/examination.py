@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from tradeplane_engine import errors
 from tradeplane_engine.core import kernel, log
@@ -43,6 +44,7 @@ class _Case:
     factory: replays.Factory
     data: Sequence[series.Series]
     run: kernel.Kernel
+    closes: npt.NDArray[np.int64]
     seed: int
     notes: list[str]
 
@@ -79,7 +81,7 @@ def examine(
     names = tuple(one.symbol for one in data[: len(run.table.symbols)])
     if names != run.table.symbols or cuts.rows(data) != run.table.rows:
         raise errors.ValueRefused("data", "the bars of the run, in the order of its symbols", len(data))
-    case = _Case(factory, data, run, seed, [])
+    case = _Case(factory, data, run, run.equity_at[: run.instants], seed, [])
     clock = options.clock or _stopped
     tasks: dict[str, Callable[[], _Found]] = {
         fills.DETECTOR: lambda: fills.examine(run, data, same_close=options.same_close)
@@ -113,7 +115,7 @@ def _recomputed(case: _Case, computed: Sequence[recomputed.Computed], *, audit: 
 def _replayed(case: _Case) -> _Found:
     """Replay early cuts; the earliest that differs is enough, as later ones are longer."""
     run_rows = replays.rows(case.run)
-    chosen = instants.early(case.run, case.data, case.rng(2))
+    chosen = instants.early(case.run, case.data, case.closes, case.rng(2))
     if not (run_rows[:, 1] <= max(chosen, default=0)).any():
         case.notes.append("no strategy did anything in the early part that is replayed: only an audit examines it")
     found = []
@@ -139,7 +141,7 @@ def _reversed(case: _Case) -> _Found:
     """Give the symbols of an early cut in the opposite order: nothing that was filled may change."""
     if len(case.data) < 2:  # noqa: PLR2004 - one symbol has one order
         return []
-    cut, _ = cuts.known(case.data, instants.share(case.run, 0.005, 500 // len(case.data) + 1))
+    cut, _ = cuts.known(case.data, instants.share(case.closes, 0.005, 500 // len(case.data) + 1))
     both = [replays.run(case.factory, one) for one in (cut, cut[::-1])]
     filled = [_fills(one.kernel) for one in both if one is not None and one.failure is None]
     if len(filled) < len(both) or filled[0] == filled[1]:
@@ -162,17 +164,17 @@ def _fills(run: kernel.Kernel) -> list[tuple[int, str, str, int, int]]:
 def _early(case: _Case) -> list[series.Series]:
     """Return the early bars that are replaced by other ones."""
     floor = outside.LEAST // len(case.data) + 1
-    return cuts.known(case.data, instants.share(case.run, outside.SHARE, floor))[0]
+    return cuts.known(case.data, instants.share(case.closes, outside.SHARE, floor))[0]
 
 
 def _last_bar(case: _Case) -> _Found:
-    proof = _cut(case, LAST_BAR, int(case.run.equity_at[case.run.instants - 2]), replays.rows(case.run))
+    proof = _cut(case, LAST_BAR, int(case.closes[-2]), replays.rows(case.run))
     return [] if proof is None else [proof]
 
 
 def _future(case: _Case) -> _Found:
     """Run to the end with another future after an early instant: what was done before may not change."""
-    instant = instants.telling(case.run, case.rng(4))
+    instant = instants.telling(case.run, case.closes, case.rng(4))
     data, horizon = cuts.mirrored(case.data, instant)
     replay = replays.run(case.factory, data)
     if replay is None or not replay.began:

@@ -25,9 +25,9 @@ OUTSIDE = "is filled outside the prices of its bar"
 def examine(run: kernel.Kernel, data: Sequence[series.Series], *, same_close: bool) -> list[findings.Finding]:
     """Return fills and orders that no market could have given; ``same_close`` allows fills at the deciding close."""
     found = replays.rows(run)
-    executed = (found[:, 0] == log.FILL) & (found[:, 4] > 0)  # a delisting's fill belongs to no order
-    fills = _by_symbol(found[executed], len(data))
-    orders = _by_symbol(found[found[:, 0] == log.ORDER], len(data))
+    kinds = found[:, 0]
+    fills = _by_symbol(found, (kinds == log.FILL) & (found[:, 4] > 0), len(data))  # a delisting's is of no order
+    orders = _by_symbol(found, kinds == log.ORDER, len(data))
     every = run.orders
     created = np.array([order.created for order in every], dtype=np.int64)
     live_from = np.array([order.live_from for order in every], dtype=np.int64)
@@ -45,11 +45,13 @@ def examine(run: kernel.Kernel, data: Sequence[series.Series], *, same_close: bo
     return proofs
 
 
-def _by_symbol(found: replays.Rows, symbols: int) -> list[replays.Rows]:
-    """Return the rows of each symbol, in their sequence."""
-    order = np.argsort(found[:, 3], kind="stable")
-    bounds = np.searchsorted(found[order, 3], np.arange(symbols + 1))
-    return [found[order[first:last]] for first, last in itertools.pairwise(bounds)]
+def _by_symbol(found: replays.Rows, wanted: npt.NDArray[np.bool_], symbols: int) -> list[replays.Rows]:
+    """Return the wanted rows of each symbol, in their sequence."""
+    places = np.flatnonzero(wanted)
+    own = found[places, 3]
+    order = np.argsort(own, kind="stable")
+    bounds = np.searchsorted(own[order], np.arange(symbols + 1))
+    return [found[places[order[first:last]]] for first, last in itertools.pairwise(bounds)]
 
 
 def _without_data(run: kernel.Kernel, one: series.Series, orders: replays.Rows) -> Iterator[findings.Finding]:

@@ -8,6 +8,7 @@ shares of the run with floors for short histories, never of a time: the same run
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from tradeplane_engine.core import kernel, log
 from tradeplane_engine.data import series
@@ -27,16 +28,17 @@ _LATEST = 0.08  # of the rows: a first order that comes later is left to the aud
 WHOLE = 5_000  # rows: a history as short is also cut just before its last bar
 
 
-def early(run: kernel.Kernel, data: Sequence[series.Series], rng: np.random.Generator) -> list[int]:
-    """Return instants at which to cut, ascending."""
-    closes = run.equity_at[: run.instants]
+def early(
+    run: kernel.Kernel, data: Sequence[series.Series], closes: npt.NDArray[np.int64], rng: np.random.Generator
+) -> list[int]:
+    """Return instants at which to cut, ascending, of those at which bars closed."""
     total = cuts.rows(data)
     orders = _orders(run)
     chosen: set[int] = set()
     spent = 0
     for number, (part, side) in enumerate(PLAN):
         floor = _FLOOR * (1 + sorted(PLAN).index((part, side))) * _MANY // min(max(len(data), _MANY), 4 * _MANY)
-        target = share(run, part * rng.uniform(0.6, 1.0), floor)
+        target = share(closes, part * rng.uniform(0.6, 1.0), floor)
         instant = _at_order(orders, target, side, number % len(run.slots)) if side else target
         spent += cuts.known_rows(data, instant) + _PER_SYMBOL * len(data)
         if number >= LEAST and spent > max(_BUDGET * total, WHOLE):
@@ -53,15 +55,15 @@ def early(run: kernel.Kernel, data: Sequence[series.Series], rng: np.random.Gene
     return sorted(one for one in snapped if one < closes[-1])
 
 
-def share(run: kernel.Kernel, part: float, floor: int) -> int:
-    """Return the instant at which a share of the run's instants was over, or so many at least where there are."""
-    count = max(int(part * run.instants), floor)
-    return int(run.equity_at[min(count, run.instants) - 1])
+def share(closes: npt.NDArray[np.int64], part: float, floor: int) -> int:
+    """Return the instant at which a share of a run's instants was over, or so many at least where there are."""
+    count = max(int(part * len(closes)), floor)
+    return int(closes[min(count, len(closes)) - 1])
 
 
-def telling(run: kernel.Kernel, rng: np.random.Generator) -> int:
+def telling(run: kernel.Kernel, closes: npt.NDArray[np.int64], rng: np.random.Generator) -> int:
     """Return an instant in the first part of a run at which it ordered something, if it did."""
-    return _at_order(_orders(run), share(run, rng.uniform(0.1, 0.3), 1), int(rng.choice((-1, 1))), 0)
+    return _at_order(_orders(run), share(closes, rng.uniform(0.1, 0.3), 1), int(rng.choice((-1, 1))), 0)
 
 
 def _orders(run: kernel.Kernel) -> replays.Rows:

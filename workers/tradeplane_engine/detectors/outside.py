@@ -13,7 +13,6 @@ on bars that never happened does:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -30,18 +29,27 @@ _ORDERS = 50  # LIMIT^2 is the fewest that could exceed it
 _SHIFTS = tuple(range(1, 65))
 
 
-@dataclass(frozen=True, slots=True)
-class _Score:
-    """Scores of a strategy's orders in one symbol, in their sequence."""
+class _Bets:
+    """Orders of a strategy in one symbol, as bets on the moves until its next order there.
 
-    at: npt.NDArray[np.int64]
-    fair: npt.NDArray[np.float64]
+    Parameters
+    ----------
+    one : the real bars
+    orders : their rows in the log, in their sequence
+    """
 
-    @property
-    def size(self) -> float:
-        """Sum over the root of the squares; 0 of nothing."""
-        squares = float(np.sum(self.fair**2))
-        return float(np.sum(self.fair)) / squares**0.5 if squares > 0 else 0.0
+    def __init__(self, one: series.Series, orders: replays.Rows) -> None:
+        bars = np.searchsorted(one.available_at, orders[:, 1], side="right") - 1
+        self._ends = np.stack((bars, np.append(bars[1:], len(one) - 1)))
+        sides = np.sign(orders[:, 5]).astype(np.float64)
+        self._sides = sides - sides.mean()
+        self._prices = np.log(one.close)
+
+    def won(self, shift: int) -> npt.NDArray[np.float64]:
+        """Return what each wins against the moves so many bars later."""
+        price = self._prices[np.clip(self._ends + shift, 0, len(self._prices) - 1)]
+        found: npt.NDArray[np.float64] = self._sides * (price[1] - price[0])
+        return found
 
 
 def examine(
@@ -71,24 +79,22 @@ def _orders(run: kernel.Kernel, strategy: int, symbol: int) -> replays.Rows:
 def _judge(strategy: str, one: series.Series, orders: replays.Rows) -> findings.Finding | None:
     if len(orders) < _ORDERS:
         return None
-    score = _score(one, orders, 0)
-    shifted = [abs(_score(one, orders, shift).size) for most in _SHIFTS for shift in (most, -most)]
-    if score.size < LIMIT or score.size < 2.0 * float(np.quantile(shifted, 0.9)):
+    bets = _Bets(one, orders)
+    won = bets.won(0)
+    size = _size(won)
+    shifted = [abs(_size(bets.won(shift))) for most in _SHIFTS for shift in (most, -most)]
+    if size < LIMIT or size < 2.0 * float(np.quantile(shifted, 0.9)):
         return None
-    running = np.cumsum(score.fair) / np.sqrt(np.maximum(np.cumsum(score.fair**2), 1e-300))
+    running = np.cumsum(won) / np.sqrt(np.maximum(np.cumsum(won**2), 1e-300))
     first = int((running >= LIMIT).argmax())
     sentence = (
-        f"its orders on bars that never happened foretell the real ones ({len(orders)} orders, {score.size:.1f} "
+        f"its orders on bars that never happened foretell the real ones ({len(orders)} orders, {size:.1f} "
         f"standard deviations, at most {LIMIT} by chance): it knows them from outside the run"
     )
-    return findings.proof(DETECTOR, strategy, one, int(score.at[first]), sentence)
+    return findings.proof(DETECTOR, strategy, one, int(orders[first, 1]), sentence)
 
 
-def _score(one: series.Series, orders: replays.Rows, shift: int) -> _Score:
-    at = orders[:, 1]
-    bars = np.searchsorted(one.available_at, at, side="right") - 1
-    ends = np.append(bars[1:], len(one) - 1)
-    last = len(one) - 1
-    price = np.log(one.close[np.clip(np.stack((bars, ends)) + shift, 0, last)])
-    sides = np.sign(orders[:, 5]).astype(np.float64)
-    return _Score(at, (sides - sides.mean()) * (price[1] - price[0]))
+def _size(won: npt.NDArray[np.float64]) -> float:
+    """Return the sum over the root of the squares; 0 of nothing."""
+    squares = float(np.sum(won**2))
+    return float(np.sum(won)) / squares**0.5 if squares > 0 else 0.0

@@ -56,10 +56,9 @@ def run(factory: Factory, data: Sequence[series.Series]) -> Replay | None:
 
 
 def rows(made: kernel.Kernel) -> Rows:
-    """Return the rows of a run's log without its end."""
-    found = made.log.rows()
-    kept: Rows = found[found[:, _KIND] != log.END]
-    return kept
+    """Return the rows of a run's log without its end, which is the last one."""
+    found: Rows = made.log.rows()
+    return found[:-1] if len(found) and found[-1, _KIND] == log.END else found
 
 
 def comparable(found: Rows, horizon: cuts.Horizon) -> Rows:
