@@ -538,6 +538,21 @@ async def test_an_order_can_be_traced(bench: gateway.Bench) -> None:
     assert signal["features"] == [1.0, None]
 
 
+async def test_a_signal_keeps_all_that_was_said(bench: gateway.Bench) -> None:
+    """Direction, confidence, horizon and model come back from the ledger; what is no probability is refused by name."""
+    token = await bench.fence()
+    await bench.publish(0)
+    body = bench.body(token, 0, BUY)
+    said = {"direction": -1, "confidence": 0.75, "horizon_ns": 60_000_000_000, "model_digest": "sha256:m"}
+    body["signals"][0] |= said | {"confidence": 1.5}
+    answer = await bench.post(body)
+    assert (answer.status_code, "confidence: must be from 0 to 1, got 1.5" in answer.text) == (422, True), answer.text
+    body["signals"][0] |= said
+    assert (await bench.post(body)).status_code == 200
+    (signal,) = await bench.listed("signals")
+    assert {name: signal[name] for name in said} == said
+
+
 async def test_the_book_shows_position_and_working_orders(bench: gateway.Bench) -> None:
     """What a strategy starts its next decision from."""
     token = await bench.fence()

@@ -41,7 +41,7 @@ DECISION = orders.Decision(
     trigger=TRIGGER,
     outcome=orders.Outcome.TRADED,
     intents=(orders.Intent("IBM", orders.Side.SELL, numbers.quantity("10.5")),),
-    signals=(orders.Signal("IBM", 0.25, (1.5, float("nan"))),),
+    signals=(orders.Signal("IBM", 0.25, (1.5, float("nan")), 1, 0.75, 60_000_000_000, "sha256:m"),),
     model_digest=DIGEST,
 )
 RECEIPT = {"sequence": 7, "repeated": False, "verdicts": [{"client_order_id": "x", "reason": "halted"}]}
@@ -124,7 +124,8 @@ def test_a_decision_is_exact() -> None:
     body = messages.DecisionMessage.model_validate_json(seen[0].content)
     assert (body.trigger, body.generation, body.attempt) == ("2012-03-02T21:00:00Z", 2, 3)
     assert body.intents == (messages.IntentMessage(symbol="IBM", side="sell", quantity="10.5"),)
-    assert body.signals[0].features == (1.5, None)
+    said = {"symbol": "IBM", "score": 0.25, "direction": 1, "confidence": 0.75, "horizon_ns": 60_000_000_000}
+    assert body.signals[0].model_dump() == {**said, "features": (1.5, None), "model_digest": "sha256:m"}
 
 
 @pytest.mark.parametrize(

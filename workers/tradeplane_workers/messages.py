@@ -149,11 +149,19 @@ class FenceGranted(Message):
 
 
 class SignalMessage(Message):
-    """Score of one symbol and its feature row; null where a feature is undefined."""
+    """What speaks for a position in one symbol, and its feature row; null where a feature is undefined.
+
+    ``direction`` is 1 long, -1 short, 0 neither; ``confidence`` the probability that it is right, null where unknown;
+    ``horizon_ns`` for how long it speaks, null where nobody says so.
+    """
 
     symbol: Symbol
     score: float
     features: tuple[float | None, ...]
+    direction: int = 0
+    confidence: float | None = None
+    horizon_ns: int | None = None
+    model_digest: str = ""
 
 
 class IntentMessage(Message):

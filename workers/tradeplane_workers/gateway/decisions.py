@@ -382,7 +382,15 @@ def _terms(message: messages.IntentMessage) -> orders.Terms:
 
 def _signal(message: messages.SignalMessage) -> orders.Signal:
     features = tuple(float("nan") if value is None else value for value in message.features)
-    return orders.Signal(message.symbol, message.score, features)
+    return orders.Signal(
+        message.symbol,
+        message.score,
+        features,
+        message.direction,
+        message.confidence,
+        message.horizon_ns,
+        message.model_digest,
+    )
 
 
 def _intent(judged: _Judged, *, sequence: int, position: int, uid: str, trigger: times.Nanos) -> decisions_store.Intent:

@@ -62,11 +62,10 @@ async def insert(
         *(getattr(decision, name) for name in decision.__slots__),
     )
     await connection.executemany(
-        "insert into signals (decision, position, symbol, score, features) values ($1, $2, $3, $4, $5)",
-        [
-            (decision.sequence, position, signal.symbol, signal.score, list(signal.features))
-            for position, signal in enumerate(signals)
-        ],
+        "insert into signals"
+        " (decision, position, symbol, score, features, direction, confidence, horizon, model_digest)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        [(decision.sequence, position, *astuple(signal)) for position, signal in enumerate(signals)],
     )
     await connection.executemany(
         "insert into intents (sequence, client_order_id, decision, position, strategy_uid, trigger, symbol, side,"  # noqa: S608

@@ -113,7 +113,7 @@ async def positions(connection: Any) -> list[Row]:
 
 
 async def signals(connection: Any) -> list[Row]:
-    """Return every score with its feature row; null for NaN."""
+    """Return every signal with its feature row; null for NaN."""
     rows = await connection.fetch(
         "select s.*, d.strategy_uid, d.trigger from signals s join decisions d on d.sequence = s.decision"
         " order by s.decision, s.position"
@@ -126,6 +126,10 @@ async def signals(connection: Any) -> list[Row]:
             "symbol": row["symbol"],
             "score": row["score"],
             "features": [None if math.isnan(value) else value for value in row["features"]],
+            "direction": row["direction"],
+            "confidence": row["confidence"],
+            "horizon_ns": row["horizon"],
+            "model_digest": row["model_digest"],
         }
         for row in rows
     ]

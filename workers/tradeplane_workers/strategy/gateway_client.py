@@ -133,6 +133,10 @@ class Gateway:
                     symbol=signal.symbol,
                     score=signal.score,
                     features=tuple(value if math.isfinite(value) else None for value in signal.features),
+                    direction=signal.direction,
+                    confidence=signal.confidence,
+                    horizon_ns=signal.horizon,
+                    model_digest=signal.model,
                 )
                 for signal in decision.signals
             ),

@@ -1,4 +1,4 @@
-"""How an order is worked, and which decision wanted it no more."""
+"""How an order is worked, which decision wanted it no more, and what a signal says beside its score."""
 
 from alembic import op
 
@@ -15,6 +15,13 @@ _COLUMNS = (
     "trail_bps integer not null default 0",
     "extended_hours boolean not null default false",
 )
+# Horizon in ns.
+_SAID = (
+    "direction smallint not null default 0",
+    "confidence double precision",
+    "horizon bigint",
+    "model_digest text not null default ''",
+)
 
 
 def upgrade() -> None:
@@ -24,6 +31,8 @@ def upgrade() -> None:
             op.execute(f"alter table {table} add column {column}")
     # The decision that wanted the order no more.
     op.execute("alter table intents add column cancel_wanted bigint references decisions")
+    for column in _SAID:
+        op.execute(f"alter table signals add column {column}")
 
 
 def downgrade() -> None:
