@@ -89,9 +89,3 @@ def test_shares_for_money_are_whole_and_never_too_many(amount: int, price: int, 
             exact.whole_shares(amount, price, unit)
     else:
         assert exact.whole_shares(amount, price, unit) == (shares if amount >= 0 else -shares) * 10**9
-
-
-@given(numbers, positive, numbers, positive)
-def test_products_compare_without_a_float(left: int, by: int, right: int, other: int) -> None:
-    """As Python's unbounded integers do."""
-    assert exact.compare_products(left, by, right, other) == (left * by > right * other) - (left * by < right * other)

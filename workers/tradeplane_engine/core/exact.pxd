@@ -27,6 +27,3 @@ cpdef long long ceil_ratio(long long amount, long long part, long long whole, st
 
 @cython.locals(divisor=int128, size=int128)
 cpdef long long whole_shares(long long amount, long long price, long long unit) except? -1
-
-@cython.locals(first=int128, second=int128)
-cpdef int compare_products(long long left, long long by, long long right, long long other) except -2

@@ -30,7 +30,10 @@ def notional(price: int, quantity: int, unit: int) -> int:
     parts = quantity // unit
     if parts * unit == quantity:  # whole shares are: nothing to round, and no division of 128 bits
         product = price
-        return fit(product * parts, "notional")
+        product = product * parts
+        if -_MOST <= product <= _MOST:  # as in add
+            return product
+        return fit(product, "notional")
     return ratio(price, quantity, unit, "notional")
 
 
@@ -76,12 +79,15 @@ def floor_ratio(amount: int, part: int, whole: int, field: str) -> int:
 def ceil_ratio(amount: int, part: int, whole: int, field: str) -> int:
     """Return ``amount * part / whole`` rounded up; none is negative, and ``whole`` is positive."""
     parts = amount // whole
+    product = part
     if parts * whole == amount:  # as in notional
-        product = part
-        return fit(product * parts, field)
-    product = amount
-    product = product * part
-    return fit((product + whole - 1) // whole, field)
+        product = product * parts
+    else:
+        product = product * amount
+        product = (product + whole - 1) // whole
+    if -_MOST <= product <= _MOST:
+        return product
+    return fit(product, field)
 
 
 def whole_shares(amount: int, price: int, unit: int) -> int:
@@ -92,12 +98,3 @@ def whole_shares(amount: int, price: int, unit: int) -> int:
     size = abs(amount)
     size = size * unit // divisor * 1_000_000_000
     return fit(size if amount >= 0 else -size, "quantity")
-
-
-def compare_products(left: int, by: int, right: int, other: int) -> int:
-    """Compare ``left * by`` with ``right * other``: -1, 0 or 1."""
-    first = left
-    first = first * by
-    second = right
-    second = second * other
-    return (first > second) - (first < second)

@@ -21,9 +21,9 @@ cdef class Ledger:
     cdef object total(self, int128 worth)
 
     @cython.locals(
-        before=cython.longlong, cost=cython.longlong, after=cython.longlong, value=cython.longlong,
-        cost_after=cython.longlong, realised=cython.longlong, realised_total=cython.longlong,
-        cost_total=cython.longlong, cash=cython.longlong, total=int128
+        before=cython.longlong, cost=cython.longlong, value=cython.longlong, unit=cython.longlong, after=int128,
+        cost_after=int128, moved=int128, realised=int128, realised_total=int128, cost_total=int128, cash=int128,
+        fees=int128
     )
     cpdef long long fill(self, int symbol, long long signed, long long price, long long fee) except? -1
 
@@ -40,3 +40,7 @@ cdef class Ledger:
 
     @cython.locals(expected=int128)
     cpdef object check(self)
+
+cdef object _refuse(
+    int128 position, int128 cost, int128 realised, int128 realised_total, int128 cost_total, int128 cash, int128 fees
+)

@@ -117,25 +117,42 @@ class Ledger:
         """Book a fill and its fee (money, positive costs); return the realised P&L of the part that it closed."""
         before = self.quantity[symbol]
         cost = self.cost[symbol]
-        after = exact.add(before, signed, "position")
-        value = exact.notional(price, signed, self.unit[symbol])
+        unit = self.unit[symbol]
+        value = exact.notional(price, signed, unit)
+        after = before
+        after += signed
         if before == 0 or (before > 0) == (signed > 0):
-            cost_after = exact.add(cost, value, "cost")
+            cost_after = cost
+            cost_after += value
         elif after == 0:
             cost_after = 0
         elif (after > 0) == (before > 0):
             cost_after = exact.ratio(cost, abs(after), abs(before), "cost")
         else:  # crossed zero: the whole old position is realised, the rest opens at this price
-            cost_after = exact.notional(price, after, self.unit[symbol])
-        total = cost_after
-        total -= cost
-        realised = exact.fit(total - value, "realised")
-        realised_total = exact.add(self.realised, realised, "realised")
-        total += self.cost_total
-        cost_total = exact.fit(total, "cost")
-        total = self.cash
-        cash = exact.fit(total - value - fee, "cash")
-        self.fees = exact.add(self.fees, fee, "fees")  # the last that can be refused: nothing is booked half
+            cost_after = exact.notional(price, exact.fit(after, "position"), unit)
+        moved = cost_after
+        moved -= cost
+        realised = moved - value
+        cash = self.cash
+        cash -= value
+        cash -= fee
+        fees = self.fees
+        fees += fee
+        realised_total = self.realised
+        realised_total += realised
+        cost_total = self.cost_total
+        cost_total += moved
+        if not (
+            -_MOST <= after <= _MOST
+            and -_MOST <= cost_after <= _MOST
+            and -_MOST <= realised <= _MOST
+            and -_MOST <= realised_total <= _MOST
+            and -_MOST <= cost_total <= _MOST
+            and -_MOST <= cash <= _MOST
+            and -_MOST <= fees <= _MOST
+        ):  # nothing is booked half
+            _refuse(after, cost_after, realised, realised_total, cost_total, cash, fees)
+        self.fees = fees
         self.realised = realised_total
         self.cost_total = cost_total
         self.cash = cash
@@ -179,3 +196,16 @@ class Ledger:
         expected = expected + self.realised - self.cost_total - self.fees + self.other
         if self.cash != expected:
             raise errors.LedgerBroken(f"cash {self.cash} is not what the entries add up to (1e-9 USD)")
+
+
+def _refuse(
+    position: int, cost: int, realised: int, realised_total: int, cost_total: int, cash: int, fees: int
+) -> None:
+    """Raise Overflow naming the first that leaves 64 bits."""
+    exact.fit(position, "position")
+    exact.fit(cost, "cost")
+    exact.fit(realised, "realised")
+    exact.fit(realised_total, "realised")
+    exact.fit(cost_total, "cost")
+    exact.fit(cash, "cash")
+    exact.fit(fees, "fees")

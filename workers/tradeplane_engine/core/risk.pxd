@@ -21,6 +21,8 @@ cdef class Book:
     cpdef object name(self, int symbol)
     cpdef long long highest(self, int symbol) except? -1
     cpdef long long lowest(self, int symbol) except? -1
+
+    @cython.locals(total=int128)
     cpdef object working(self, int symbol, int side, long long change)
 
     @cython.locals(instant=cython.longlong)
@@ -36,9 +38,11 @@ cdef class Book:
     @cython.locals(gross=int128, highest=int128, lowest=int128)
     cdef object _revalue(self, int symbol, long long price)
 
+    cdef object _total(self, int128 gross, int128 highest, int128 lowest)
+
     @cython.locals(
-        ledger=Ledger, product=int128, highest=cython.longlong, lowest=cython.longlong, unit=cython.longlong,
-        worst=cython.longlong, exposure=cython.longlong, high=cython.longlong, low=cython.longlong
+        ledger=Ledger, product=int128, highest=int128, lowest=int128, worst=int128, unit=cython.longlong,
+        exposure=cython.longlong, high=cython.longlong, low=cython.longlong
     )
     cdef object _value(self, int symbol, long long price)
 
@@ -81,7 +85,9 @@ cdef class Proposal:
     cdef bint reduces
     cdef const long long[::1] prices
 
-    @cython.locals(book=Book, price=cython.longlong, highest=int128, lowest=int128, unit=cython.longlong)
+    @cython.locals(
+        book=Book, price=cython.longlong, highest=int128, lowest=int128, worst=int128, unit=cython.longlong
+    )
     cpdef object weigh(
         self, Scope scope, int symbol, int side, long long quantity, long long bar_end, long long now, int orders
     )
@@ -116,4 +122,5 @@ cdef object _of_losses(Book book, Policy policy, long long equity)
 @cython.locals(lost=cython.longlong)
 cdef object _lost(str reason, long long start, long long equity, long long part, long long whole)
 
+@cython.locals(left=int128, right=int128)
 cdef bint _within(long long amount, long long part, long long whole, long long of) except -1

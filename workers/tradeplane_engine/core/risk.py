@@ -115,10 +115,14 @@ class Book:
 
     def working(self, symbol: int, side: int, change: int) -> None:
         """Change the unfilled quantity of one side's working orders."""
+        total = self._buying[symbol] if side > 0 else self._selling[symbol]
+        total += change
+        if total > _MOST or total < -_MOST:
+            exact.fit(total, "working")
         if side > 0:
-            self._buying[symbol] = exact.add(self._buying[symbol], change, "working")
+            self._buying[symbol] = total
         else:
-            self._selling[symbol] = exact.add(self._selling[symbol], change, "working")
+            self._selling[symbol] = total
         if not self._is_active[symbol]:
             self._is_active[symbol] = 1
             self._active[self._actives] = symbol
@@ -159,9 +163,7 @@ class Book:
                 self._active[kept] = symbol
                 kept += 1
         self._actives = kept
-        self.gross = exact.fit(gross, "gross")
-        self.highest_total = exact.fit(highest, "net")
-        self.lowest_total = exact.fit(lowest, "net")
+        self._total(gross, highest, lowest)
         self.measured = instant
 
     def _revalue(self, symbol: int, price: int) -> None:
@@ -174,23 +176,35 @@ class Book:
         gross += self._exposure[symbol]
         highest += self._high[symbol]
         lowest += self._low[symbol]
-        self.gross = exact.fit(gross, "gross")
-        self.highest_total = exact.fit(highest, "net")
-        self.lowest_total = exact.fit(lowest, "net")
+        self._total(gross, highest, lowest)
+
+    def _total(self, gross: int, highest: int, lowest: int) -> None:
+        """Take sums over all symbols; both nets lie within the gross."""
+        if gross > _MOST:
+            exact.fit(gross, "gross")
+        self.gross = gross
+        self.highest_total = highest
+        self.lowest_total = lowest
 
     def _value(self, symbol: int, price: int) -> None:
         """Value what a symbol's position may come to: worst case, all buys filled, all sells filled."""
         ledger = self.ledger
         if ledger.step[symbol] and not self._buying[symbol] and not self._selling[symbol]:
             product = price
-            high = low = exact.fit(product * ledger.step[symbol], "notional")
-            exposure = abs(high)
+            product *= ledger.step[symbol]
+            if product > _MOST or product < -_MOST:
+                exact.fit(product, "notional")
+            high = low = product
+            exposure = high if high > 0 else -high
             worst = 1  # whatever it is, it is not 0
         else:
-            highest = self.highest(symbol)
-            lowest = self.lowest(symbol)
+            lowest = highest = ledger.quantity[symbol]
+            highest += self._buying[symbol]
+            lowest -= self._selling[symbol]
+            worst = max(-lowest, highest)  # the highest is not below the lowest
+            if worst > _MOST:
+                exact.fit(worst, "position")
             unit = ledger.unit[symbol]
-            worst = max(abs(highest), abs(lowest))
             exposure = exact.ceil_ratio(worst, price, unit, "exposure")
             high = exact.notional(price, highest, unit)
             low = exact.notional(price, lowest, unit)
@@ -361,7 +375,10 @@ class Proposal:
             highest += quantity
         else:
             lowest -= quantity
-        self.worst_after = exact.fit(max(-lowest, highest), "position")
+        worst = max(-lowest, highest)
+        if worst > _MOST:
+            exact.fit(worst, "position")
+        self.worst_after = worst
         self.lowest_after = lowest
         self.reduces = highest <= 0 if side > 0 else lowest >= 0
         unit = book.ledger.unit[symbol]
@@ -373,7 +390,9 @@ class Proposal:
 
 def first_violation(p: Proposal) -> Violation | None:
     """The chain, by family: the first limit that is violated wins. What only reduces passes the last three."""
-    found = _of_data(p) or _of_order(p)
+    found = _of_data(p)
+    if found is None:
+        found = _of_order(p)
     if found is not None or p.reduces:
         return found
     found = _of_position(p)
@@ -515,7 +534,12 @@ def _lost(reason: str, start: int, equity: int, part: int, whole: int) -> Violat
 
 def _within(amount: int, part: int, whole: int, of: int) -> bool:
     """Say whether an amount is at most a fraction of another; no fraction of nothing is anything."""
-    return part == NEVER or (of > 0 and exact.compare_products(amount, whole, part, of) <= 0)
+    if part == NEVER:
+        return True
+    left, right = amount, part
+    left *= whole
+    right *= of
+    return of > 0 and left <= right
 
 
 def _share(reason: str, family: str, exposure: int, part: int, whole: int, equity: int) -> Violation:
