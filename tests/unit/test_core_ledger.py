@@ -115,3 +115,100 @@ def test_an_overflow_of_the_cash_books_nothing_half() -> None:
         one.fill(0, SHARE, UNIT, 9 * 10**18)
     assert (one.cash, one.realised, one.cost_total, one.fees, one.quantities[0]) == before
     one.check()
+
+
+def test_further_symbols_change_nothing_of_those_there_are() -> None:
+    """Positions, costs, marks and what a price moves stay; the new symbols have room for all of it."""
+    one = ledger()
+    one.fill(0, 10 * SHARE, 100 * UNIT, 0)
+    one.fill(1, SHARE // 2, 7 * UNIT, 0)
+    one.mark(0, 110 * UNIT)
+    one.mark(1, 7 * UNIT)
+    worth = one.worth_total
+    one.widen(array("q", (UNIT, UNIT, 10**2, UNIT)))
+    assert list(one.quantities) == [10 * SHARE, SHARE // 2, 0, 0]
+    assert list(one.costs) == [1000 * USD, 7 * USD // 2, 0, 0]
+    one.fill(2, -3 * SHARE, 500, 0)
+    one.mark(2, 600)
+    assert one.worth_total == worth - 18 * USD
+    one.mark(0, 120 * UNIT)
+    one.mark(1, 8 * UNIT)
+    assert one.worth_total == 1200 * USD + 4 * USD - 18 * USD
+    assert one.fill(0, -10 * SHARE, 120 * UNIT, 0) == 200 * USD
+    assert one.fills == 4
+
+
+MOST = 2**63 - 1
+
+
+def at_the_edge(starting: int, *fills: tuple[int, int, int, int]) -> Ledger:
+    """A ledger after some fills (symbol, signed quantity, price, fee); a share of 1e-9 is worth its price."""
+    one = Ledger(starting, array("q", (1, 1)))
+    for fill in fills:
+        one.fill(*fill)
+    return one
+
+
+@pytest.mark.parametrize(
+    "field, starting, fills, last, beyond",
+    [
+        ("position", 0, [(0, MOST - 1, 0, 0)], (0, 1, 0, 0), (0, 2, 0, 0)),
+        ("position", 0, [(0, 1 - MOST, 0, 0)], (0, -1, 0, 0), (0, -2, 0, 0)),
+        ("cost", MOST, [(0, 1, MOST - 1, 0)], (0, 1, 1, 0), (0, 1, 2, 0)),
+        ("cost", -MOST, [(0, -1, MOST - 1, 0)], (0, -1, 1, 0), (0, -1, 2, 0)),
+        ("cost", MOST, [(0, 1, MOST - 1, 0)], (1, 1, 1, 0), (1, 1, 2, 0)),
+        ("cost", -MOST, [(0, -1, MOST - 1, 0)], (1, -1, 1, 0), (1, -1, 2, 0)),
+        ("cash", MOST - 1, [], (0, -1, 1, 0), (0, -1, 2, 0)),
+        ("cash", 1 - MOST, [], (0, 1, 1, 0), (0, 1, 2, 0)),
+        ("fees", MOST, [(0, 1, 0, MOST - 1)], (0, 1, 0, 1), (0, 1, 0, 2)),
+        ("fees", -MOST, [(0, 1, 0, 1 - MOST)], (0, 1, 0, -1), (0, 1, 0, -2)),
+        ("realised", -MOST, [(0, 1, 0, 0), (0, -1, MOST - 1, 0), (0, 1, 0, 0)], (0, -1, 1, 0), (0, -1, 2, 0)),
+        ("realised", MOST, [(0, 1, MOST - 1, 0), (0, -1, 0, 0), (0, 1, 2, 0)], (0, -1, 1, 0), (0, -1, 0, 0)),
+    ],
+)
+def test_the_last_that_fits_is_booked_and_the_next_is_refused(
+    field: str,
+    starting: int,
+    fills: list[tuple[int, int, int, int]],
+    last: tuple[int, int, int, int],
+    beyond: tuple[int, int, int, int],
+) -> None:
+    """Every sum of a fill has 64 bits; what leaves them is named, and nothing of the fill is booked."""
+    at_the_edge(starting, *fills, last).check()
+    one = at_the_edge(starting, *fills)
+    before = (one.cash, one.realised, one.cost_total, one.fees, one.fills, *one.quantities, *one.costs)
+    with pytest.raises(errors.Overflow, match=field):
+        one.fill(*beyond)
+    assert before == (one.cash, one.realised, one.cost_total, one.fees, one.fills, *one.quantities, *one.costs)
+    one.check()
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_positions_are_worth_has_64_bits_too(sign: int) -> None:
+    """One position, all of them together, and the equity, to the last unit."""
+    one = at_the_edge(0, (0, sign * 2, 0, 0), (1, sign, 0, 0))
+    one.mark(0, (MOST - 1) // 2)
+    one.mark(1, 1)
+    assert one.worth_total == one.equity() == sign * MOST
+    with pytest.raises(errors.Overflow, match="worth"):
+        one.mark(1, 2)
+    assert one.worth_total == sign * MOST
+    one.book(sign, "dividend")
+    with pytest.raises(errors.Overflow, match="equity"):
+        one.equity()
+    one.book(-sign, "dividend")
+    with pytest.raises(errors.Overflow, match="notional"):
+        one.mark(0, MOST // 2 + 1)
+    assert one.equity() == sign * MOST
+
+
+def test_a_split_marks_what_it_leaves() -> None:
+    """At the price that it names, and a position of nothing stays nothing."""
+    one = ledger()
+    one.split(0, 0, 50 * UNIT)
+    assert (one.worth_total, one.costs[0]) == (0, 0)
+    one.fill(0, 10 * SHARE, 50 * UNIT, 0)
+    one.split(0, 20 * SHARE, 26 * UNIT)
+    assert (one.worth_total, one.equity()) == (520 * USD, CASH + 20 * USD)
+    one.split(1, 3 * SHARE, 2 * UNIT)
+    assert (one.quantities[1], one.worth_total) == (3 * SHARE, 526 * USD)

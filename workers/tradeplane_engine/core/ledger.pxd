@@ -8,16 +8,15 @@ cdef long long _MOST
 cdef class Ledger:
     cdef readonly long long starting, cash, realised, fees, other, cost_total, worth_total, fills
     cdef readonly object quantities, costs
-    cdef long long[::1] quantity, cost, step, worth, marked
+    cdef long long[::1] quantity, cost, step, worth
     cdef const long long[::1] unit
 
-    @cython.locals(symbol=cython.Py_ssize_t, before=cython.Py_ssize_t)
     cpdef object widen(self, object unit)
 
     @cython.locals(worth=int128, total=int128)
     cpdef object mark(self, int symbol, long long price)
 
-    cdef object take(self, int symbol, long long price, long long worth)
+    cdef object take(self, int symbol, long long worth)
     cdef object total(self, int128 worth)
 
     @cython.locals(
@@ -41,6 +40,4 @@ cdef class Ledger:
     @cython.locals(expected=int128)
     cpdef object check(self)
 
-cdef object _refuse(
-    int128 position, int128 cost, int128 realised, int128 realised_total, int128 cost_total, int128 cash, int128 fees
-)
+cdef object _refuse(int128 position, int128 cost, int128 realised, int128 cost_total, int128 cash, int128 fees)

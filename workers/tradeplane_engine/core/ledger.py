@@ -33,7 +33,7 @@ class Ledger:
     """
 
     __slots__ = (
-        *("cash", "cost", "cost_total", "costs", "fees", "fills", "marked", "other", "quantities", "quantity"),
+        *("cash", "cost", "cost_total", "costs", "fees", "fills", "other", "quantities", "quantity"),
         *("realised", "starting", "step", "unit", "worth", "worth_total"),
     )
 
@@ -54,29 +54,17 @@ class Ledger:
         self.cost = self.costs
         self.step = array("q", zeros)
         self.worth = array("q", zeros)
-        self.marked = array("q", zeros)  # the price of the last mark
 
     def widen(self, unit: Sequence[int]) -> None:
         """Make room for further symbols behind those that there are; ``unit`` is that of all of them."""
-        before = len(self.quantities)
-        more = bytes(8 * (len(unit) - before))
-        quantities, costs = array("q", self.quantities), array("q", self.costs)
-        quantities.frombytes(more)
-        costs.frombytes(more)
-        zeros = bytes(8 * len(unit))
-        step, worth, marked = array("q", zeros), array("q", zeros), array("q", zeros)
-        for symbol in range(before):
-            step[symbol] = self.step[symbol]
-            worth[symbol] = self.worth[symbol]
-            marked[symbol] = self.marked[symbol]
+        room = array("q", bytes(8 * (len(unit) - len(self.quantities))))
         self.unit = unit
-        self.quantities = quantities
-        self.costs = costs
-        self.quantity = quantities
-        self.cost = costs
-        self.step = step
-        self.worth = worth
-        self.marked = marked
+        self.quantities = self.quantities + room
+        self.costs = self.costs + room
+        self.quantity = self.quantities
+        self.cost = self.costs
+        self.step = array("q", self.step) + room
+        self.worth = array("q", self.worth) + room
 
     # Sums of several terms are taken in 128 bits and fitted once: none can wrap, and none needs a check on the way.
 
@@ -94,14 +82,12 @@ class Ledger:
                 exact.fit(total, "worth")
             self.worth_total = total
             self.worth[symbol] = worth
-            self.marked[symbol] = price
 
-    def take(self, symbol: int, price: int, worth: int) -> None:
-        """Take what the position of a symbol is worth at a price, where it is the only one."""
+    def take(self, symbol: int, worth: int) -> None:
+        """Take what the position of a symbol is worth, where it is the only one."""
         if self.quantity[symbol]:
             self.worth_total = worth
             self.worth[symbol] = worth
-            self.marked[symbol] = price
 
     def total(self, worth: int) -> None:
         """Take what all positions are worth together."""
@@ -145,13 +131,12 @@ class Ledger:
         if not (
             -_MOST <= after <= _MOST
             and -_MOST <= cost_after <= _MOST
-            and -_MOST <= realised <= _MOST
             and -_MOST <= realised_total <= _MOST
             and -_MOST <= cost_total <= _MOST
             and -_MOST <= cash <= _MOST
             and -_MOST <= fees <= _MOST
-        ):  # nothing is booked half
-            _refuse(after, cost_after, realised, realised_total, cost_total, cash, fees)
+        ):  # nothing is booked half; what one fill realises lies between a cost and a value, which fit
+            _refuse(after, cost_after, realised_total, cost_total, cash, fees)
         self.fees = fees
         self.realised = realised_total
         self.cost_total = cost_total
@@ -198,14 +183,11 @@ class Ledger:
             raise errors.LedgerBroken(f"cash {self.cash} is not what the entries add up to (1e-9 USD)")
 
 
-def _refuse(
-    position: int, cost: int, realised: int, realised_total: int, cost_total: int, cash: int, fees: int
-) -> None:
+def _refuse(position: int, cost: int, realised: int, cost_total: int, cash: int, fees: int) -> None:
     """Raise Overflow naming the first that leaves 64 bits."""
     exact.fit(position, "position")
     exact.fit(cost, "cost")
     exact.fit(realised, "realised")
-    exact.fit(realised_total, "realised")
     exact.fit(cost_total, "cost")
     exact.fit(cash, "cash")
     exact.fit(fees, "fees")

@@ -128,8 +128,8 @@ class Quiet:
         self.account.peak = max(self.account.peak, best + cash)
         self.price[0] = self.table.close[last - 1]
         self.bar_end[0] = self.table.end[last - 1]
-        own.take(0, self.price[0], worth)
-        account.take(0, self.price[0], worth)
+        own.take(0, worth)
+        account.take(0, worth)
         context._last_row[0] = last - 1
         context._row = last - 1
         context.now = self.close_at[last - 1]
@@ -159,14 +159,12 @@ class Quiet:
                     value = exact.notional(price, held, own.unit[symbol])
                 total += value - own.worth[symbol]
                 own.worth[symbol] = value
-                own.marked[symbol] = price
                 moved = True
             if account.quantity[symbol]:
                 if account.quantity[symbol] != held:
                     value = exact.notional(price, account.quantity[symbol], own.unit[symbol])
                 account_total += value - account.worth[symbol]
                 account.worth[symbol] = value
-                account.marked[symbol] = price
                 moved = True
             if index + 1 == last or self.close_at[index + 1] != self.close_at[index]:
                 if moved:
