@@ -7,15 +7,18 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import polars as pl
 import pydantic
 import pytest
 
-from support import bar_files, engine_runs
+from support import bar_files, engine_runs, honest_strategies
 from tradeplane_engine import errors, simulation, strategy
-from tradeplane_engine.core import context, costs, kernel, limits, risk, table, venue_settings
+from tradeplane_engine.core import context, costs, kernel, limits, log, risk, table, venue_settings
 from tradeplane_engine.data import columns, readers
+from tradeplane_engine.domain import times
 from tradeplane_engine.results import frames, tables
+from tradeplane_engine.venue import accounts
 
 FEE = costs.Costs(commission_bps=Fraction(1))
 
@@ -199,6 +202,55 @@ def test_strategies_equity_adds_up_at_every_instant(folder: Path) -> None:
     assert whole[-1] == found.final_equity
     assert set(parts["strategy"]) == {"both", "long"}
     assert sorted(found.run.strategies) == ["both", "long"]
+
+
+@pytest.mark.parametrize("name", ["Rests", "Brackets", "AtOnce"])
+def test_fills_inside_of_a_bar_count_at_its_close(name: str) -> None:
+    """In the strategies' curves as in the account's, whether an order met an open, a path or a close."""
+    data = [engine_runs.walk(symbol, 600, seed=40 + number) for number, symbol in enumerate("AB")]
+    both = [simulation.Allocation(honest_strategies.MAKERS[name], capital=100_000, name=one) for one in ("x", "y")]
+    for venue in (venue_settings.Venue(), venue_settings.Venue(fill_at="next_close")):
+        found = simulation.Backtest(
+            data, both, costs=FEE, venue=venue, limits=limits.Limits(allow_short=True), examine=False
+        ).run()
+        parts = found.frame("strategies", numbers="decimal")
+        total = parts.group_by("at", maintain_order=True).agg(pl.col("equity").sum())["equity"]
+        assert total.to_list() == found.frame("equity", numbers="decimal")["equity"].to_list()
+
+
+def test_what_a_fill_lost_to_spread_and_slippage_is_in_the_costs() -> None:
+    """Against the price that it met: here 100 USD, 20 and 50 basis points away, on both sides."""
+
+    class Holds(strategy.Strategy):
+        def on_bar(self, ctx: context.Context, bar: table.Bar) -> None:
+            ctx.target(bar.symbol, shares=0 if bar.start > 5 * times.DAY else 10)
+
+    flat = {name: [100.0] * 10 for name in ("open", "high", "low", "close")}
+    data = {"ts": np.arange(10, dtype=np.int64) * times.DAY, "volume": [10**6] * 10, **flat}
+    found = simulation.Backtest(
+        {"A": {name: np.array(column) for name, column in data.items()}},
+        Holds,
+        costs=costs.Costs(half_spread_bps=Fraction(20)),
+        venue=venue_settings.Venue(slippage_bps=Fraction(50)),
+    ).run()
+    measured = found.measures(["spread_cost", "slippage_cost", "total_cost"])
+    assert measured == pytest.approx({"spread_cost": 4.0, "slippage_cost": 10.0, "total_cost": 14.0})
+    assert found.profit == Decimal(-14)
+
+
+def test_interest_and_borrow_are_costs() -> None:
+    """They belong to no fill, and are in the total."""
+
+    class Holds(strategy.Strategy):
+        def on_bar(self, ctx: context.Context, bar: table.Bar) -> None:
+            ctx.target(bar.symbol, shares=1500)
+
+    data = [engine_runs.walk("A", 5_000, seed=3)]
+    lent = accounts.Account(interest_bps=Fraction(700))
+    found = simulation.Backtest(data, Holds, cash=100_000, account=lent, examine=False).run()
+    entries = found.log[found.log[:, 0] == log.ENTRY]
+    assert len(entries) > 0
+    assert found.measures(["total_cost"])["total_cost"] == pytest.approx(-int(entries[:, 5].sum()) / 1e9)
 
 
 def test_a_flat_accounts_profit_is_that_of_its_trades(folder: Path) -> None:

@@ -21,6 +21,7 @@ cdef class OrderFlow:
     cdef readonly Log log
     cdef readonly Scope account
     cdef readonly list slots, orders, due, splits
+    cdef readonly dict references
     cdef readonly object sessions, breach, accrual, rules
     cdef public object broker
     cdef readonly long long latency, decisions, pending

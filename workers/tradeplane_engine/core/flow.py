@@ -91,6 +91,7 @@ class OrderFlow:
         self.bar_end = array("q", bytes(8 * len(table.symbols)))
         self.last_split = array("q", [-1] * len(table.symbols))
         self.splits: list[tuple[int, int, int, int]] = []
+        self.references: dict[int, int] = {}
 
     # From wish to order.
 
@@ -346,6 +347,8 @@ class OrderFlow:
             market.use(order, quantity)
         else:
             market.take(row, quantity)
+        if price != reference and not limit:
+            self.references[self.account.book.ledger.fills] = reference
         self._fill(order, quantity, price)
 
     def _size(self, order: Order, row: int, reference: int) -> None:

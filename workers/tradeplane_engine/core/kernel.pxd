@@ -21,7 +21,7 @@ cdef class Kernel:
     cdef readonly OrderFlow flow
     cdef readonly Log log
     cdef readonly Scope account
-    cdef readonly list slots
+    cdef readonly list slots, early
     cdef readonly object equity
     cdef Quiet _quiet
     cdef object _barriers
@@ -42,7 +42,7 @@ cdef class Kernel:
         closed=cython.Py_ssize_t,
         opened=cython.Py_ssize_t, ended=cython.Py_ssize_t, first=cython.Py_ssize_t, last=cython.Py_ssize_t,
         row=cython.Py_ssize_t, now=cython.longlong, next_open=cython.longlong, planned=Agenda, delayed=cython.bint,
-        found=list, sources=cython.int, waits=cython.bint
+        found=list, sources=cython.int, waits=cython.bint, ledger=Ledger, fills=cython.longlong
     )
     cdef object _loop(self, long long until)
 

@@ -64,13 +64,13 @@ class Kernel:
     Attributes
     ----------
     flow : the orders of the run
+    early : numbers of the fills that came before the closes of their instant, which therefore count in them
     """
 
     __slots__ = (
         *("_barriers", "_close_at", "_close_rows", "_closed", "_end_at", "_end_rows", "_ended", "_equity", "_open_at"),
-        *("_open_rows", "_opened", "_opens", "_quiet", "_wait"),
-        *("account", "agenda", "delayed", "equity", "flow", "instants", "log", "market", "measuring", "now", "slots"),
-        *("started", "table", "watching"),
+        *("_open_rows", "_opened", "_opens", "_quiet", "_wait", "account", "agenda", "delayed", "early", "equity"),
+        *("flow", "instants", "log", "market", "measuring", "now", "slots", "started", "table", "watching"),
     )
 
     def __init__(
@@ -102,6 +102,7 @@ class Kernel:
         self._ended = 0
         self.now = 0
         self.instants = 0
+        self.early: list[int] = []
         self.started = False
         self.equity = np.empty(table.rows, dtype=np.int64)
         self._equity = self.equity.data
@@ -280,6 +281,7 @@ class Kernel:
         planned = self.agenda
         symbol_of = table.symbol_of
         waiting = market.waiting
+        ledger = self.account.book.ledger
         rows = table.rows
         base = table.base_rows
         opens = self._opens
@@ -307,6 +309,7 @@ class Kernel:
                 break
             self.now = now
             flow.now = now
+            fills = ledger.fills
             if planned.next_at == now:
                 self._happen(agenda.CONTROL)
             first = closed
@@ -324,6 +327,8 @@ class Kernel:
                 self._happen(agenda.ACTION)
             if flow.due_at <= now:
                 requests.settle(flow)
+            if ledger.fills != fills:
+                self.early.extend(range(fills, ledger.fills))
             if closed > first:
                 if self._quiet is not None and not flow.splits:
                     self._quiet.instants = self.instants

@@ -216,7 +216,7 @@ class Run:
 
     Parameters
     ----------
-    curve : equity at session closes (24/7 data: at the end of each UTC day)
+    curve : equity at session closes, or at the ends of days (:func:`.periods.days`)
     trades, fills : what was closed and what was executed
     periods_per_year : samples of the curve in a year, 252, or 365 for 24/7 data
     risk_free : simple rate, fraction per year

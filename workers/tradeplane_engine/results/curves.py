@@ -1,7 +1,7 @@
 """Equity and exposure over time, recomputed from a run's fills and bars: what each strategy's sub-ledger was worth.
 
 The account's own curve is recorded while the run goes; a strategy's is needed only when somebody asks for it. A sample
-at T is taken before the opens at T, so a fill at T counts from the next sample on.
+at T is taken after the paths and ends of bars and before the opens at T: a fill at an open counts from the next one on.
 """
 
 from collections.abc import Sequence
@@ -54,7 +54,7 @@ def worth(moves: Moves, bars: table.Table, units: list[int], instants: series.In
         if isinstance(fill, Split):
             continue
         value = numbers.divide_half_even(fill.price * fill.signed, units[fill.symbol])
-        (paid if fill.order > 0 else booked).append((fill.at, -value - fill.fee))
+        (booked if fill.order < 0 or fill.early else paid).append((fill.at, -value - fill.fee))
     cash = moves.starting + _sums(paid, instants)
     cash += _sums(booked, instants, side="right") + _sums(moves.entries, instants, side="right")
     gross, net = np.zeros_like(cash), np.zeros_like(cash)
@@ -82,7 +82,8 @@ def _quantities(moves: Sequence[Fill | Split]) -> tuple[list[tuple[int, int]], l
     held = 0
     for one in moves:
         change = cut(held, one) - held if isinstance(one, Split) else one.signed
-        (traded if isinstance(one, Fill) and one.order > 0 else changed).append((one.at, change))
+        late = isinstance(one, Fill) and one.order > 0 and not one.early
+        (traded if late else changed).append((one.at, change))
         held += change
     return traded, changed
 

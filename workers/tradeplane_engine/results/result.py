@@ -19,12 +19,10 @@ from tradeplane_engine import detectors, errors
 from tradeplane_engine.core import kernel
 from tradeplane_engine.core import log as logs
 from tradeplane_engine.data import columns, readers, series
-from tradeplane_engine.domain import times
-from tradeplane_engine.measures import inputs, registry
+from tradeplane_engine.measures import inputs, periods, registry
 from tradeplane_engine.results import frames, tables
 
 _NANO = 10**9
-_SATURDAY, _SUNDAY = 5, 6
 
 
 class Result:
@@ -163,24 +161,22 @@ class Result:
 
     @functools.cached_property
     def run(self) -> inputs.Run:
-        """The run as measures and report see it: equity at the end of each UTC day.
+        """The run as measures and report see it: equity at the end of each New York day.
 
         A year has 252 days, or 365 where there are bars on weekends.
         """
         names = self._tables.names
         path = self._curve()
-        days = np.unique(path.at // times.DAY)
-        ends = (days + 1) * times.DAY - 1
-        weekday = (days + 3) % 7  # 1970-01-01 was a Thursday
-        always = bool(np.isin(weekday, (_SATURDAY, _SUNDAY)).any())
+        days = periods.days(path.at)
         several = len(names) > 1
         return inputs.Run(
-            curve=path.sampled(ends),
+            curve=days.sampled(path),
             trades=_trades(self._tables),
             fills=_fills(self._tables),
-            periods_per_year=inputs.DAYS_OF_ALWAYS if always else inputs.DAYS_OF_SESSIONS,
+            periods_per_year=days.per_year,
             path=path,
-            strategies={name: self._curve(name).sampled(ends) for name in names} if several else {},
+            strategies={name: days.sampled(self._curve(name)) for name in names} if several else {},
+            charges={kind: amount / _NANO for kind, amount in self._tables.charges().items()},
         )
 
     def report(self, path: str | Path) -> Path:
@@ -268,7 +264,7 @@ def _trades(found: tables.Tables) -> inputs.Trades:
 def _fills(found: tables.Tables) -> inputs.Fills:
     columns = frames.arrays(found.fills(), "float")
     del columns["order"]
-    nothing = np.zeros(len(found.executions))  # the market model does not say yet what part of a price was spread
+    spread, slippage = (np.array(one, dtype=np.float64) / _NANO for one in found.paid())
     sides = np.array([1 if one.signed > 0 else -1 for one in found.executions], np.int64)
     columns |= {"at": columns["at"].view(np.int64), "side": sides}
-    return inputs.Fills(**columns, spread=nothing, slippage=nothing)
+    return inputs.Fills(**columns, spread=spread, slippage=slippage)

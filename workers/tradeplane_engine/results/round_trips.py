@@ -20,7 +20,10 @@ from tradeplane_engine.domain import numbers
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """One execution; ``signed`` quantity in 1e-9 shares, price in the symbol's units, fee in money."""
+    """One execution; ``signed`` quantity in 1e-9 shares, price in the symbol's units, fee in money.
+
+    early : whether it came before the closes of its instant
+    """
 
     at: int
     strategy: int
@@ -29,6 +32,7 @@ class Fill:
     signed: int
     price: int
     fee: int
+    early: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from tradeplane_engine.results import curves, frames, round_trips
 
 FRAMES = ("orders", "refused", "fills", "trades", "positions", "equity", "strategies", "flagged")
 _NANO = 10**9
+_CHARGES = frozenset({"interest", "borrow", "fees"})
 
 Columns = dict[str, Any]
 
@@ -55,7 +56,41 @@ class Tables:
     @functools.cached_property
     def moves(self) -> list[round_trips.Fill | round_trips.Split]:
         """Fills and splits in their order."""
-        return [_move(row) for row in self.log[np.isin(self.log[:, 0], (logs.FILL, logs.SPLIT))].tolist()]
+        early = set(self.run.early)
+        found: list[round_trips.Fill | round_trips.Split] = []
+        fills = 0
+        for row in self.log[np.isin(self.log[:, 0], (logs.FILL, logs.SPLIT))].tolist():
+            if row[0] == logs.SPLIT:
+                found.append(round_trips.Split(row[1], row[3], row[5], row[6]))
+            else:
+                _, at, strategy, symbol, order, signed, price, fee = row
+                found.append(round_trips.Fill(at, strategy, symbol, order, signed, price, fee, fills in early))
+                fills += 1
+        return found
+
+    def paid(self) -> tuple[list[int], list[int]]:
+        """Money that each fill lost by the spread, and by slippage and impact, against the price that it met."""
+        spread, slippage = [0] * len(self.executions), [0] * len(self.executions)
+        flow = self.run.flow
+        for number, reference in flow.references.items():
+            fill = self.executions[number]
+            side = 1 if fill.signed > 0 else -1
+            lost = side * (fill.price - reference)
+            half = 0 if self.run.market.quoted else side * (flow.costs.price(side, reference) - reference)
+            part = min(half, lost)
+            unit, quantity = self.units[fill.symbol], abs(fill.signed)
+            spread[number] = numbers.divide_half_even(part * quantity, unit)
+            slippage[number] = numbers.divide_half_even((lost - part) * quantity, unit)
+        return spread, slippage
+
+    def charges(self) -> dict[str, int]:
+        """Money that belongs to no fill and costs (interest, borrow, what a day's fees are rounded by), by kind."""
+        words, found = list(self.run.log.reasons), dict[str, int]()
+        for row in self._rows(logs.ENTRY):
+            kind = words[row[6]]
+            if kind in _CHARGES:
+                found[kind] = found.get(kind, 0) - row[5]
+        return found
 
     def flagged(self) -> Columns:
         """What happened to a symbol or to the account that a reader of the result should know."""
@@ -198,12 +233,6 @@ class Tables:
     def _rows(self, kind: int) -> list[list[int]]:
         found: list[list[int]] = self.log[self.log[:, 0] == kind].tolist()
         return found
-
-
-def _move(row: list[int]) -> round_trips.Fill | round_trips.Split:
-    if row[0] == logs.SPLIT:
-        return round_trips.Split(row[1], row[3], row[5], row[6])
-    return round_trips.Fill(*row[1:])
 
 
 def _sides(signed: list[int]) -> npt.NDArray[np.str_]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tradeplane_engine import errors
-from tradeplane_engine.measures import inputs, registry, sample
+from tradeplane_engine.measures import inputs, periods, registry, sample
 
 FloatArray = inputs.FloatArray
 IntArray = inputs.IntArray
@@ -14,7 +14,6 @@ IntArray = inputs.IntArray
 SHOWN = ("total_return", "annual_return", "volatility", "sharpe", "max_drawdown")
 _NANO = 1e-9
 _TRADES, _FILLS = inputs.Trades.none(), inputs.Fills.none()
-_SATURDAY = 5
 
 
 def objective(name: str) -> str:
@@ -31,20 +30,19 @@ class Scorer:
 
     Parameters
     ----------
-    ends : shape (days,), ns UTC
+    days : at whose ends there is equity
     cash : at the beginning, 1e-9 USD
     objective : the measure that is looked for
     """
 
-    ends: IntArray
+    days: periods.Days
     cash: int
     objective: str
 
     @property
-    def year(self) -> int:
-        """Days in a year: 365 where some are on weekends."""
-        weekday = (self.ends // 86_400_000_000_000 + 3) % 7  # 1970-01-01 was a Thursday
-        return inputs.DAYS_OF_ALWAYS if bool((weekday >= _SATURDAY).any()) else inputs.DAYS_OF_SESSIONS
+    def ends(self) -> IntArray:
+        """The days as they are shown, shape (days,), ns UTC."""
+        return self.days.labels
 
     def returns(self, curves: IntArray) -> FloatArray:
         """Return per day and curve; shape (days, n) from curves of shape (n, days)."""
@@ -56,7 +54,7 @@ class Scorer:
         rows = np.arange(len(self.ends)) if days is None else days
         equity = (self.cash * _NANO * np.cumprod(1.0 + returns[rows])).astype(np.float64)
         curve = inputs.Curve(at=self.ends[rows], equity=equity, start=self.cash * _NANO)
-        return sample.Sample(inputs.Run(curve, _TRADES, _FILLS, self.year))
+        return sample.Sample(inputs.Run(curve, _TRADES, _FILLS, self.days.per_year))
 
     def score(self, returns: FloatArray, days: IntArray | None = None) -> float:
         """Return the objective; NaN where it is undefined."""

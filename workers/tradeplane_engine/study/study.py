@@ -12,14 +12,13 @@ from tradeplane_engine import errors, simulation, sweep
 from tradeplane_engine.core import costs
 from tradeplane_engine.core import limits as risk_limits
 from tradeplane_engine.data import readers
-from tradeplane_engine.domain import numbers, times
+from tradeplane_engine.domain import numbers
+from tradeplane_engine.measures import periods
 from tradeplane_engine.study import evidence, scores
 from tradeplane_engine.study import walk_forward as walking
 from tradeplane_engine.study.found import Found
 from tradeplane_engine.study.search import Search
 from tradeplane_engine.study.strategies import strategy_of
-
-IntArray = scores.IntArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,12 +68,12 @@ class Study:
         progress : called when trials are finished
         """
         loaded = readers.load(self.data)
-        ends = days(loaded)
+        days = periods.days(np.unique(np.concatenate([one.available_at for one in loaded.series])))
         settings = self.settings()
-        scorer = scores.Scorer(ends, settings.cash, scores.objective(self.objective))
+        scorer = scores.Scorer(days, settings.cash, scores.objective(self.objective))
         if self.walk_forward is not None:
-            self.walk_forward.windows(len(ends))  # what cannot be is refused before anything runs
-        runner = sweep.Runner(loaded.series, settings, ends=ends, cache=self.cache)
+            self.walk_forward.windows(len(days.last))  # what cannot be is refused before anything runs
+        runner = sweep.Runner(loaded.series, settings, ends=days.last, cache=self.cache)
         sets, outcomes, scored, known = self._tried(runner, scorer, workers, progress)
         tried = sweep.results(sets, outcomes, max(runner.trials, len(sets)))
         daily = scorer.returns(tried.curves)
@@ -92,7 +91,7 @@ class Study:
             measures=[scorer.measures(column) for column in daily.T],
             best_at=best,
             evidence=evidence.gather(scorer, daily, best, tried.trials),
-            days=ends,
+            days=days.labels,
             data=f"sha256:{runner.data}",
             best_run=self.backtest(loaded, strategy_of(self.family), {**self.fixed, **sets[best]}),
             walked=None
@@ -173,10 +172,3 @@ class Study:
                 except StopIteration:
                     batch = None
         return sets, outcomes, scored, known
-
-
-def days(data: readers.Loaded) -> IntArray:
-    """Return the last nanosecond of every UTC day on which a bar became known."""
-    known = np.concatenate([one.available_at for one in data.series])
-    found: IntArray = (np.unique(known // times.DAY) + 1) * times.DAY - 1
-    return found

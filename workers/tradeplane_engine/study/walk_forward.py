@@ -132,8 +132,8 @@ def walk(
     ends = scorer.ends
     parts = [
         {
-            "after": int(ends[window.first - 1]),
-            "until": int(ends[window.stop - 1]),
+            "after": int(scorer.days.last[window.first - 1]),
+            "until": int(scorer.days.last[window.stop - 1]),
             "parameters": {**trade.fixed, **sets[at]},
         }
         for window, (at, _) in zip(windows, chosen, strict=True)
