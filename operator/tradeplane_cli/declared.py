@@ -84,15 +84,15 @@ def backtest(
     loaded, happened = _data(folder, said.symbols, said.timeframe)
     start = options.start or (wanted and wanted["from"])
     end = options.end or (wanted and wanted["to"])
-    if start or end:
-        last = None if not end else trading.day(end, "--to") + times.DAY
-        loaded = loaded.between(None if not start else trading.day(start, "--from"), last)
+    if end:
+        loaded = loaded.between(None, trading.day(end, "--to") + times.DAY)
     return simulation.Backtest(
         loaded,
         [simulation.Allocation(said.kind, capital=said.capital, name=said.name, parameters=said.parameters)],
         limits=said.limits,
         costs=costs.Costs(half_spread_bps=said.venue.half_spread_bps, schedule=said.venue.schedule),
         actions=happened,
+        start=trading.day(start, "--from") if start else None,
         audit=options.audit,
         seed=options.seed if options.seed is not None else (wanted or {}).get("seed", 0),
     )

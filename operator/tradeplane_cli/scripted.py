@@ -15,11 +15,13 @@ OPTIONS = {
     **trading.OPTIONS,
     "parameters": "--parameters",
     "out": "--out",
+    "benchmark": "--benchmark",
     "audit": "--audit and --no-audit",
     "seed": "--seed",
 }
 ACCUSED = 3
 _SHOWN = ("total_return", "annual_return", "volatility", "sharpe", "max_drawdown", "win_rate")
+_COMPARED = ("benchmark_return", "alpha", "beta", "information_ratio")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +29,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     trading.arguments(parser)
     parser.add_argument(
         "--parameters", nargs="+", action="extend", metavar="NAME=VALUE", help="of the strategy's Parameters"
+    )
+    parser.add_argument(
+        "--benchmark", metavar="SYMBOL", help="compare with holding it: one of the data, or a file of bars"
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="save the run there: events, frames, report")
     parser.add_argument(
@@ -62,12 +67,14 @@ def backtest(options: argparse.Namespace) -> simulation.Backtest:
     if not (isinstance(found, type) and issubclass(found, strategy.Strategy)):
         raise errors.ValueRefused("strategy", "a subclass of strategy.Strategy", options.strategy)
     return simulation.Backtest(
-        trading.bars(options),
+        trading.bars(options, whole=True),
         found,
         cash=options.cash or CASH,
         parameters=trading.parameters(options.parameters or ()),
         costs=trading.costs_of(options),
         limits=trading.limits_of(options),
+        start=None if options.start is None else trading.day(options.start, "--from"),
+        benchmark=options.benchmark,
         audit=options.audit,
         seed=options.seed or 0,
     )
@@ -86,7 +93,7 @@ def _summary(found: result.Result) -> Iterator[tuple[str, str]]:
     yield "trades", f"{counts['trades']:,}"
     yield "equity", f"{found.final_equity:,.2f} USD"
     yield "profit / fees", f"{found.profit:,.2f} / {found.fees:,.2f} USD"
-    for name, value in found.measures(_SHOWN).items():
+    for name, value in found.measures(_SHOWN if found.benchmark is None else _SHOWN + _COMPARED).items():
         yield name.replace("_", " "), "undefined" if value is None else f"{value:.4f}"
     examined = found.findings
     if examined is not None:

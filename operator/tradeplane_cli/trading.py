@@ -53,15 +53,15 @@ def limits_of(options: argparse.Namespace) -> limits.Limits:
     return limits.Limits(allow_short=options.allow_short)
 
 
-def bars(options: argparse.Namespace, symbols: Sequence[str] | None = None) -> readers.Loaded:
-    """Read ``--data`` from ``--from`` to ``--to``; raises DataRefused, ValueRefused."""
+def bars(options: argparse.Namespace, symbols: Sequence[str] | None = None, *, whole: bool = False) -> readers.Loaded:
+    """Read ``--data`` from ``--from`` (``whole``: from its first bar) to ``--to``; raises DataRefused, ValueRefused."""
     if options.data is None:
         raise errors.ValueRefused("--data", "a folder or file of bars", None)
     timeframe = None if options.timeframe is None else times.duration(options.timeframe, field="--timeframe")
     found = readers.load(options.data, columns.Settings(timeframe=timeframe))
     if symbols is not None:
         found = found.of(symbols)
-    start = None if options.start is None else day(options.start, "--from")
+    start = None if options.start is None or whole else day(options.start, "--from")
     end = None if options.end is None else day(options.end, "--to") + times.DAY
     return found if start is None and end is None else found.between(start, end)
 

@@ -65,7 +65,15 @@ def entries(found: result.Result) -> list[tuple[int, int]]:
 def test_a_dividend_is_owed_on_the_ex_date_and_paid_on_the_pay_date() -> None:
     """A dollar a share on 100 shares, later."""
     found = run(actions.Dividend("S", at(5), numbers.Money(USD), at(9)))
-    assert entries(found) == [(at(9), 100 * USD)]
+    assert (entries(found), found.flagged.rows()) == ([(at(9), 100 * USD)], [])
+
+
+def test_a_dividend_that_is_paid_after_the_last_bar_is_flagged() -> None:
+    """Equity lacks what is owed; where nobody is owed anything there is nothing to say."""
+    later = times.Nanos(int(DATA.end[-1]) + times.DAY)
+    found = run(actions.Dividend("S", at(5), numbers.Money(USD), later))
+    assert (entries(found), found.flagged["reason"].to_list()) == ([], ["dividend-unpaid"])
+    assert run(actions.Dividend("S", at(5), numbers.Money(USD), later), shares=0).flagged.rows() == []
 
 
 def test_a_short_pays_the_dividend() -> None:

@@ -218,6 +218,55 @@ def test_fills_inside_of_a_bar_count_at_its_close(name: str) -> None:
         assert total.to_list() == found.frame("equity", numbers="decimal")["equity"].to_list()
 
 
+class Watches(Cross):
+    """Notes which bars it is shown."""
+
+    shown: ClassVar[list[int]] = []
+
+    def on_bar(self, ctx: context.Context, bar: table.Bar) -> None:
+        """Decide as ever."""
+        self.shown.append(bar.start)
+        super().on_bar(ctx, bar)
+
+
+def test_bars_before_the_start_only_warm_up(folder: Path) -> None:
+    """The first bar at the start is shown, with indicators that know those before, and measures begin there."""
+    Watches.shown.clear()
+    loaded = readers.load(folder)
+    start = int(loaded.symbols["AAA"].series.start[200])
+    found = simulation.Backtest(folder, Watches, start=start, examine=False).run()
+    assert min(Watches.shown) == start
+    assert found.run.path is not None
+    assert found.run.path.at[0] > start
+    assert found.run.path.equity[0] == 100_000.0
+    whole = simulation.Backtest(folder, Watches, examine=False).run()
+    assert found.hash != whole.hash
+    asked = whole.orders.filter(pl.col("symbol") == "AAA")
+    mine = found.orders.filter(pl.col("symbol") == "AAA")
+    assert mine["at"][0] > asked["at"][0]
+    assert mine["at"].to_list()[1:] == asked["at"].to_list()[-len(mine) + 1 :]  # after what it begins with
+
+
+def test_a_start_after_the_last_bar_is_refused(folder: Path) -> None:
+    """Nothing would be shown."""
+    with pytest.raises(errors.ValueRefused, match="start: must be at or before the last bar's"):
+        simulation.Backtest(folder, Cross, start=2**62).run()
+
+
+def test_a_cheat_that_starts_late_is_named() -> None:
+    """The examination looks at the part that strategies are shown."""
+    data = [engine_runs.walk("A", 6_000, seed=8)]
+    later = {int(end): int(close) for end, close in zip(data[0].end, data[0].close[1:], strict=False)}
+
+    class Knows(strategy.Strategy):
+        def on_bar(self, ctx: context.Context, bar: table.Bar) -> None:
+            ctx.target(bar.symbol, shares=10 if later.get(bar.end, 0) > bar.close else 0)
+
+    found = simulation.Backtest(data, Knows, start=int(data[0].start[3_000])).run()
+    assert found.findings is not None
+    assert not found.findings.honest
+
+
 def test_what_a_fill_lost_to_spread_and_slippage_is_in_the_costs() -> None:
     """Against the price that it met: here 100 USD, 20 and 50 basis points away, on both sides."""
 

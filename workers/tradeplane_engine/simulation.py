@@ -17,8 +17,10 @@ from contextlib import AbstractContextManager
 from dataclasses import KW_ONLY, dataclass, field
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pydantic
 
 from tradeplane_engine import detectors, errors, strategy
@@ -27,6 +29,7 @@ from tradeplane_engine.core import kernel, risk, table, venue_settings
 from tradeplane_engine.core import limits as risk_limits
 from tradeplane_engine.data import columns, quotes, readers, renames, resampling, series
 from tradeplane_engine.domain import numbers, times
+from tradeplane_engine.results import benchmark as benchmarks
 from tradeplane_engine.results import result
 from tradeplane_engine.venue import accounts, brokers, events
 from tradeplane_engine.venue import actions as venue_actions
@@ -95,6 +98,9 @@ class Backtest:
     timeframes : longer ones that are made of the shortest bars of each symbol, within the sessions
     delay : from a bar's end to its publication, ns or text
     barrier : how long ``on_bars`` waits for missing bars after the first one that ended then; later ones are late
+    start : first instant that strategies are shown, ns UTC; earlier bars warm indicators and history up, and measures
+        begin with it. None for the first bar
+    benchmark : what measures and report compare the run with: a symbol of the data, or a source of one symbol's bars
     examine : whether the honesty detectors examine the run; what they find is the result's ``findings``
     audit : whether they repeat the whole run too, twice; None: where it took less than ten seconds
     seed : of the points that the detectors look at
@@ -118,6 +124,8 @@ class Backtest:
     timeframes: Sequence[Span] = ()
     delay: Span = 0
     barrier: Span = 0
+    start: int | None = None
+    benchmark: Any = None
     examine: bool = True
     audit: bool | None = False
     seed: int = 0
@@ -163,6 +171,8 @@ class Backtest:
             run.add(one.called, own, capital, risk.Policy(one.called, one.limits))
             parameters = own.parameters.model_dump(mode="json")
             trading[one.called] = {"capital": str(capital), "limits": _limits(one.limits), "parameters": parameters}
+        if self.start is not None:
+            _begin(run, self.start)
         events.schedule(run, happening)
         ruled = self.venue.rules is not None
         account = accounts.Account() if self.account is None and ruled else self.account
@@ -179,17 +189,36 @@ class Backtest:
         }
         if barrier:
             settings["barrier"] = barrier
+        if self.start is not None:
+            settings["start"] = self.start
         if quoted is not None:
             settings["quotes"] = quoted.digest()
         if loaded.longer:
             settings["timeframes"] = [[one.symbol, one.length] for one in loaded.series]
         if account is not None:
             settings["account"] = account.described()
-        return Prepared(self.name or ", ".join(trading), run, loaded, settings, self._again, self.venue)
+        compared = None if self.benchmark is None else self._benchmark(loaded, happening)
+        name = self.name or ", ".join(trading)
+        return Prepared(name, run, loaded, settings, self._again, self.venue, self.start or 0, compared)
+
+    def _benchmark(self, loaded: readers.Loaded, happening: Sequence[venue_actions.Action]) -> benchmarks.Source:
+        """Return what the run is compared with; raises ValueRefused."""
+        if isinstance(self.benchmark, str) and self.benchmark in loaded.symbols:
+            return benchmarks.Source(loaded.symbols[self.benchmark].series, happening)
+        given = Path(self.benchmark) if isinstance(self.benchmark, str) else self.benchmark
+        if isinstance(given, Path) and not given.exists():
+            limit = f"a file, or a symbol of the data ({', '.join(loaded.symbols)})"
+            raise errors.ValueRefused("benchmark", limit, str(given))
+        found = readers.load(given, symbol=None if isinstance(given, Path) else "benchmark").series
+        if len(found) != 1:
+            raise errors.ValueRefused("benchmark", "bars of one symbol", [one.symbol for one in found])
+        return benchmarks.Source(found[0])
 
     def _again(self, data: Sequence[series.Series]) -> kernel.Kernel:
         """Make the same run, not yet run, of other bars of the same symbols."""
-        again = dataclasses.replace(self, data=list(data), symbol=None, timeframe=None, timeframes=(), delay=0)
+        again = dataclasses.replace(
+            self, data=list(data), symbol=None, timeframe=None, timeframes=(), delay=0, benchmark=None
+        )
         return again.prepare().kernel
 
     def _on_sessions(self, loaded: readers.Loaded) -> readers.Loaded:
@@ -241,12 +270,14 @@ class Prepared:
     settings: Mapping[str, Any]
     again: detectors.Factory
     venue: venue_settings.Venue
+    start: int = 0
+    benchmark: benchmarks.Source | None = None
 
     def examine(
         self, *, seed: int = 0, audit: bool = False, clock: Callable[[], float] | None = None
     ) -> detectors.Findings:
         """Let the honesty detectors examine the run once it is over; ``audit`` costs two whole runs more."""
-        options = detectors.Options(same_close=self.venue.allow_same_close, clock=clock)
+        options = detectors.Options(same_close=self.venue.allow_same_close, clock=clock, start=self.start)
         return detectors.examine(self.again, self.data.series, self.kernel, seed=seed, audit=audit, options=options)
 
     def run(self) -> result.Result:
@@ -255,7 +286,20 @@ class Prepared:
             raise errors.ValueRefused("run", "asked for once; prepare another one", self.name)
         self.kernel.run()
         check(self.kernel)
-        return result.Result(self.name, self.kernel, self.data, self.settings)
+        found = result.Result(self.name, self.kernel, self.data, self.settings)
+        found.benchmark, found.start = self.benchmark, self.start
+        return found
+
+
+def _begin(run: kernel.Kernel, start: int) -> None:
+    """Show strategies no bar that starts before an instant; raises ValueRefused where that leaves none."""
+    bars = run.table
+    parts = zip(bars.starts[:-1].tolist(), bars.starts[1:].tolist(), strict=True)
+    first = [row + int(np.searchsorted(bars.columns["start"][row:stop], start)) for row, stop in parts]
+    if first == bars.starts[1:].tolist():
+        raise errors.ValueRefused("start", "at or before the last bar's", times.text(times.Nanos(start)))
+    for slot in run.slots:
+        np.maximum(slot.first_row, np.array(first, dtype=np.int64), out=slot.first_row)
 
 
 def check(run: kernel.Kernel) -> None:

@@ -5,7 +5,6 @@ class Cross(strategy.Strategy):
     def on_start(self, ctx):
         self.fast, self.slow = ctx.indicator("sma", 20), ctx.indicator("sma", 50)
 
-    @_does_nothing
     def on_bar(self, ctx, bar):
         ctx.target(bar.symbol, shares=100 if self.fast > self.slow else 0)
 ```

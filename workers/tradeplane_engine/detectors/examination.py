@@ -27,11 +27,13 @@ class Options:
     computed : features and signals that the run read and that no strategy declared
     same_close : whether the run may fill an order at the close that decided it
     clock : seconds that only grow; without it the findings' ``seconds`` are zeros
+    start : instant before which strategies saw nothing, ns UTC
     """
 
     computed: Sequence[recomputed.Computed] = ()
     same_close: bool = False
     clock: Callable[[], float] | None = None
+    start: int = 0
 
 
 PLAIN = Options()
@@ -45,6 +47,7 @@ class _Case:
     data: Sequence[series.Series]
     run: kernel.Kernel
     closes: npt.NDArray[np.int64]
+    start: int
     seed: int
     notes: list[str]
 
@@ -81,12 +84,14 @@ def examine(
     names = tuple(one.symbol for one in data[: len(run.table.symbols)])
     if names != run.table.symbols or cuts.rows(data) != run.table.rows:
         raise errors.ValueRefused("data", "the bars of the run, in the order of its symbols", len(data))
-    case = _Case(factory, data, run, run.equity_at[: run.instants], seed, [])
+    closes = run.equity_at[: run.instants]
+    closes = closes[int(np.searchsorted(closes, options.start, side="right")) :]
+    case = _Case(factory, data, run, closes, options.start, seed, [])
     clock = options.clock or _stopped
     tasks: dict[str, Callable[[], _Found]] = {
         fills.DETECTOR: lambda: fills.examine(run, data, same_close=options.same_close)
     }
-    if run.instants > 1:
+    if len(closes) > 1:
         tasks |= {
             recomputed.DETECTOR: lambda: _recomputed(case, options.computed, audit=audit),
             REPLAYED: lambda: _replayed(case),
@@ -162,9 +167,10 @@ def _fills(run: kernel.Kernel) -> list[tuple[int, str, str, int, int]]:
 
 
 def _early(case: _Case) -> list[series.Series]:
-    """Return the early bars that are replaced by other ones."""
+    """Return the early bars that are replaced by other ones, of those that strategies were shown."""
     floor = outside.LEAST // len(case.data) + 1
-    return cuts.known(case.data, instants.share(case.closes, outside.SHARE, floor))[0]
+    early, _ = cuts.known(case.data, instants.share(case.closes, outside.SHARE, floor))
+    return [cuts.part(one, int(np.searchsorted(one.start, case.start)), len(one)) for one in early]
 
 
 def _last_bar(case: _Case) -> _Found:

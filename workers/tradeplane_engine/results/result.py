@@ -20,6 +20,7 @@ from tradeplane_engine.core import kernel
 from tradeplane_engine.core import log as logs
 from tradeplane_engine.data import columns, readers, series
 from tradeplane_engine.measures import inputs, periods, registry
+from tradeplane_engine.results import benchmark as benchmarks
 from tradeplane_engine.results import frames, tables
 
 _NANO = 10**9
@@ -36,10 +37,14 @@ class Result:
     data : the bars, and what reading them counted
     findings : what the honesty detectors found; None where the run was not examined
     seconds : what reading the data (``prepare``) and the run took
+    benchmark : what measures and report compare the run with; None for nothing
+    start : instant with which they begin, ns UTC; 0 for that of the first bar
     """
 
     findings: detectors.Findings | None = None
     seconds: Mapping[str, float] = MappingProxyType({})
+    benchmark: benchmarks.Source | None = None
+    start: int = 0
 
     def __init__(self, name: str, run: kernel.Kernel, data: readers.Loaded, settings: Mapping[str, Any]) -> None:
         self.name = name
@@ -174,6 +179,7 @@ class Result:
             trades=_trades(self._tables),
             fills=_fills(self._tables),
             periods_per_year=days.per_year,
+            benchmark=None if self.benchmark is None else self.benchmark.compared(days),
             path=path,
             strategies={name: days.sampled(self._curve(name)) for name in names} if several else {},
             charges={kind: amount / _NANO for kind, amount in self._tables.charges().items()},
@@ -218,7 +224,8 @@ class Result:
             np.divide(one / _NANO, equity, out=np.zeros(len(equity)), where=equity > 0)
             for one in (found.gross, found.net)
         )
-        return inputs.Curve(self._tables.instants().copy(), equity, starting / _NANO, gross=gross, net=net)
+        whole = inputs.Curve(self._tables.instants().copy(), equity, starting / _NANO, gross=gross, net=net)
+        return whole.part(int(np.searchsorted(whole.at, self.start, side="right")), len(whole.at))
 
     def __repr__(self) -> str:
         equity = frames.plain(self.final_equity)

@@ -48,10 +48,12 @@ class ExDate:
     pay_at: int
 
     def act(self, run: kernel.Kernel) -> None:
-        """Note what is owed, or pay it at once."""
+        """Note what is owed, or pay it at once; one that is paid after the last bar is flagged."""
         payment = Payment(self.symbol, tuple(books.owed(run.flow, self.symbol, self.per_share)))
         if self.pay_at > run.now:
             run.agenda.add(self.pay_at, agenda.ACTION, payment)
+            if any(payment.amounts) and self.pay_at > run.equity_at[-1]:
+                run.log.write(log.FLAG, run.now, -1, self.symbol, -1, 0, run.log.reason("dividend-unpaid"), 0)
         else:
             payment.act(run)
 
