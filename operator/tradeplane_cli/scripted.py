@@ -86,9 +86,10 @@ def _summary(found: result.Result) -> Iterator[tuple[str, str]]:
     first, last = min(int(one.start[0]) for one in bars), max(int(one.end[-1]) for one in bars)
     yield "strategy", found.name
     yield "bars", f"{sum(map(len, bars)):,} of {len(bars):,} symbols, {_minute(first)} to {_minute(last)}"
-    if found.data.rounded_prices or found.data.high_low_errors:
+    if found.data.rounded_prices or found.data.high_low_errors or found.data.volume_errors:
         yield "rounded prices", f"{found.data.rounded_prices:,}"
         yield "wrong highs and lows", f"{found.data.high_low_errors:,}"
+        yield "volumes that are none", f"{found.data.volume_errors:,}"
     yield "orders / fills / refused", f"{counts['orders']:,} / {counts['fills']:,} / {counts['refused']:,}"
     yield "trades", f"{counts['trades']:,}"
     yield "equity", f"{found.final_equity:,.2f} USD"

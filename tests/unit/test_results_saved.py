@@ -82,6 +82,9 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
         lambda run: (run / "run.json").write_text(
             (run / "run.json").read_text().replace('"cash": "100000000000000"', '"cash": "1"')
         ),
+        lambda run: (run / "run.json").write_text(
+            (run / "run.json").read_text().replace('"final_equity": "', '"final_equity": "9')
+        ),
     ],
 )
 def test_a_run_that_was_changed_is_refused(

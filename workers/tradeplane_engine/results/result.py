@@ -211,8 +211,17 @@ class Result:
         from tradeplane_engine.report import content  # noqa: PLC0415 - as above
 
         rows, symbols = self._tables.run.table.rows, len(self._tables.symbols)
-        facts = {"Result": self.hash, "Bars": f"{rows:,}", "Symbols": f"{symbols:,}"}
+        facts = {"Result": self.hash, "Bars": f"{rows:,}", "Symbols": f"{symbols:,}", **self._counted()}
         return content.build(self.run, content.Options(title=self.name, facts=facts))
+
+    def _counted(self) -> dict[str, str]:
+        """What reading the data had to count, where there is any."""
+        found = {
+            "Bars with a wrong high or low": self.data.high_low_errors,
+            "Prices rounded": self.data.rounded_prices,
+            "Volumes that are none, taken as 0": self.data.volume_errors,
+        }
+        return {name: f"{count:,}" for name, count in found.items() if count}
 
     def _curve(self, strategy: str | None = None) -> inputs.Curve:
         found = self._tables.worth(strategy)
@@ -241,9 +250,7 @@ class Result:
             "Bars, symbols": f"{found.run.table.rows:,}, {len(found.symbols):,}",
             "Result": self.hash[:16],
         }
-        if self.data.high_low_errors or self.data.rounded_prices:
-            rows["Bars with a wrong high or low"] = f"{self.data.high_low_errors:,}"
-            rows["Prices rounded"] = f"{self.data.rounded_prices:,}"
+        rows |= self._counted()
         cells = "".join(f"<tr><th>{key}</th><td>{value}</td></tr>" for key, value in rows.items())
         return f"<table><caption>{html.escape(self.name)}</caption>{cells}</table>"
 

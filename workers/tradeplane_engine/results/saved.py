@@ -3,8 +3,8 @@
 ==================  =========================================================================================
 file                holds
 ==================  =========================================================================================
-``run.json``        what the hash covers beside the events (settings, words), the bars' digests, a summary, and
-                    what the honesty detectors found
+``run.json``        what the hash covers beside the events (settings, words), the bars' digests, a summary, what
+                    the honesty detectors found, and the digest of all that
 ``events.npy``      the event log, int64 of shape (n, 8)
 ``frames/``         one Parquet file per frame of the result, amounts as float64
 ``report.html``     the report for people; ``report.json`` the same for programs
@@ -12,6 +12,7 @@ file                holds
 ==================  =========================================================================================
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +98,8 @@ def write(result: Finished, folder: Path) -> Path:
     (folder / "report.json").write_text(result.report_json(), encoding="utf-8")
     taken = {} if result.findings is None else dict(result.findings.seconds)
     (folder / "seconds.json").write_bytes(_json({**result.seconds, "detectors": taken}))
-    (folder / _RUN).write_bytes(_json(document(result)))
+    found = document(result)
+    (folder / _RUN).write_bytes(_json({**found, "digest": _digest(found)}))
     return folder
 
 
@@ -121,6 +123,7 @@ def document(result: Finished) -> dict[str, Any]:
         "last": times.text(times.Nanos(max((int(one.end[-1]) for one in bars if len(one)), default=0))),
         "rounded_prices": result.data.rounded_prices,
         "high_low_errors": result.data.high_low_errors,
+        "volume_errors": result.data.volume_errors,
         "summary": {
             **{name: frames.plain(getattr(result, name)) for name in ("final_equity", "cash", "fees", "profit")},
             **result.counts,
@@ -147,6 +150,8 @@ def read(folder: Path) -> Saved:
     events.extend(rows)
     if events.digest(found["settings"]) != found["hash"]:
         raise errors.DataRefused("changed", f"{folder}: its settings and events are not those of its hash")
+    if _digest({name: value for name, value in found.items() if name != "digest"}) != found.get("digest"):
+        raise errors.DataRefused("changed", f"{folder / _RUN}: is not what was written")
     return Saved(str(folder), found, rows)
 
 
@@ -176,6 +181,10 @@ def _frame(frame: Any, path: Path) -> None:
         np.savez(path.with_suffix(".npz"), **frame)  # type: ignore[arg-type]  # a column is no flag
     else:
         frame.write_parquet(path.with_suffix(".parquet"))
+
+
+def _digest(document: Mapping[str, Any]) -> str:
+    return f"sha256:{hashlib.sha256(_json(document)).hexdigest()}"
 
 
 def _json(content: object) -> bytes:
