@@ -77,6 +77,26 @@ def test_crossing_zero_realises_all_and_opens_the_rest() -> None:
     assert (one.quantities[0], one.costs[0]) == (-5 * SHARE, -60 * USD)
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(
+    "first, second, cost, realised",
+    [
+        ((3, 100), (2, 150), 100, 100),
+        ((3, 100), (3, 150), 0, 150),
+        ((1, 100), (2, 150), -150, 50),
+        ((2, 9), (3, 4), -4, -10),
+    ],
+)
+def test_the_smallest_rests_keep_their_cost(
+    sign: int, first: tuple[int, int], second: tuple[int, int], cost: int, realised: int
+) -> None:
+    """Long and short, down to a position of 1e-9 share on either side of nothing."""
+    one = Ledger(CASH, array("q", (1,)))
+    one.fill(0, sign * first[0], first[1], 0)
+    assert one.fill(0, -sign * second[0], second[1], 0) == sign * realised
+    assert one.costs[0] == sign * cost
+
+
 @given(st.integers(1, 10**12), st.integers(0, 10**12), st.sampled_from((1, -1)))
 def test_a_split_changes_no_cash_and_no_cost(quantity: int, after: int, sign: int) -> None:
     """Only a position cut to nothing is realised."""

@@ -24,10 +24,11 @@ def test_whole_columns_give_the_answer_of_plain_integers(seed: int) -> None:
         assert made_rules.answer(rule, one) == shares[begin : max(begin, stop)].tolist(), one.symbol
 
 
+@pytest.mark.parametrize("symbols", [1, 9])
 @pytest.mark.parametrize("seed", range(25))
-def test_bar_by_bar_and_over_columns_a_rule_is_one_strategy(seed: int) -> None:
+def test_bar_by_bar_and_over_columns_a_rule_is_one_strategy(seed: int, symbols: int) -> None:
     """A random rule gives one hash and one equity curve, evaluated at every bar or followed as a column."""
-    rule, data = made_rules.rule(seed), made_rules.data(seed)
+    rule, data = made_rules.rule(seed), made_rules.data(seed)[:symbols]
     runs = [engine_runs.run(data, strategy(rule)) for strategy in (rules.RuleStrategy, rules.ColumnStrategy)]
     assert runs[0].log.digest({}) == runs[1].log.digest({})
     assert runs[0].equity[: runs[0].instants].tolist() == runs[1].equity[: runs[1].instants].tolist()

@@ -46,6 +46,7 @@ class OrderFlow:
     due_at : instant of the next expiry, or of a request that latency delays; NEVER for none
     price, bar_end : last close and its end, per symbol
     accrual : fees by date; None without a schedule
+    references : price that a fill met before spread, slippage and impact, by the fill's number, where it is another one
     broker : asked about each order, once the chains have let it out; None takes all
     splits, last_split : (at, symbol, new, old) of each split so far, a delisting leaves no share; instant of each
         symbol's last one, -1 for none
@@ -53,8 +54,8 @@ class OrderFlow:
 
     __slots__ = (
         *("account", "accrual", "bar_end", "breach", "broker", "costs", "decisions", "due", "due_at", "last_split"),
-        *("latency", "log", "market", "now", "orders", "pending", "price", "proposal", "rules", "sessions", "slots"),
-        *("splits", "table"),
+        *("latency", "log", "market", "now", "orders", "pending", "price", "proposal", "references", "rules"),
+        *("sessions", "slots", "splits", "table"),
     )
 
     def __init__(
