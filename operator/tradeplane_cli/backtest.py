@@ -19,7 +19,7 @@ import orjson
 import pydantic
 import yaml
 
-from tradeplane_api import kinds, schema
+from tradeplane_api import kinds, names, schema
 from tradeplane_cli import declared, scripted, trading
 from tradeplane_cli.local import demo_data, environment
 from tradeplane_engine import backtest, errors, record, replay, settings, simulation
@@ -277,19 +277,33 @@ def _traded(manifests: Manifests, model: Mapping[str, Any], *, digest: str) -> s
     )
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that a mapping has twice, as the API server does; YAML's own reader takes the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - the base's
+        """Read a mapping."""
+        keys = [key.value for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is there twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def _documents(path: Path) -> Iterator[Mapping[str, Any]]:
     files = sorted([*path.glob("*.yaml"), *path.glob("*.yml")]) if path.is_dir() else [path]
     if not files:
         raise errors.ValueRefused("--filename", "a folder with manifests", str(path))
     for file in files:
         try:
-            documents = [one for one in yaml.safe_load_all(file.read_bytes()) if one]
+            documents = [one for one in yaml.load_all(file.read_bytes(), _Loader) if one]
         except yaml.YAMLError as error:
             raise errors.EngineError(f"{file}: must be YAML, got: {' '.join(str(error).split())}") from error
         for document in documents:
             kind = document.get("kind") if isinstance(document, dict) else None
             if kind not in kinds.KINDS:
                 raise errors.ValueRefused(f"{file}: kind", f"one of {sorted(kinds.KINDS)}", kind)
+            if document.get("apiVersion") != names.API_VERSION:
+                raise errors.ValueRefused(f"{file}: apiVersion", names.API_VERSION, document.get("apiVersion"))
             metadata = document.get("metadata")
             if not isinstance(metadata, dict) or not metadata.get("name"):
                 raise errors.ValueRefused(f"{file}: metadata.name", "given", metadata)

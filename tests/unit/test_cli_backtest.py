@@ -45,6 +45,8 @@ def _manifests(tmp_path: Path) -> Path:
         ("strategy", "kind: Strategy", "kind: Strategi", ("strategy.yaml", "kind", "Strategi")),
         ("strategy", "name: momentum", "nome: momentum", ("strategy.yaml", "metadata.name", "nome")),
         ("strategy", "kind: Strategy", "kind: {", ("strategy.yaml", "YAML")),
+        ("strategy", "kind: Strategy", "kind: Strategy\nkind: Strategy", ("strategy.yaml", "'kind' is there twice")),
+        ("strategy", "apiVersion: tradeplane.dev/v1alpha1", "apiVersion: foo/v9", ("apiVersion", "foo/v9")),
         ("strategy", "riskPolicyRef: prudent", "riskPolicyRef: other", ("riskPolicyRef", "RiskPolicy", "other")),
         ("model", "lightgbm", "torch", ("Model alpha", "framework", "lightgbm", "torch")),
         ("model", '"2000-03-01"', '"2013-03-01"', ("training.start", "(2012-03-02)", "2013-03-01")),
