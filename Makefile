@@ -8,16 +8,19 @@ PYTHON ?= python3
 UV_VERSION := 0.13.8
 BIN := .venv/bin
 UV := UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv
-RUN_EXTRAS := --extra operator --extra worker --extra local
+ENGINE_EXTRAS := --extra operator --extra worker
+RUN_EXTRAS := $(ENGINE_EXTRAS) --extra local
 PYTEST ?= $(BIN)/pytest
 WORKERS ?= 2
 # What the extension modules are built from; tool.uv.cache-keys in pyproject.toml names the same.
 CORE := setup.py tools/build_backend.py $(wildcard workers/tradeplane_engine/core/*.py workers/tradeplane_engine/core/*.pxd)
 
-.PHONY: help setup setup-dev demo test test-unit test-integration test-cluster verify generate golden campaign-engine mutate format clean
+.PHONY: help engine setup setup-dev demo test test-unit test-integration test-cluster verify generate golden campaign-engine mutate format clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+engine: .venv/.engine ## Install the engine alone into .venv: backtests and sweeps, which need no server
 
 setup: .venv/.run ## Install what the demo needs into .venv, and the control-plane binaries into the user's cache
 
@@ -66,16 +69,23 @@ clean: ## Remove what runs leave behind in the checkout (not the caches of the u
 setup-dev: .venv/.dev
 
 .venv/.uv:
-	$(PYTHON) operator/tradeplane_cli/local/preflight.py
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	touch $@
 
-.venv/.run: .venv/.uv pyproject.toml uv.lock $(CORE)
-	$(UV) sync --locked --quiet --inexact --compile-bytecode $(RUN_EXTRAS)
+.venv/.engine: .venv/.uv pyproject.toml uv.lock $(CORE)
+	$(UV) sync --locked --quiet --inexact --compile-bytecode $(ENGINE_EXTRAS)
 	@$(BIN)/python -c "from tradeplane_engine import core; core.compiled() or print('The engine runs interpreted: no C compiler or no Python headers were found.')"
+	touch $@
+
+.venv/.run: .venv/.asked .venv/.engine
+	$(UV) sync --locked --quiet --inexact --compile-bytecode $(RUN_EXTRAS)
 	$(BIN)/python -m tradeplane_cli.local.binaries
 	touch $@
+
+.venv/.asked:
+	$(PYTHON) operator/tradeplane_cli/local/preflight.py
+	mkdir -p .venv && touch $@
 
 .venv/.dev: .venv/.run
 	$(UV) sync --locked --quiet --inexact --compile-bytecode $(RUN_EXTRAS) --extra dev
