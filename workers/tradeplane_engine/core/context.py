@@ -426,8 +426,10 @@ class Context:
         kind = ("market", "limit", "stop", "stop_limit")[(limit != 0) + 2 * (stop != 0)]
         entry = self.order(symbol, side, shares, kind, time_in_force, limit=limit, stop=stop)
         self.wanted.pop()  # it is wanted only if the exits are right
-        wishes.exits(entry.side, take_profit=take_profit, stop_loss=stop_loss, stop_limit=stop_limit, both=False)
-        orders.bracket(entry, orders.exits(entry, take_profit, stop_loss, stop_limit))
+        prices = wishes.exits(
+            entry.side, take_profit=take_profit, stop_loss=stop_loss, stop_limit=stop_limit, both=False
+        )
+        orders.bracket(entry, orders.exits(entry, *prices))
         self.wanted.append(entry)
         return entry
 
@@ -445,10 +447,11 @@ class Context:
         """Want two exits of a position, of which one fills; returns the limit, whose leg is the stop."""
         if time_in_force not in {"day", "gtc"}:
             raise errors.ValueRefused("time_in_force", "day or gtc for an oco", time_in_force)
-        first = self.order(symbol, side, shares, "limit", time_in_force, limit=take_profit)
+        limit = wishes.units(take_profit, "take_profit")
+        first = self.order(symbol, side, shares, "limit", time_in_force, limit=limit)
         self.wanted.pop()
-        wishes.exits(-first.side, take_profit=take_profit, stop_loss=stop_loss, stop_limit=stop_limit, both=True)
-        found = orders.pair(first, stop_loss, stop_limit)
+        prices = wishes.exits(-first.side, take_profit=limit, stop_loss=stop_loss, stop_limit=stop_limit, both=True)
+        found = orders.pair(first, prices[1], prices[2])
         self.wanted.append(found)
         return found
 

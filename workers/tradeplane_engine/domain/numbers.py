@@ -12,8 +12,9 @@ Money       1e-9 USD (signed)         ``"-1234.56"``
 :class:`~tradeplane_engine.errors.Overflow`. Floats never enter; ``docs/adr/0003-exact-numbers.md`` has the reasons.
 """
 
+import operator
 from decimal import Decimal, InvalidOperation
-from typing import NewType
+from typing import Any, NewType
 
 from tradeplane_engine import errors
 
@@ -65,6 +66,17 @@ def checked(value: int, field: str) -> int:
     if -_INT64_MAX <= value <= _INT64_MAX:
         return value
     raise errors.Overflow(field, "within 64 bits of its unit", value)
+
+
+def whole(value: Any, limit: str = "an int", *, field: str) -> int:
+    """Return an int, one of numpy's as Python's; raises ValueRefused for all else, a bool and a whole float too."""
+    try:
+        found = operator.index(value)
+    except TypeError:
+        raise errors.ValueRefused(field, limit, value) from None
+    if isinstance(value, bool):
+        raise errors.ValueRefused(field, limit, value)
+    return checked(found, field)
 
 
 def divide_half_even(numerator: int, denominator: int) -> int:
