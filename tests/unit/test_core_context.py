@@ -2,10 +2,13 @@ import numpy as np
 import pytest
 
 from support import engine_runs
-from tradeplane_engine import strategy
+from tradeplane_engine import core, strategy
 from tradeplane_engine.core import context, table
 
-_HIDDEN = ("table", "kernel", "row", "last_row", "values", "context", "exact_values", "float_values")
+_HIDDEN = (
+    *("table", "kernel", "row", "last_row", "values", "context", "exact_values", "float_values"),
+    *("targets", "wanted"),  # by symbol ids and in types that nothing would check
+)
 
 
 class _Keeper(strategy.Strategy):
@@ -39,6 +42,12 @@ def test_nothing_that_a_strategy_is_given_leads_to_the_table(shown: _Keeper, wha
             continue  # refused: a float has none
         value = getattr(given, name)
         assert not isinstance(value, table.Table | np.ndarray | memoryview), name
+
+
+@pytest.mark.skipif(not core.compiled(), reason="interpreted, an underscore is all that hides it")
+def test_what_is_wanted_is_out_of_a_strategys_reach(shown: _Keeper) -> None:
+    """The compiled core indexes memory with a target's symbol id: nothing but ``ctx.target`` sets one."""
+    assert not [name for name in ("_targets", "_wanted") if hasattr(shown.ctx, name)]
 
 
 def test_history_ends_with_the_newest_bar_and_has_no_base(shown: _Keeper) -> None:

@@ -249,7 +249,7 @@ class Kernel:
             raise errors.StrategyFailed(slot.name, f"instant {self.now}", error) from error
         slot.busy = False
         self.flow.latency = max(sent_at - self.now, 0)
-        if context.targets or context.wanted:
+        if context._targets or context._wanted:
             self.flow.decide(slot)
 
     def watch(self, policy: Policy) -> None:
@@ -530,7 +530,7 @@ class Kernel:
             else:
                 self._show(slot, first, last, together)
             slot.busy = False
-            if context.targets or context.wanted:
+            if context._targets or context._wanted:
                 self.flow.decide(slot)
 
     def _gathered(self, first: int, last: int) -> list[list[int]]:
@@ -620,6 +620,6 @@ class Kernel:
                     change = missing(target, held, buying, selling)
                     if change:  # the order that the target leads to, without a detour
                         side = 1 if change > 0 else -1
-                        context.wanted.append(at_market(slot.number, symbol, side, side * change))
+                        context._wanted.append(at_market(slot.number, symbol, side, side * change))
                     else:
-                        context.targets[symbol] = target
+                        context._targets[symbol] = target
