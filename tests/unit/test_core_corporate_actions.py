@@ -115,6 +115,15 @@ def test_a_stranger_is_refused_by_name() -> None:
         run(actions.Rename("T", at(5), "U"))
 
 
+def test_an_action_that_is_given_twice_is_refused() -> None:
+    """It would act twice; two that differ, such as a special dividend beside the quarter's, do."""
+    split = actions.Split("S", at(5), 2, 1)
+    with pytest.raises(errors.ValueRefused, match=r"^actions: must be each given once, got Split\(symbol='S'"):
+        run(split, actions.Dividend("S", at(5), numbers.Money(USD)), dataclasses.replace(split))
+    paid = run(*(actions.Dividend("S", at(5), numbers.Money(amount * USD)) for amount in (1, 2)))
+    assert sum(amount for _, amount in entries(paid)) == 300 * USD
+
+
 def test_a_price_that_no_share_can_have_is_refused_before_the_run() -> None:
     """Half a unit of price."""
     with pytest.raises(errors.ValueRefused, match="delisting of S"):
