@@ -234,12 +234,24 @@ def test_an_absent_time_and_one_beyond_64_bits_are_named() -> None:
             columns.imported(raw(ts=times), columns.Settings())
 
 
+@pytest.mark.parametrize("first", [20_240_102, 1_704_200_000, 1_704_200_000_000, -1])
+@pytest.mark.parametrize("form", [pd.DataFrame, pl.DataFrame, pa.table, "parquet"])
+def test_integer_times_that_are_in_no_ns_are_refused(tmp_path: Path, form: Any, first: int) -> None:
+    """Dates, seconds and milliseconds would be instants of 1970; an array of a mapping is ns, whatever it holds."""
+    given = {**raw(3).columns, "ts": np.arange(first, first + 3)}
+    source = bar_files.write(tmp_path, "X", given) if form == "parquet" else form(given)
+    with pytest.raises(errors.DataRefused, match=rf"bad-time: X.*, row 0 .*: ts must be ns .* 1990.*, got {first}$"):
+        readers.load(source, symbol="X")
+    assert readers.load({"X": given}).series[0].start[0] == first
+
+
 @pytest.mark.parametrize(
     "source, message",
     [
         (42, "data: must be series"),
         ("/nowhere/X.parquet", "no such file"),
-        (pl.DataFrame(raw().columns), "symbol"),
+        (pl.DataFrame(bar_files.walk(5, seed=1)), "symbol"),
+        (pd.DataFrame({k: v for k, v in raw().columns.items() if k != "ts"}), "no column of times .* no DatetimeIndex"),
         (dict(raw().columns), "symbol="),
         ({"A": {"close": np.ones(3)}}, "no column ts"),
         ([columns.imported(raw(), columns.Settings()), raw()], "one series only"),
