@@ -112,16 +112,22 @@ def _from_polars(frame: Any, source: str, columns: Mapping[str, bool]) -> Arrays
     pl = _polars()
     found: Arrays = {}
     for ours, theirs in wanted(frame.columns, source, columns).items():
-        column = frame[theirs]
-        if ours == "symbol":
-            found[ours] = column.cast(pl.String).to_numpy()
-        elif ours == "ts":
-            found[ours] = _polars_times(column, source)
-        else:
-            if not (column.dtype.is_integer() and column.null_count() == 0) and not column.dtype.is_float():
-                column = column.cast(pl.Float64, strict=False)  # what is no number becomes null, then NaN
-            found[ours] = column.to_numpy()
+        try:
+            found[ours] = _polars_values(ours, frame[theirs], source)
+        except pl.exceptions.PolarsError as error:
+            raise errors.DataRefused("unreadable", f"{source}: column {theirs}: {error}") from error
     return found
+
+
+def _polars_values(ours: str, column: Any, source: str) -> Any:
+    pl = _polars()
+    if ours == "symbol":
+        return column.cast(pl.String).to_numpy()
+    if ours == "ts":
+        return _polars_times(column, source)
+    if not (column.dtype.is_integer() and column.null_count() == 0) and not column.dtype.is_float():
+        column = column.cast(pl.Float64, strict=False)  # what is no number becomes null, then NaN
+    return column.to_numpy()
 
 
 def _polars_times(column: Any, source: str) -> npt.NDArray[Any]:
