@@ -24,6 +24,8 @@ FloatArray = npt.NDArray[np.float64]
 
 NAMES = ("ts", "open", "high", "low", "close", "volume")
 _VOLUME_MAX = 10**15
+_SESSION = 3 * times.HOUR  # no session is shorter, however early it closes
+_DAYS_APART = 23 * times.HOUR  # midnights where clocks go forward
 _PRICES = ("open", "high", "low", "close")
 _ABSENT = np.iinfo(np.int64).min  # a time that is none
 _BLOCK = 8192  # rows converted at once: what is thrown away again stays in the processor's cache
@@ -195,6 +197,18 @@ def joined(raws: Sequence[Raw], settings: Settings, room: Room | None = None) ->
         sum(one.high_low_errors for one in parts),
         sum(one.volume_errors for one in parts),
     )
+
+
+def check_timeframe(raws: Sequence[Raw], timeframe: int) -> None:
+    """Refuse a length for one symbol's bars that is no day's where all of them are days apart; raises ValueRefused.
+
+    The close of each would be known soon after its open.
+    """
+    if timeframe >= _SESSION or sum(map(len, raws)) < 2:  # noqa: PLR2004 - a difference needs two
+        return
+    if _smallest_step(np.concatenate([nanos(raw) for raw in raws])) >= _DAYS_APART:
+        limit = f"{times.duration_text(_SESSION)} or more, as the bars of {raws[0].symbol} are a day or more apart"
+        raise errors.ValueRefused("timeframe", limit, times.duration_text(timeframe))
 
 
 def _smallest_step(start: series.IntArray) -> int:

@@ -156,6 +156,9 @@ def convert(raws: Sequence[columns.Raw], settings: columns.Settings) -> dict[str
     parts: dict[str, list[columns.Raw]] = {}
     for raw in raws:
         parts.setdefault(raw.symbol, []).append(raw)
+    if settings.timeframe is not None:
+        for own in parts.values():
+            columns.check_timeframe(own, settings.timeframe)
     found: dict[str, columns.Imported] = {}
     spans: list[int] = []
     room = columns.Room(sum(map(len, raws))) if len(parts) > 1 else None
