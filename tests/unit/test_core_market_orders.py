@@ -268,6 +268,45 @@ def test_a_hook_that_raises_is_named() -> None:
         given.run(given.bars(*MOVING), {0: buy()}, hook=fails)
 
 
+@pytest.mark.parametrize("hook", ["on_start", "on_stop"])
+def test_a_hook_at_either_end_of_a_run_that_raises_is_named(monkeypatch: pytest.MonkeyPatch, hook: str) -> None:
+    """There is no bar to name."""
+
+    def fails(self: Any, ctx: Any) -> None:  # noqa: ARG001 - a hook
+        raise KeyError("mine")
+
+    monkeypatch.setattr(given.Script, hook, fails, raising=False)
+    with pytest.raises(errors.StrategyFailed, match=f"strategy 'script' at {hook}: KeyError: 'mine'"):
+        given.run(given.bars(*MOVING), {})
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        lambda ctx: ctx.order("S", "buy", 1),
+        lambda ctx: ctx.target("S", shares=5),
+        lambda ctx: [ctx.order("S", "buy", 1), ctx.cancel(ctx.open_orders()[0])],
+    ],
+)
+def test_what_is_ordered_when_the_run_is_over_is_refused(monkeypatch: pytest.MonkeyPatch, wish: Any) -> None:
+    """It would vanish without a word."""
+    monkeypatch.setattr(given.Script, "on_stop", lambda _, ctx: wish(ctx), raising=False)
+    with pytest.raises(errors.ValueRefused, match=r"script\.on_stop: must be without orders"):
+        given.run(given.bars(*MOVING), {0: lambda ctx: ctx.order("S", "buy", 1, "limit", "gtc", limit=1)})
+
+
+def test_what_is_cancelled_when_the_run_is_over_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An open order, and one that was wanted a moment before."""
+
+    def stops(_: Any, ctx: Any) -> None:
+        for one in (*ctx.open_orders(), ctx.order("S", "buy", 1)):
+            ctx.cancel(one)
+
+    monkeypatch.setattr(given.Script, "on_stop", stops, raising=False)
+    found, _ = given.run(given.bars(*MOVING), {0: lambda ctx: ctx.order("S", "buy", 1, "limit", "gtc", limit=1)})
+    assert given.statuses(found) == ["canceled"]
+
+
 def test_an_order_made_on_a_word_inside_a_turn_is_judged_in_that_turn() -> None:
     """What a strategy orders on the word that its order is new, leaves at the same instant."""
 

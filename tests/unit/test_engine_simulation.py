@@ -12,7 +12,7 @@ import pydantic
 import pytest
 
 from support import bar_files, engine_runs
-from tradeplane_engine import errors, simulation, strategy
+from tradeplane_engine import errors, simulation, strategy, sweep
 from tradeplane_engine.core import context, costs, kernel, limits, risk, table, venue_settings
 from tradeplane_engine.data import columns, readers
 from tradeplane_engine.results import frames, tables
@@ -297,6 +297,20 @@ def test_settings_that_cannot_be_are_refused(
     """Errors name the setting, its limit and the value."""
     with pytest.raises(errors.ValueRefused, match=message):
         make(folder).run()
+
+
+def test_a_constructor_that_raises_is_named(folder: Path) -> None:
+    """A user's error there is the strategy's failure, as in every hook."""
+
+    class Broken(Cross):
+        def __init__(self, **parameters: object) -> None:
+            super().__init__(**parameters)
+            raise KeyError("mine")
+
+    with pytest.raises(errors.StrategyFailed, match="strategy 'Broken' at __init__: KeyError: 'mine'"):
+        simulation.Backtest(folder, Broken).run()
+    with pytest.raises(errors.StrategyFailed, match="strategy 'Broken' at __init__: KeyError: 'mine'"):
+        sweep.configuration(Broken, {})
 
 
 def test_one_backtest_can_be_run_twice(folder: Path) -> None:

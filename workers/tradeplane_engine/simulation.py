@@ -317,6 +317,10 @@ def _strategy(one: Allocation) -> strategy.Strategy:
         first = error.errors()[0]
         where = ".".join((one.called, "parameters", *map(str, first["loc"])))
         raise errors.ValueRefused(where, str(first["msg"]), first["input"]) from error
+    except errors.EngineError:
+        raise
+    except Exception as error:
+        raise errors.StrategyFailed(one.called, "__init__", error) from error
 
 
 def _money(value: Usd, name: str) -> int:
