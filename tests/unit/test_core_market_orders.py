@@ -1,3 +1,4 @@
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -5,7 +6,7 @@ import pytest
 
 from support import engine_orders as given
 from tradeplane_engine import errors
-from tradeplane_engine.core import venue_settings
+from tradeplane_engine.core import costs, venue_settings
 
 MOVING = ((100, 110, 95, 105), (106, 120, 101, 115), (116, 130, 111, 125), (126, 140, 121, 135))
 
@@ -61,6 +62,13 @@ def test_same_close_of_a_bar_that_ended_before_waits_for_the_next_close() -> Non
         ({"slippage_bps": Fraction(-1)}, "slippage_bps"),
         ({"volume_share": Fraction(-1)}, "volume_share"),
         ({"at_end": "fill"}, "at_end"),
+        ({"participation": 0.1}, "participation"),
+        ({"participation": Decimal("NaN")}, "participation"),
+        ({"slippage_bps": 1.5}, "slippage_bps"),
+        ({"slippage_bps": None}, "slippage_bps"),
+        ({"volume_share": 0.1}, "volume_share"),
+        ({"sessions": 5}, "sessions"),
+        ({"impact": 5}, "impact"),
     ],
 )
 def test_a_setting_that_the_venue_does_not_know_is_refused_by_name(settings: dict[str, Any], field: str) -> None:
@@ -68,6 +76,18 @@ def test_a_setting_that_the_venue_does_not_know_is_refused_by_name(settings: dic
     with pytest.raises(errors.ValueRefused) as caught:
         venue_settings.Venue(**settings)
     assert caught.value.field == field
+
+
+def test_rates_are_exact_in_whatever_type_they_are_given() -> None:
+    """An int and a Decimal are the fraction that they say; a float, which is none, is refused by name."""
+    venue = venue_settings.Venue(participation=Decimal("0.1"), slippage_bps=2, volume_share=Decimal("0.25"))  # type: ignore[arg-type]
+    assert venue == venue_settings.Venue(
+        participation=Fraction(1, 10), slippage_bps=Fraction(2), volume_share=Fraction(1, 4)
+    )
+    assert costs.Costs(commission_bps=Decimal("0.5"), half_spread_bps=1).half_spread_bps == Fraction(1)
+    for name in ("commission_bps", "half_spread_bps"):
+        with pytest.raises(errors.ValueRefused, match=f"^{name}: must be an int, a Fraction or a Decimal, got 1.0$"):
+            costs.Costs(**{name: 1.0})
 
 
 def test_latency_lets_the_open_of_the_same_instant_pass() -> None:

@@ -289,6 +289,16 @@ def _named(name: str) -> simulation.Allocation:
         (lambda d: simulation.Backtest(d, [_named("a")], parameters={"fast": 3}), "in the allocations"),
         (lambda d: simulation.Backtest(d, Cross, venue=venue_settings.Venue(latency=-1)), "latency"),
         (lambda d: simulation.Backtest(d, Cross, timeframe="a day"), "timeframe"),
+        *(
+            (lambda d, name=name, value=value: simulation.Backtest(d, Cross, **{name: value}), f"^{name}.*: must be ")
+            for name, value in (
+                *(("digits", 2.5), ("timeframe", 1.5), ("timeframes", 5), ("delay", 1.5), ("barrier", 1.5)),
+                *(("limits", 5), ("costs", 5), ("venue", 5), ("account", 5), ("name", 5), ("seed", -1), ("seed", 1.5)),
+                *(("parameters", 5), ("actions", [5]), ("actions", 5)),
+            )
+        ),
+        (lambda _: simulation.Allocation(Cross, capital=10, limits=5), "^limits: must be limits.Limits, got 5"),
+        (lambda _: simulation.Allocation(Cross, capital=10, parameters=5), "^parameters: must be a mapping"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(

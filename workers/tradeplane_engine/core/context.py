@@ -20,9 +20,9 @@ from tradeplane_engine.core import agenda, exact, wishes
 from tradeplane_engine.core import order as orders
 from tradeplane_engine.core.order import Order, at_market
 from tradeplane_engine.core.risk import Book
-from tradeplane_engine.core.table import Bar, Table
+from tradeplane_engine.core.table import COLUMNS, Bar, Table
+from tradeplane_engine.domain import numbers, times
 from tradeplane_engine.domain import orders as domain
-from tradeplane_engine.domain import times
 
 _MOST = 9_000_000_000  # shares; more would leave 64 bits
 
@@ -212,6 +212,10 @@ class Context:
 
         A view would lead, by its ``base``, to the rows that nobody knows yet.
         """
+        if numbers.whole(rows, "an int of 0 or more", field="rows") < 0:
+            raise errors.ValueRefused("rows", "an int of 0 or more", rows)
+        if field not in COLUMNS:
+            raise errors.ValueRefused("field", f"one of {COLUMNS}", field)
         newest = self._newest(symbol, timeframe)
         first = self._table.first[self._table.series_of[newest]]
         start = newest + 1 - rows
@@ -274,8 +278,8 @@ class Context:
         if notional is not None:
             amount = wishes.scaled(notional, "notional")
         else:
-            part = Fraction(weight)
-            amount = int(self._ledger.equity() * part)  # toward zero
+            amount = int(self._ledger.equity() * wishes.weight(weight))  # toward zero
+            numbers.checked(amount, "weight")
         return exact.whole_shares(amount, price, self._table.unit[number])
 
     def _price(self, number: int, field: str) -> int:
@@ -352,8 +356,10 @@ class Context:
 
     def timer(self, at: int, name: str = "") -> None:
         """Ask for ``on_timer`` at an instant (ns UTC) after now, whether bars come then or not."""
-        if at <= self.now:
+        if numbers.whole(at, "at an int of ns", field="timer") <= self.now:
             raise errors.ValueRefused("timer", f"after now ({self.now})", at)
+        if not isinstance(name, str):
+            raise errors.ValueRefused("timer", "named by text", name)
         self._kernel.agenda.add(at, agenda.TIMER, (self._kernel.slots[self._kernel.number_of(self)], name))
 
     def order(

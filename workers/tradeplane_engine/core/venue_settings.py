@@ -33,6 +33,8 @@ Impact = Callable[[int, int, int, int], int]
 class Venue:
     """Settings of the venue; raises ValueRefused for one that it does not know.
 
+    A rate may be given as an int or a Decimal too, which becomes a fraction, but not as a float.
+
     Parameters
     ----------
     fill_at : where a market order fills: ``next_open``, ``next_close``, or ``same_close``, the close that the decision
@@ -90,6 +92,10 @@ class Venue:
         for name in ("participation", "volume_share", "impact"):  # of a bar's volume
             if self.fill_at == "book" and getattr(self, name) is not None:
                 raise errors.ValueRefused(name, "None with fill_at book", getattr(self, name))
+        if not isinstance(self.sessions, Sessions | None):
+            raise errors.ValueRefused("sessions", "sessions.Sessions, or None", self.sessions)
+        if self.impact is not None and not callable(self.impact):
+            raise errors.ValueRefused("impact", "a function, or None", self.impact)
         self._check_halts()
         self._check_shares()
 
@@ -107,7 +113,11 @@ class Venue:
                 numbers.whole(at, "between ints of ns", field=field)
 
     def _check_shares(self) -> None:
-        """Refuse fractions out of their bounds."""
+        """Turn rates into fractions, and refuse those out of their bounds."""
+        for name in ("participation", "slippage_bps", "volume_share"):
+            value = getattr(self, name)
+            if value is not None or name == "slippage_bps":
+                object.__setattr__(self, name, numbers.rate(value, field=name))
         if self.participation is not None and not 0 < self.participation <= 1:
             raise errors.ValueRefused("participation", "above 0, at most 1", str(self.participation))
         if not 0 <= self.slippage_bps < _BPS or self.slippage_bps.denominator > _FINEST:

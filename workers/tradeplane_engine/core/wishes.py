@@ -3,6 +3,7 @@
 These are the rules of the order types themselves. What a broker refuses besides is the venue's to say.
 """
 
+import contextlib
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -34,6 +35,15 @@ def scaled(value: Any, field: str) -> int:
     if abs(found) > _MOST:
         raise errors.Overflow(field, "within 64 bits of its unit", str(value))
     return found.numerator
+
+
+def weight(value: Any) -> Fraction:
+    """Return a weight as it came, a float of numpy's too; raises ValueRefused for what is no finite number."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    if isinstance(plain, int | float | Fraction | Decimal) and not isinstance(plain, bool):
+        with contextlib.suppress(ValueError, OverflowError):  # of no number, and of an infinite one
+            return Fraction(plain)
+    raise errors.ValueRefused("weight", "a finite number", value)
 
 
 def units(value: Any, field: str) -> int:

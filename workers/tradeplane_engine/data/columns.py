@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from tradeplane_engine import errors
 from tradeplane_engine.data import quality, series
-from tradeplane_engine.domain import times
+from tradeplane_engine.domain import numbers, times
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -48,14 +48,15 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Refuse a span that is none."""
-        if self.timeframe is not None and self.timeframe <= 0:
+        if self.timeframe is not None and numbers.whole(self.timeframe, "an int of ns", field="timeframe") <= 0:
             raise errors.ValueRefused("timeframe", "more than 0 ns", self.timeframe)
-        if self.delay < 0:
+        if numbers.whole(self.delay, "an int of ns", field="delay") < 0:
             raise errors.ValueRefused("delay", "0 or more ns", self.delay)
 
     def digits_of(self, symbol: str) -> int:
         """Return the decimals of one symbol's prices; 4 where a mapping does not name it."""
-        found = self.digits if isinstance(self.digits, int) else self.digits.get(symbol, 4)
+        given = self.digits.get(symbol, 4) if isinstance(self.digits, Mapping) else self.digits
+        found = numbers.whole(given, field=f"digits of {symbol}")
         if not 0 <= found <= series.DIGITS_MAX:
             raise errors.ValueRefused(f"digits of {symbol}", f"from 0 to {series.DIGITS_MAX}", found)
         return found

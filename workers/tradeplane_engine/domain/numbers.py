@@ -14,6 +14,7 @@ Money       1e-9 USD (signed)         ``"-1234.56"``
 
 import operator
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from typing import Any, NewType
 
 from tradeplane_engine import errors
@@ -77,6 +78,15 @@ def whole(value: Any, limit: str = "an int", *, field: str) -> int:
     if isinstance(value, bool):
         raise errors.ValueRefused(field, limit, value)
     return checked(found, field)
+
+
+def rate(value: Any, *, field: str) -> Fraction:
+    """Return an exact rate as a fraction; raises ValueRefused for a float, which is none."""
+    if isinstance(value, bool) or not isinstance(value, int | Fraction | Decimal):
+        raise errors.ValueRefused(field, "an int, a Fraction or a Decimal", value)
+    if isinstance(value, Decimal) and not value.is_finite():
+        raise errors.ValueRefused(field, "a finite number", str(value))
+    return Fraction(value)
 
 
 def divide_half_even(numerator: int, denominator: int) -> int:
