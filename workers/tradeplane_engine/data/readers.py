@@ -15,8 +15,9 @@ mapping of timeframe to any of these        of each; the keys are text such as `
 ==========================================  ===========================================================
 
 Columns are found whatever their case: open, high, low, close, volume, and the start of the bar under ``ts``,
-``timestamp``, ``time``, ``datetime``, ``date`` or ``start``. Times without an offset are UTC. Files are read by polars,
-which is imported only then; pandas is never imported, a frame of it brings its own methods.
+``timestamp``, ``time``, ``datetime``, ``date`` or ``start``, or in a DatetimeIndex. Times without an offset are UTC,
+integers are ns. Files are read by polars, which is imported only then; pandas is never imported, a frame of it brings
+its own methods.
 """
 
 import contextlib
