@@ -356,7 +356,7 @@ class Context:
 
     def timer(self, at: int, name: str = "") -> None:
         """Ask for ``on_timer`` at an instant (ns UTC) after now, whether bars come then or not."""
-        if numbers.whole(at, "at an int of ns", field="timer") <= self.now:
+        if numbers.whole(at, "an int of ns", field="timer") <= self.now:
             raise errors.ValueRefused("timer", f"after now ({self.now})", at)
         if not isinstance(name, str):
             raise errors.ValueRefused("timer", "named by text", name)
