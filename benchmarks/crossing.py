@@ -25,14 +25,15 @@ LIMITS = limits.Limits(
     max_net=_LOOSE,
     max_positions=10**9,
     max_concentration=_LOOSE**2,
-    max_daily_loss=_LOOSE,
-    max_drawdown=_LOOSE,
+    max_daily_loss=Fraction(1),
+    max_drawdown=Fraction(1),
     max_consecutive_losses=10**9,
     max_bar_age=10**18,
 )
-# An account worth nothing or less can hold no share of its equity: the limits that divide by it would bind.
+# An account worth nothing or less can hold no share of its equity, and has lost all: the limits on both would bind.
 LIMITS_WITHOUT_EQUITY = dataclasses.replace(
-    LIMITS, max_weight=None, max_gross=None, max_net=None, max_concentration=None
+    LIMITS,
+    **dict.fromkeys(("max_weight", "max_gross", "max_net", "max_concentration", "max_daily_loss", "max_drawdown")),  # type: ignore[arg-type]  # None
 )
 
 

@@ -24,8 +24,8 @@ LOOSE = limits.Limits(
     max_net=_LOOSE,
     max_positions=10**6,
     max_concentration=_LOOSE,
-    max_daily_loss=_LOOSE,
-    max_drawdown=_LOOSE,
+    max_daily_loss=Fraction(1),  # of an account that stays above 0
+    max_drawdown=Fraction(1),
     max_consecutive_losses=10**6,
     max_bar_age=10**15,
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from support import bar_files, engine_runs
@@ -175,6 +176,19 @@ def test_a_file_without_a_column_is_named(tmp_path: Path, missing: str) -> None:
     assert done.returncode == 2
     assert "LACKS.parquet" in done.stderr
     assert missing in done.stderr
+
+
+@pytest.mark.parametrize("kind", [pl.Categorical, pl.List(pl.Float64)])
+def test_a_column_that_holds_no_numbers_is_named(tmp_path: Path, kind: Any) -> None:
+    """Status 2 and one line that names file and column, where a price is a category or a list."""
+    columns = bar_files.walk(60, seed=2)
+    plain = pl.Series(columns.pop("close"))
+    values = plain.cast(pl.String).cast(kind) if kind == pl.Categorical else plain.reshape((60, 1)).cast(kind)
+    bar_files.write(tmp_path, "ODD", columns, close=values)
+    done = bench("--data", str(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("DataRefused: unreadable: ODD.parquet: column close: ")
+    assert "Traceback" not in done.stderr
 
 
 def test_a_folder_without_files_is_refused(tmp_path: Path) -> None:

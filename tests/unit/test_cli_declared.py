@@ -97,7 +97,7 @@ def test_a_backtest_says_the_period(folder: Path, capsys: pytest.CaptureFixture[
     text = BACKTEST.replace("2020", "2021")
     (folder / "manifests" / "backtest.yaml").write_text(text, encoding="utf-8")
     assert command(folder) == 1
-    assert "period: must be with bars" in capsys.readouterr().err
+    assert "start: must be at or before the last bar's" in capsys.readouterr().err
     assert command(folder, "--from=2020-01-01", "--to=2020-01-02", "--no-audit") == 0
 
 

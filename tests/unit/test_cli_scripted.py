@@ -104,7 +104,7 @@ def test_a_period_is_cut_out(folder: Path, capsys: pytest.CaptureFixture[str]) -
     assert command(folder, "--from=2020-01-01", "--to=2020-01-01") == 0
     assert rows(capsys.readouterr().out)["bars"].startswith("600 of 2 symbols, 2020-01-01T00:01:00Z")
     assert command(folder, "--from=2021-01-01") == 1
-    assert "period: must be with bars, which are from 2020-01-01T00:01:00Z" in capsys.readouterr().err
+    assert "start: must be at or before the last bar's, got '2021-01-01" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

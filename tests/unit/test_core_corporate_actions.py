@@ -123,6 +123,15 @@ def test_a_stranger_is_refused_by_name() -> None:
         run(actions.Rename("T", at(5), "U"))
 
 
+def test_an_action_that_is_given_twice_is_refused() -> None:
+    """It would act twice; two that differ, such as a special dividend beside the quarter's, do."""
+    split = actions.Split("S", at(5), 2, 1)
+    with pytest.raises(errors.ValueRefused, match=r"^actions: must be each given once, got Split\(symbol='S'"):
+        run(split, actions.Dividend("S", at(5), numbers.Money(USD)), dataclasses.replace(split))
+    paid = run(*(actions.Dividend("S", at(5), numbers.Money(amount * USD)) for amount in (1, 2)))
+    assert sum(amount for _, amount in entries(paid)) == 300 * USD
+
+
 def test_a_price_that_no_share_can_have_is_refused_before_the_run() -> None:
     """Half a unit of price."""
     with pytest.raises(errors.ValueRefused, match="delisting of S"):
@@ -316,19 +325,21 @@ def test_the_account_holds_what_its_strategies_hold_after_a_split() -> None:
 
 
 def test_a_weight_after_a_split_is_of_the_new_share() -> None:
-    """The last close is of the old share; a target of half the equity at it is for four times as many."""
+    """The last close is of the old share; half the equity at it is four times as many, which the split has given."""
     data = engine_orders.bars(*engine_orders.flat(400, 3), *engine_orders.flat(100, 3))
-    wants: list[int] = []
+    turns: list[int] = []  # the last one is at the instant of the split
 
     class Weight(strategy.Strategy):
         def on_bar(self, ctx: Any, bar: Any) -> None:
-            if ctx.now == bar.end and len(wants) < 3:
+            turns.append(bar.end)
+            if len(turns) <= 3:
                 ctx.target("S", weight=0.5)
-                wants.append(ctx.targets.get(0, -1) // 10**9)
 
     when = times.Nanos(int(data.start[3]))
-    simulation.Backtest([data], Weight, cash=1000, actions=[actions.Split("S", when, 4, 1)], examine=False).run()
-    assert wants[2] == 4 * wants[0] or wants[2] == -1
+    split = actions.Split("S", when, 4, 1)
+    found = simulation.Backtest([data], Weight, cash=1000, actions=[split], examine=False).run()
+    assert found.orders["quantity"].to_list() == [12_500]
+    assert found.frame("positions", numbers="text")["quantity"].to_list() == ["50000"]
 
 
 def test_dividends_are_on_the_share_basis_after_a_split_of_their_instant() -> None:

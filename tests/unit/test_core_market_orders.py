@@ -1,3 +1,4 @@
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -5,7 +6,7 @@ import pytest
 
 from support import engine_orders as given
 from tradeplane_engine import errors
-from tradeplane_engine.core import venue_settings
+from tradeplane_engine.core import costs, venue_settings
 
 MOVING = ((100, 110, 95, 105), (106, 120, 101, 115), (116, 130, 111, 125), (126, 140, 121, 135))
 
@@ -51,11 +52,23 @@ def test_same_close_of_a_bar_that_ended_before_waits_for_the_next_close() -> Non
         ({"path": "random"}, "path"),
         ({"limit_rule": "near"}, "limit_rule"),
         ({"latency": -1}, "latency"),
+        ({"latency": 1.5}, "latency"),
+        ({"latency": "1s"}, "latency"),
+        ({"halts": {"S": [(0, 1.5)]}}, "halts.S"),
+        ({"halts": {"S": 5}}, "halts.S"),
+        ({"halts": [("S", 0, 1)]}, "halts"),
         ({"participation": Fraction(0)}, "participation"),
         ({"participation": Fraction(3, 2)}, "participation"),
         ({"slippage_bps": Fraction(-1)}, "slippage_bps"),
         ({"volume_share": Fraction(-1)}, "volume_share"),
         ({"at_end": "fill"}, "at_end"),
+        ({"participation": 0.1}, "participation"),
+        ({"participation": Decimal("NaN")}, "participation"),
+        ({"slippage_bps": 1.5}, "slippage_bps"),
+        ({"slippage_bps": None}, "slippage_bps"),
+        ({"volume_share": 0.1}, "volume_share"),
+        ({"sessions": 5}, "sessions"),
+        ({"impact": 5}, "impact"),
     ],
 )
 def test_a_setting_that_the_venue_does_not_know_is_refused_by_name(settings: dict[str, Any], field: str) -> None:
@@ -63,6 +76,18 @@ def test_a_setting_that_the_venue_does_not_know_is_refused_by_name(settings: dic
     with pytest.raises(errors.ValueRefused) as caught:
         venue_settings.Venue(**settings)
     assert caught.value.field == field
+
+
+def test_rates_are_exact_in_whatever_type_they_are_given() -> None:
+    """An int and a Decimal are the fraction that they say; a float, which is none, is refused by name."""
+    venue = venue_settings.Venue(participation=Decimal("0.1"), slippage_bps=2, volume_share=Decimal("0.25"))  # type: ignore[arg-type]
+    assert venue == venue_settings.Venue(
+        participation=Fraction(1, 10), slippage_bps=Fraction(2), volume_share=Fraction(1, 4)
+    )
+    assert costs.Costs(commission_bps=Decimal("0.5"), half_spread_bps=1).half_spread_bps == Fraction(1)
+    for name in ("commission_bps", "half_spread_bps"):
+        with pytest.raises(errors.ValueRefused, match=f"^{name}: must be an int, a Fraction or a Decimal, got 1.0$"):
+            costs.Costs(**{name: 1.0})
 
 
 def test_latency_lets_the_open_of_the_same_instant_pass() -> None:
@@ -261,6 +286,45 @@ def test_a_hook_that_raises_is_named() -> None:
 
     with pytest.raises(errors.StrategyFailed, match=r"script.*new of Order\(1"):
         given.run(given.bars(*MOVING), {0: buy()}, hook=fails)
+
+
+@pytest.mark.parametrize("hook", ["on_start", "on_stop"])
+def test_a_hook_at_either_end_of_a_run_that_raises_is_named(monkeypatch: pytest.MonkeyPatch, hook: str) -> None:
+    """There is no bar to name."""
+
+    def fails(self: Any, ctx: Any) -> None:  # noqa: ARG001 - a hook
+        raise KeyError("mine")
+
+    monkeypatch.setattr(given.Script, hook, fails, raising=False)
+    with pytest.raises(errors.StrategyFailed, match=f"strategy 'script' at {hook}: KeyError: 'mine'"):
+        given.run(given.bars(*MOVING), {})
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        lambda ctx: ctx.order("S", "buy", 1),
+        lambda ctx: ctx.target("S", shares=5),
+        lambda ctx: [ctx.order("S", "buy", 1), ctx.cancel(ctx.open_orders()[0])],
+    ],
+)
+def test_what_is_ordered_when_the_run_is_over_is_refused(monkeypatch: pytest.MonkeyPatch, wish: Any) -> None:
+    """It would vanish without a word."""
+    monkeypatch.setattr(given.Script, "on_stop", lambda _, ctx: wish(ctx), raising=False)
+    with pytest.raises(errors.ValueRefused, match=r"script\.on_stop: must be without orders"):
+        given.run(given.bars(*MOVING), {0: lambda ctx: ctx.order("S", "buy", 1, "limit", "gtc", limit=1)})
+
+
+def test_what_is_cancelled_when_the_run_is_over_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An open order, and one that was wanted a moment before."""
+
+    def stops(_: Any, ctx: Any) -> None:
+        for one in (*ctx.open_orders(), ctx.order("S", "buy", 1)):
+            ctx.cancel(one)
+
+    monkeypatch.setattr(given.Script, "on_stop", stops, raising=False)
+    found, _ = given.run(given.bars(*MOVING), {0: lambda ctx: ctx.order("S", "buy", 1, "limit", "gtc", limit=1)})
+    assert given.statuses(found) == ["canceled"]
 
 
 def test_an_order_made_on_a_word_inside_a_turn_is_judged_in_that_turn() -> None:

@@ -204,9 +204,13 @@ def test_a_replacement_is_judged_without_the_order_that_it_replaces() -> None:
 
 @pytest.mark.parametrize(
     "fields,field",
-    [({}, "replace"), ({"stop": 95}, "stop"), ({"limit": -1}, "limit"), ({"trail": 5}, "trail")],
+    [
+        *(({}, "replace"), ({"stop": 95}, "stop"), ({"limit": -1}, "limit"), ({"trail": 5}, "trail")),
+        *(({"limit": 95.5}, "limit"), ({"stop": 0.5}, "stop"), ({"trail": 0.5}, "trail")),
+        ({"trail_bps": 12.5}, "trail_bps"),
+    ],
 )
-def test_a_replacement_that_changes_nothing_or_the_wrong_price_is_refused(fields: dict[str, int], field: str) -> None:
+def test_a_replacement_that_changes_nothing_or_the_wrong_price_is_refused(fields: dict[str, Any], field: str) -> None:
     """A limit order has a limit."""
 
     def plan(ctx: Any) -> None:

@@ -1,6 +1,7 @@
 from array import array
 from collections.abc import Callable
 from dataclasses import fields, replace
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -255,15 +256,44 @@ def test_open_orders_are_bounded() -> None:
         ({"max_weight": Fraction(2), "max_gross": Fraction(1)}, "position.maxWeight"),
         ({"max_net": Fraction(2), "max_gross": Fraction(1)}, "portfolio.maxNet"),
         ({"max_daily_loss": Fraction(1, 5), "max_drawdown": Fraction(1, 10)}, "loss.maxDailyLoss"),
-        ({"on_breach": {"margin": limits.Breach.REJECT}}, "onBreach"),
+        ({"on_breach": {"margin": limits.Breach.REJECT}}, "onBreach.margin"),
+        ({"on_breach": {"order": "foo"}}, "onBreach.order"),
+        ({"on_breach": {"order": None}}, "onBreach.order"),
+        ({"on_breach": {"loss": "clip"}}, "onBreach.loss"),
+        ({"on_breach": 5}, "onBreach"),
+        ({"max_drawdown": Fraction(3, 2)}, "loss.maxDrawdown"),
+        ({"max_daily_loss": 2}, "loss.maxDailyLoss"),
+        ({"max_gross": 1.5}, "portfolio.maxGross"),
+        ({"max_weight": 0.1}, "position.maxWeight"),
+        ({"max_drawdown": 0.1}, "loss.maxDrawdown"),
+        ({"max_notional": 1.5}, "order.maxNotional"),
+        ({"max_notional": "1000"}, "order.maxNotional"),
+        ({"max_quantity": True}, "order.maxQuantity"),
+        ({"max_bar_age": "1h"}, "data.maxBarAge"),
+        ({"max_positions": 2.0}, "portfolio.maxPositions"),
+        ({"allow_short": 1}, "position.allowShort"),
         ({"on_breach": {"loss": limits.Breach.CLIP}}, "onBreach.loss"),
     ],
 )
-def test_a_policy_that_contradicts_itself_is_refused(given: dict[str, Any], field: str) -> None:
+def test_a_policy_that_contradicts_itself_or_holds_another_type_is_refused(given: dict[str, Any], field: str) -> None:
     """The error names the field as a manifest does."""
     with pytest.raises(errors.ValueRefused) as refused:
         limits.Limits(**given)
     assert refused.value.field == field
+
+
+def test_a_limit_is_the_same_in_whatever_type_it_is_given() -> None:
+    """The word of a breach is the breach, and an exact number is the fraction that it says."""
+    given = limits.Limits(
+        on_breach={"order": "clip", "loss": "flatten"}, max_weight=Decimal("0.5"), max_gross=2, max_drawdown=1
+    )
+    assert given.on_breach["order"] is limits.Breach.CLIP
+    assert given == limits.Limits(
+        on_breach={"order": limits.Breach.CLIP, "loss": limits.Breach.FLATTEN},
+        max_weight=Fraction(1, 2),
+        max_gross=Fraction(2),
+        max_drawdown=Fraction(1),
+    )
 
 
 class Buyer(engine_runs.Cross):

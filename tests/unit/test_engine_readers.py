@@ -2,6 +2,7 @@ import itertools
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tradeplane_engine.data import columns, readers, series
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
 DAY = 86_400 * SECOND
+HALVES = slice(0, 2), slice(2, None)
 
 
 def raw(rows: int = 5, **changed: Any) -> columns.Raw:
@@ -234,12 +236,46 @@ def test_an_absent_time_and_one_beyond_64_bits_are_named() -> None:
             columns.imported(raw(ts=times), columns.Settings())
 
 
+@pytest.mark.parametrize("first", [20_240_102, 1_704_200_000, 1_704_200_000_000, -1])
+@pytest.mark.parametrize("form", [pd.DataFrame, pl.DataFrame, pa.table, "parquet"])
+def test_integer_times_that_are_in_no_ns_are_refused(tmp_path: Path, form: Any, first: int) -> None:
+    """Dates, seconds and milliseconds would be instants of 1970; an array of a mapping is ns, whatever it holds."""
+    given = {**raw(3).columns, "ts": np.arange(first, first + 3)}
+    source = bar_files.write(tmp_path, "X", given) if form == "parquet" else form(given)
+    with pytest.raises(errors.DataRefused, match=rf"bad-time: X.*, row 0 .*: ts must be ns .* 1990.*, got {first}$"):
+        readers.load(source, symbol="X")
+    assert readers.load({"X": given}).series[0].start[0] == first
+
+
+@pytest.mark.parametrize(
+    "step,timeframe,refused",
+    [
+        *((DAY, MINUTE, True), (DAY - 3600 * SECOND, 60 * MINUTE, True), (3 * DAY, MINUTE, True)),
+        *((DAY, 180 * MINUTE, False), (DAY, DAY, False), (DAY // 2, MINUTE, False)),
+    ],
+)
+def test_a_timeframe_of_minutes_is_refused_for_bars_of_days(step: int, timeframe: int, refused: bool) -> None:
+    """The close of a day would be known minutes after its open; half a session is no day's bar either."""
+    bars = raw(ts=np.arange(5) * step)
+    for sources in ([bars], [columns.Raw("X", {k: v[part] for k, v in bars.columns.items()}) for part in HALVES]):
+        with pytest.raises(errors.ValueRefused, match="timeframe: must be 3h or more") if refused else nullcontext():
+            readers.load(sources, columns.Settings(timeframe=timeframe))
+
+
+def test_files_of_one_bar_a_day_may_have_bars_of_minutes_beside_them() -> None:
+    """What counts is all that a symbol has, and one bar says nothing."""
+    sources = [raw(2, ts=np.array([0, DAY])), raw(2, ts=np.array([2 * DAY, 2 * DAY + MINUTE]))]
+    assert readers.load(sources, columns.Settings(timeframe=MINUTE)).series[0].length == MINUTE
+    assert readers.load([raw(1)], columns.Settings(timeframe=MINUTE)).series[0].length == MINUTE
+
+
 @pytest.mark.parametrize(
     "source, message",
     [
         (42, "data: must be series"),
         ("/nowhere/X.parquet", "no such file"),
-        (pl.DataFrame(raw().columns), "symbol"),
+        (pl.DataFrame(bar_files.walk(5, seed=1)), "symbol"),
+        (pd.DataFrame({k: v for k, v in raw().columns.items() if k != "ts"}), "no column of times .* no DatetimeIndex"),
         (dict(raw().columns), "symbol="),
         ({"A": {"close": np.ones(3)}}, "no column ts"),
         ([columns.imported(raw(), columns.Settings()), raw()], "one series only"),

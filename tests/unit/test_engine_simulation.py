@@ -13,7 +13,7 @@ import pydantic
 import pytest
 
 from support import bar_files, engine_runs, honest_strategies
-from tradeplane_engine import errors, simulation, strategy
+from tradeplane_engine import errors, simulation, strategy, sweep
 from tradeplane_engine.core import context, costs, kernel, limits, log, risk, table, venue_settings
 from tradeplane_engine.data import columns, readers
 from tradeplane_engine.domain import times
@@ -390,6 +390,16 @@ def _named(name: str) -> simulation.Allocation:
         (lambda d: simulation.Backtest(d, [_named("a")], parameters={"fast": 3}), "in the allocations"),
         (lambda d: simulation.Backtest(d, Cross, venue=venue_settings.Venue(latency=-1)), "latency"),
         (lambda d: simulation.Backtest(d, Cross, timeframe="a day"), "timeframe"),
+        *(
+            (lambda d, name=name, value=value: simulation.Backtest(d, Cross, **{name: value}), f"^{name}.*: must be ")
+            for name, value in (
+                *(("digits", 2.5), ("timeframe", 1.5), ("timeframes", 5), ("delay", 1.5), ("barrier", 1.5)),
+                *(("limits", 5), ("costs", 5), ("venue", 5), ("account", 5), ("name", 5), ("seed", -1), ("seed", 1.5)),
+                *(("parameters", 5), ("actions", [5]), ("actions", 5)),
+            )
+        ),
+        (lambda _: simulation.Allocation(Cross, capital=10, limits=5), "^limits: must be limits.Limits, got 5"),
+        (lambda _: simulation.Allocation(Cross, capital=10, parameters=5), "^parameters: must be a mapping"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(
@@ -398,6 +408,20 @@ def test_settings_that_cannot_be_are_refused(
     """Errors name the setting, its limit and the value."""
     with pytest.raises(errors.ValueRefused, match=message):
         make(folder).run()
+
+
+def test_a_constructor_that_raises_is_named(folder: Path) -> None:
+    """A user's error there is the strategy's failure, as in every hook."""
+
+    class Broken(Cross):
+        def __init__(self, **parameters: object) -> None:
+            super().__init__(**parameters)
+            raise KeyError("mine")
+
+    with pytest.raises(errors.StrategyFailed, match="strategy 'Broken' at __init__: KeyError: 'mine'"):
+        simulation.Backtest(folder, Broken).run()
+    with pytest.raises(errors.StrategyFailed, match="strategy 'Broken' at __init__: KeyError: 'mine'"):
+        sweep.configuration(Broken, {})
 
 
 def test_one_backtest_can_be_run_twice(folder: Path) -> None:

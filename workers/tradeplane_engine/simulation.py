@@ -39,6 +39,16 @@ Span = int | str
 Watch = Callable[[kernel.Kernel], AbstractContextManager[object]]
 
 _AUDITED_BELOW_S = 10.0
+_TYPES: Mapping[str, tuple[Any, str]] = {
+    "name": (str, "text"),
+    "parameters": (Mapping, "a mapping of names to values"),
+    "limits": (risk_limits.Limits, "limits.Limits"),
+    "costs": (venue_costs.Costs, "costs.Costs"),
+    "venue": (venue_settings.Venue, "venue_settings.Venue"),
+    "account": (accounts.Account | None, "accounts.Account, or None"),
+    "actions": (Sequence, "a sequence of actions"),
+    "timeframes": (Sequence, "a sequence of ns or text"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +73,7 @@ class Allocation:
 
     def __post_init__(self) -> None:
         """Refuse what is no strategy's class: an object would carry one run into the next."""
+        _check_types(self)
         if not (isinstance(self.strategy, type) and issubclass(self.strategy, strategy.Strategy)):
             raise errors.ValueRefused("strategy", "a subclass of strategy.Strategy", self.strategy)
 
@@ -129,6 +140,15 @@ class Backtest:
     examine: bool = True
     audit: bool | None = False
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse settings of another type."""
+        _check_types(self)
+        for one in self.actions:
+            if not isinstance(one, venue_actions.Action):
+                raise errors.ValueRefused("actions", "of the classes of venue.actions", one)
+        if numbers.whole(self.seed, "an int of 0 or more", field="seed") < 0:
+            raise errors.ValueRefused("seed", "an int of 0 or more", self.seed)
 
     def run(
         self, *, watch: Watch = contextlib.nullcontext, clock: Callable[[], float] = time.perf_counter
@@ -361,6 +381,18 @@ def _strategy(one: Allocation) -> strategy.Strategy:
         first = error.errors()[0]
         where = ".".join((one.called, "parameters", *map(str, first["loc"])))
         raise errors.ValueRefused(where, str(first["msg"]), first["input"]) from error
+    except errors.EngineError:
+        raise
+    except Exception as error:
+        raise errors.StrategyFailed(one.called, "__init__", error) from error
+
+
+def _check_types(settings: Allocation | Backtest) -> None:
+    for one in dataclasses.fields(settings):
+        kind, limit = _TYPES.get(one.name, (object, ""))
+        value = getattr(settings, one.name)
+        if not isinstance(value, kind):
+            raise errors.ValueRefused(one.name, limit, value)
 
 
 def _money(value: Usd, name: str) -> int:
@@ -375,9 +407,9 @@ def _money(value: Usd, name: str) -> int:
 def _span(value: Span, name: str) -> int:
     if isinstance(value, str):
         return times.duration(value, field=name)
-    if value < 0:
+    if numbers.whole(value, "an int of ns, or text such as 1h", field=name) < 0:
         raise errors.ValueRefused(name, "0 or more ns", value)
-    return value
+    return int(value)
 
 
 def _limits(limits: risk_limits.Limits) -> dict[str, Any]:

@@ -31,8 +31,8 @@ cdef class Context:
     cdef Ledger _ledger
     cdef Book _book
     cdef readonly long long now
-    cdef public dict targets
-    cdef public list wanted
+    cdef dict _targets
+    cdef list _wanted
     cdef readonly list explanations
     cdef Py_ssize_t _row
     cdef object _kernel

@@ -2,8 +2,8 @@
 
 A context is the only way from a strategy into the engine; in a backtest and in live it is the same object. It shows no
 bar that was not known, and keeps what is asked for until the strategy's turn ends: then all of it is one decision.
-Table, kernel and rows are attributes with an underscore: interpreted, they are private by convention; compiled, they do
-not exist outside the core.
+Table, kernel, rows and what is wanted are attributes with an underscore: interpreted, they are private by convention;
+compiled, they do not exist outside the core.
 """
 
 from array import array
@@ -20,9 +20,9 @@ from tradeplane_engine.core import agenda, exact, wishes
 from tradeplane_engine.core import order as orders
 from tradeplane_engine.core.order import Order, at_market
 from tradeplane_engine.core.risk import Book
-from tradeplane_engine.core.table import Bar, Table
+from tradeplane_engine.core.table import COLUMNS, Bar, Table
+from tradeplane_engine.domain import numbers, times
 from tradeplane_engine.domain import orders as domain
-from tradeplane_engine.domain import times
 
 _MOST = 9_000_000_000  # shares; more would leave 64 bits
 
@@ -132,8 +132,8 @@ class Context:
     """
 
     __slots__ = (
-        *("_book", "_kernel", "_last_row", "_ledger", "_row", "_table", "explanations", "name", "now", "targets"),
-        "wanted",
+        *("_book", "_kernel", "_last_row", "_ledger", "_row", "_table", "_targets", "_wanted"),
+        *("explanations", "name", "now"),
     )
 
     def __init__(self, name: str, table: Table, book: Book, kernel: Any) -> None:
@@ -144,8 +144,8 @@ class Context:
         self._kernel = kernel
         self.now = 0
         self._row = 0
-        self.targets: dict[int, int] = {}
-        self.wanted: list[Order] = []
+        self._targets: dict[int, int] = {}
+        self._wanted: list[Order] = []
         self.explanations: list[domain.Explanation] = []
         self._last_row = array("q", [-1] * len(table.timeframes))
 
@@ -212,6 +212,10 @@ class Context:
 
         A view would lead, by its ``base``, to the rows that nobody knows yet.
         """
+        if numbers.whole(rows, "an int of 0 or more", field="rows") < 0:
+            raise errors.ValueRefused("rows", "an int of 0 or more", rows)
+        if field not in COLUMNS:
+            raise errors.ValueRefused("field", f"one of {COLUMNS}", field)
         newest = self._newest(symbol, timeframe)
         first = self._table.first[self._table.series_of[newest]]
         start = newest + 1 - rows
@@ -257,12 +261,12 @@ class Context:
             quantity = quantity * 1_000_000_000
         else:
             quantity = self._quantity(number, shares, weight, notional)
-        if number not in self.targets:
+        if number not in self._targets:
             book = self._book
             held = self._ledger.quantity[number] + book._buying[number] - book._selling[number]
             if held == quantity:
                 return
-        self.targets[number] = quantity
+        self._targets[number] = quantity
 
     def _quantity(self, number: int, shares: Any, weight: Any, notional: Any) -> int:
         """Turn one of the three ways to say a size into a quantity; raises ValueRefused."""
@@ -274,8 +278,8 @@ class Context:
         if notional is not None:
             amount = wishes.scaled(notional, "notional")
         else:
-            part = Fraction(weight)
-            amount = int(self._ledger.equity() * part)  # toward zero
+            amount = int(self._ledger.equity() * wishes.weight(weight))  # toward zero
+            numbers.checked(amount, "weight")
         return exact.whole_shares(amount, price, self._table.unit[number])
 
     def _price(self, number: int, field: str) -> int:
@@ -338,22 +342,24 @@ class Context:
 
     def _take(self, number: int) -> list[Order]:
         """Return what is wanted as orders, and want nothing more; a target becomes a market order for what it lacks."""
-        wanted, self.wanted = self.wanted, []
+        wanted, self._wanted = self._wanted, []
         book = self._book
-        for symbol, wish in self.targets.items():
+        for symbol, wish in self._targets.items():
             held = self._ledger.quantity[symbol]
             change = missing(wish, held, book._buying[symbol], book._selling[symbol])
             if change > 0:
                 wanted.append(at_market(number, symbol, 1, change))
             elif change < 0:
                 wanted.append(at_market(number, symbol, -1, -change))
-        self.targets.clear()
+        self._targets.clear()
         return wanted
 
     def timer(self, at: int, name: str = "") -> None:
         """Ask for ``on_timer`` at an instant (ns UTC) after now, whether bars come then or not."""
-        if at <= self.now:
+        if numbers.whole(at, "an int of ns", field="timer") <= self.now:
             raise errors.ValueRefused("timer", f"after now ({self.now})", at)
+        if not isinstance(name, str):
+            raise errors.ValueRefused("timer", "named by text", name)
         self._kernel.agenda.add(at, agenda.TIMER, (self._kernel.slots[self._kernel.number_of(self)], name))
 
     def order(
@@ -400,7 +406,7 @@ class Context:
             extended=self._kernel.has_extended_hours if extended_hours else None,
             notional=None if notional is None else self._worth(number, notional),
         )
-        self.wanted.append(found)
+        self._wanted.append(found)
         return found
 
     def bracket(
@@ -425,10 +431,12 @@ class Context:
             raise errors.ValueRefused("time_in_force", "day or gtc for a bracket", time_in_force)
         kind = ("market", "limit", "stop", "stop_limit")[(limit != 0) + 2 * (stop != 0)]
         entry = self.order(symbol, side, shares, kind, time_in_force, limit=limit, stop=stop)
-        self.wanted.pop()  # it is wanted only if the exits are right
-        wishes.exits(entry.side, take_profit=take_profit, stop_loss=stop_loss, stop_limit=stop_limit, both=False)
-        orders.bracket(entry, orders.exits(entry, take_profit, stop_loss, stop_limit))
-        self.wanted.append(entry)
+        self._wanted.pop()  # it is wanted only if the exits are right
+        prices = wishes.exits(
+            entry.side, take_profit=take_profit, stop_loss=stop_loss, stop_limit=stop_limit, both=False
+        )
+        orders.bracket(entry, orders.exits(entry, *prices))
+        self._wanted.append(entry)
         return entry
 
     def oco(
@@ -445,11 +453,12 @@ class Context:
         """Want two exits of a position, of which one fills; returns the limit, whose leg is the stop."""
         if time_in_force not in {"day", "gtc"}:
             raise errors.ValueRefused("time_in_force", "day or gtc for an oco", time_in_force)
-        first = self.order(symbol, side, shares, "limit", time_in_force, limit=take_profit)
-        self.wanted.pop()
-        wishes.exits(-first.side, take_profit=take_profit, stop_loss=stop_loss, stop_limit=stop_limit, both=True)
-        found = orders.pair(first, stop_loss, stop_limit)
-        self.wanted.append(found)
+        limit = wishes.units(take_profit, "take_profit")
+        first = self.order(symbol, side, shares, "limit", time_in_force, limit=limit)
+        self._wanted.pop()
+        prices = wishes.exits(-first.side, take_profit=limit, stop_loss=stop_loss, stop_limit=stop_limit, both=True)
+        found = orders.pair(first, prices[1], prices[2])
+        self._wanted.append(found)
         return found
 
     def replace(self, order: Order, *, limit: int = 0, stop: int = 0, trail: int = 0, trail_bps: int = 0) -> Order:
@@ -464,7 +473,7 @@ class Context:
     def cancel(self, order: Order) -> None:
         """Ask the venue to cancel an open order, and with it its bracket or pair; one that has ended stays."""
         if order.id == 0:
-            self.wanted = [one for one in self.wanted if one is not order and order not in one.legs]
+            self._wanted = [one for one in self._wanted if one is not order and order not in one.legs]
         self._kernel.cancel(order)
 
     def open_orders(self, symbol: str | None = None) -> list[Order]:

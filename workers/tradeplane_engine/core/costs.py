@@ -1,5 +1,6 @@
 """What a fill costs: half a spread in its price, a commission in proportion to its value, and fees by date."""
 
+from decimal import Decimal
 from fractions import Fraction
 from typing import Protocol
 
@@ -7,6 +8,7 @@ from tradeplane_engine import errors
 from tradeplane_engine.core import exact
 from tradeplane_engine.core.order import Order
 from tradeplane_engine.core.sessions import Sessions
+from tradeplane_engine.domain import numbers
 
 _BPS = 10_000
 _FINEST = 100_000  # keeps numerators below 2^31
@@ -32,7 +34,7 @@ class Schedule(Protocol):
 
 
 class Costs:
-    """Costs of one venue; raises ValueRefused for a negative rate.
+    """Costs of one venue; raises ValueRefused for a rate that is negative or a float.
 
     Parameters
     ----------
@@ -46,10 +48,12 @@ class Costs:
 
     def __init__(
         self,
-        half_spread_bps: Fraction = Fraction(0),
-        commission_bps: Fraction = Fraction(0),
+        half_spread_bps: Fraction | Decimal | int = Fraction(0),
+        commission_bps: Fraction | Decimal | int = Fraction(0),
         schedule: Schedule | None = None,
     ) -> None:
+        half_spread_bps = numbers.rate(half_spread_bps, field="half_spread_bps")
+        commission_bps = numbers.rate(commission_bps, field="commission_bps")
         for name, rate in (("half_spread_bps", half_spread_bps), ("commission_bps", commission_bps)):
             if not 0 <= rate < _BPS or rate.denominator > _FINEST:
                 raise errors.ValueRefused(name, f"from 0 to below {_BPS}, no finer than 1/{_FINEST}", str(rate))

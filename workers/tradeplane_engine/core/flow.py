@@ -101,7 +101,7 @@ class OrderFlow:
         context = slot.context
         slot.busy = True
         rounds = 0
-        while context.targets or context.wanted:
+        while context._targets or context._wanted:
             rounds += 1
             if rounds > _ROUNDS:
                 cause = RecursionError("on_order_update orders anew each time")
@@ -526,7 +526,7 @@ class OrderFlow:
         context = slot.context
         context.now = self.now
         slot.tell(update)
-        if not slot.busy and (context.targets or context.wanted):
+        if not slot.busy and (context._targets or context._wanted):
             self.decide(slot)
 
 

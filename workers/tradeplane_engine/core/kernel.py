@@ -250,7 +250,7 @@ class Kernel:
             raise errors.StrategyFailed(slot.name, f"instant {self.now}", error) from error
         slot.busy = False
         self.flow.latency = max(sent_at - self.now, 0)
-        if context.targets or context.wanted:
+        if context._targets or context._wanted:
             self.flow.decide(slot)
 
     def watch(self, policy: Policy) -> None:
@@ -365,9 +365,17 @@ class Kernel:
         self._ended = ended
 
     def stop(self) -> None:
-        """End the run: every strategy hears it, and the log gets its last row."""
+        """End the run: every strategy hears it, and the log gets its last row.
+
+        Raises ValueRefused for orders that are wanted then, as no bar follows. What is cancelled then is.
+        """
         for slot in self.slots:
-            slot.strategy.on_stop(slot.context)
+            slot.busy = True  # the word of a cancel does not send what is wanted
+            slot.call("on_stop")
+            slot.busy = False
+            lost = slot.context._take(slot.number)
+            if lost:
+                raise errors.ValueRefused(f"{slot.name}.on_stop", "without orders, for no bar follows", str(lost[0]))
         ledger = self.account.book.ledger
         self.log.write(log.END, self.now, -1, -1, -1, ledger.cash, ledger.equity(), ledger.fills)
 
@@ -390,12 +398,7 @@ class Kernel:
         """Begin the run: every strategy declares what it needs."""
         gathers = False
         for slot in self.slots:
-            try:
-                slot.strategy.on_start(slot.context)
-            except errors.EngineError:
-                raise
-            except Exception as error:
-                raise errors.StrategyFailed(slot.name, "on_start", error) from error
+            slot.call("on_start")
             gathers = gathers or slot.on_bars is not None
             self.watch(slot.scope.policy)
         self.watch(self.account.policy)
@@ -535,7 +538,7 @@ class Kernel:
             else:
                 self._show(slot, first, last, together)
             slot.busy = False
-            if context.targets or context.wanted:
+            if context._targets or context._wanted:
                 self.flow.decide(slot)
 
     def _gathered(self, first: int, last: int) -> list[list[int]]:
@@ -625,6 +628,6 @@ class Kernel:
                     change = missing(target, held, buying, selling)
                     if change:  # the order that the target leads to, without a detour
                         side = 1 if change > 0 else -1
-                        context.wanted.append(at_market(slot.number, symbol, side, side * change))
+                        context._wanted.append(at_market(slot.number, symbol, side, side * change))
                     else:
-                        context.targets[symbol] = target
+                        context._targets[symbol] = target

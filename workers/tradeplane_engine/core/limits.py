@@ -42,6 +42,8 @@ class Limits:
         ``max_consecutive_losses`` closed trades in a row
     data : ``max_bar_age`` between the end of the symbol's last bar and the decision, ns
 
+    ``on_breach`` has the :class:`Breach` of a family, or its word. A fraction may be given as an int or a Decimal.
+
     Raises ValueRefused with the manifest's name of the field, such as ``order.maxNotional``.
     """
 
@@ -69,15 +71,17 @@ class Limits:
 
     def __post_init__(self) -> None:
         """Refuse a limit that forbids everything by accident, and limits that contradict each other."""
-        for name, (attribute, _) in _FIELDS.items():
-            value = getattr(self, attribute)
-            if attribute != "allow_short" and value is not None and value <= 0:
+        for name, (attribute, read) in _FIELDS.items():
+            if getattr(self, attribute) is None and attribute != "allow_short":
+                continue
+            value = _typed(getattr(self, attribute), name, read)
+            if attribute != "allow_short" and value <= 0:
                 raise errors.ValueRefused(name, "more than 0 (leave it out, or set the switch to halted)", str(value))
+            object.__setattr__(self, attribute, value)
         for name, wider in _NEVER_WIDER:
             self._check_order(name, wider)
+        object.__setattr__(self, "on_breach", _on_breach(self.on_breach))
         for family, action in self.on_breach.items():
-            if family not in FAMILIES:
-                raise errors.ValueRefused("onBreach", f"one of {FAMILIES}", family)
             if action is Breach.CLIP and family in _SIZELESS:
                 raise errors.ValueRefused(f"onBreach.{family}", "what acts on it (no smaller order passes)", action)
 
@@ -149,9 +153,12 @@ def _ratio(value: Any, name: str) -> Fraction:
 
 
 def _part(value: Any, name: str) -> Fraction:
-    ratio = _ratio(value, name)
+    return _at_most_1(_ratio(value, name), name)
+
+
+def _at_most_1(ratio: Fraction, name: str) -> Fraction:
     if ratio > 1:
-        raise errors.ValueRefused(name, "at most 1", value)
+        raise errors.ValueRefused(name, "at most 1", str(ratio))
     return ratio
 
 
@@ -168,6 +175,23 @@ def _yes_or_no(value: Any, name: str) -> bool:
     return value
 
 
+def _typed(value: Any, name: str, read: Callable[[Any, str], Any]) -> Any:
+    """Return a limit that Python gave, in the type in which a spec's is read."""
+    if read in _UNITS:
+        return numbers.whole(value, f"an int{_UNITS[read]}", field=name)
+    if read is _ratio:
+        return numbers.rate(value, field=name)
+    if read is _part:
+        return _at_most_1(numbers.rate(value, field=name), name)
+    return read(value, name)
+
+
+_UNITS: Mapping[Callable[[Any, str], Any], str] = {
+    _money: " of 1e-9 USD",
+    _quantity: " of 1e-9 shares",
+    _duration: " of ns",
+    _count: "",
+}
 _FIELDS: Mapping[str, tuple[str, Callable[[Any, str], Any]]] = {
     "order.maxNotional": ("max_notional", _money),
     "order.maxQuantity": ("max_quantity", _quantity),

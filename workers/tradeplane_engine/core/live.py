@@ -186,12 +186,12 @@ class Live:
 
     def start(self) -> None:
         """Let the strategy declare what it needs."""
-        self.slots[0].strategy.on_start(self.context)
+        self.slots[0].call("on_start")
         self.started = True
 
     def stop(self) -> None:
         """Tell the strategy that it is over."""
-        self.slots[0].strategy.on_stop(self.context)
+        self.slots[0].call("on_stop")
 
     def take(self, symbol: int, row: Sequence[int]) -> int:
         """Take in the next bar of a symbol, its values in the order of ``table.COLUMNS``; return its row."""

@@ -83,6 +83,15 @@ class Slot:
         self._wish = shares.data
         self.follows = True
 
+    def call(self, hook: str) -> None:
+        """Call the strategy's ``on_start`` or ``on_stop``; raises StrategyFailed where it does."""
+        try:
+            getattr(self.strategy, hook)(self.context)
+        except errors.EngineError:
+            raise
+        except Exception as error:
+            raise errors.StrategyFailed(self.name, hook, error) from error
+
     def ring(self, at: int, name: str) -> None:
         """Call the strategy's hook at a timer's instant (ns UTC); raises StrategyFailed where it does."""
         self.context.now = at

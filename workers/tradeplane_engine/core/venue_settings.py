@@ -9,6 +9,7 @@ from fractions import Fraction
 
 from tradeplane_engine import errors
 from tradeplane_engine.core.sessions import Sessions
+from tradeplane_engine.domain import numbers
 
 NEXT_OPEN, NEXT_CLOSE, SAME_CLOSE, BOOK = 0, 1, 2, 3
 FILL_AT = ("next_open", "next_close", "same_close", "book")
@@ -31,6 +32,8 @@ Impact = Callable[[int, int, int, int], int]
 @dataclass(frozen=True, slots=True)
 class Venue:
     """Settings of the venue; raises ValueRefused for one that it does not know.
+
+    A rate may be given as an int or a Decimal too, which becomes a fraction, but not as a float.
 
     Parameters
     ----------
@@ -80,7 +83,7 @@ class Venue:
         ):
             if getattr(self, name) not in known:
                 raise errors.ValueRefused(name, f"one of {known}", getattr(self, name))
-        if not 0 <= self.latency <= _LATENCY_MOST:
+        if not 0 <= numbers.whole(self.latency, "an int of ns", field="latency") <= _LATENCY_MOST:
             raise errors.ValueRefused("latency", f"from 0 to {_LATENCY_MOST} ns", self.latency)
         if self.fill_at == "same_close" and not self.allow_same_close:
             raise errors.ValueRefused("fill_at", "next_open or next_close without allow_same_close", self.fill_at)
@@ -89,10 +92,32 @@ class Venue:
         for name in ("participation", "volume_share", "impact"):  # of a bar's volume
             if self.fill_at == "book" and getattr(self, name) is not None:
                 raise errors.ValueRefused(name, "None with fill_at book", getattr(self, name))
+        if not isinstance(self.sessions, Sessions | None):
+            raise errors.ValueRefused("sessions", "sessions.Sessions, or None", self.sessions)
+        if self.impact is not None and not callable(self.impact):
+            raise errors.ValueRefused("impact", "a function, or None", self.impact)
+        self._check_halts()
         self._check_shares()
 
+    def _check_halts(self) -> None:
+        """Refuse what is no interval of instants."""
+        if not isinstance(self.halts, Mapping):
+            raise errors.ValueRefused("halts", "a mapping of symbols to intervals", self.halts)
+        for symbol, intervals in self.halts.items():
+            field = f"halts.{symbol}"
+            try:
+                bounds = [at for begin, stop in intervals for at in (begin, stop)]
+            except (TypeError, ValueError):
+                raise errors.ValueRefused(field, "intervals (from, to)", intervals) from None
+            for at in bounds:
+                numbers.whole(at, "between ints of ns", field=field)
+
     def _check_shares(self) -> None:
-        """Refuse fractions out of their bounds."""
+        """Turn rates into fractions, and refuse those out of their bounds."""
+        for name in ("participation", "slippage_bps", "volume_share"):
+            value = getattr(self, name)
+            if value is not None or name == "slippage_bps":
+                object.__setattr__(self, name, numbers.rate(value, field=name))
         if self.participation is not None and not 0 < self.participation <= 1:
             raise errors.ValueRefused("participation", "above 0, at most 1", str(self.participation))
         if not 0 <= self.slippage_bps < _BPS or self.slippage_bps.denominator > _FINEST:

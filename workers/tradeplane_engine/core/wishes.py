@@ -3,6 +3,7 @@
 These are the rules of the order types themselves. What a broker refuses besides is the venue's to say.
 """
 
+import contextlib
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from tradeplane_engine import errors
 from tradeplane_engine.core import order as orders
 from tradeplane_engine.core.order import Order
+from tradeplane_engine.domain import numbers
 
 _NANO = 10**9
 _MOST = 9_223_372_036_854_775_807
@@ -33,6 +35,24 @@ def scaled(value: Any, field: str) -> int:
     if abs(found) > _MOST:
         raise errors.Overflow(field, "within 64 bits of its unit", str(value))
     return found.numerator
+
+
+def weight(value: Any) -> Fraction:
+    """Return a weight as it came, a float of numpy's too; raises ValueRefused for what is no finite number."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    if isinstance(plain, int | float | Fraction | Decimal) and not isinstance(plain, bool):
+        with contextlib.suppress(ValueError, OverflowError):  # of no number, and of an infinite one
+            return Fraction(plain)
+    raise errors.ValueRefused("weight", "a finite number", value)
+
+
+def units(value: Any, field: str) -> int:
+    """Return a price, or a distance between prices, as it came; raises ValueRefused for what is no int."""
+    return numbers.whole(value, "an int in the symbol's price units", field=field)
+
+
+def _rate(value: Any, field: str) -> int:
+    return numbers.whole(value, "an int in basis points", field=field)
 
 
 def single(
@@ -70,8 +90,9 @@ def single(
         raise errors.ValueRefused("time_in_force", "day, gtc, ioc or fok where the run has no sessions", time_in_force)
     if time_in_force in _AUCTIONS and not auctions:
         raise errors.ValueRefused("time_in_force", "day, gtc, ioc or fok where orders fill at quotes", time_in_force)
-    _price("limit", limit, wanted=kind in {"limit", "stop_limit"}, kind=kind)
-    _price("stop", stop, wanted=kind in {"stop", "stop_limit"}, kind=kind)
+    limit = _price("limit", limit, wanted=kind in {"limit", "stop_limit"}, kind=kind)
+    stop = _price("stop", stop, wanted=kind in {"stop", "stop_limit"}, kind=kind)
+    trail, trail_bps = units(trail, "trail"), _rate(trail_bps, "trail_bps")
     _trail(kind, trail, trail_bps)
     found = Order(
         strategy,
@@ -120,8 +141,13 @@ def _extended(kind: str, time_in_force: str, *, hours: bool) -> None:
         raise errors.ValueRefused("extended_hours", "asked for where the run's sessions have such hours", hours)
 
 
-def exits(opened: int, *, take_profit: int, stop_loss: int, stop_limit: int, both: bool) -> None:
-    """Refuse exits of a position (``opened`` 1 long, -1 short) that contradict each other."""
+def exits(opened: int, *, take_profit: int, stop_loss: int, stop_limit: int, both: bool) -> tuple[int, int, int]:
+    """Return the prices of exits; refuse those of a position (``opened`` 1 long, -1 short) that contradict each other.
+
+    They are those of ``take_profit``, ``stop_loss`` and ``stop_limit``.
+    """
+    take_profit, stop_loss = units(take_profit, "take_profit"), units(stop_loss, "stop_loss")
+    stop_limit = units(stop_limit, "stop_limit")
     for name, price in (("take_profit", take_profit), ("stop_loss", stop_loss), ("stop_limit", stop_limit)):
         if price < 0:
             raise errors.ValueRefused(name, "a price above 0", price)
@@ -134,11 +160,14 @@ def exits(opened: int, *, take_profit: int, stop_loss: int, stop_limit: int, bot
     if take_profit and stop_loss and (take_profit - stop_loss) * opened <= 0:
         limit = f"{'above' if opened > 0 else 'below'} stop_loss {stop_loss}"
         raise errors.ValueRefused("take_profit", limit, take_profit)
+    return take_profit, stop_loss, stop_limit
 
 
 def replacement(old: Order, *, limit: int, stop: int, trail: int, trail_bps: int) -> Order:
     """Return the order that shall take another's place, with other prices; 0 leaves one as it is."""
     kind = orders.KINDS[old.kind]
+    limit, stop, trail = units(limit, "limit"), units(stop, "stop"), units(trail, "trail")
+    trail_bps = _rate(trail_bps, "trail_bps")
     for name, value, fits in (
         ("limit", limit, old.kind in {orders.LIMIT, orders.STOP_LIMIT}),
         ("stop", stop, old.kind in {orders.STOP, orders.STOP_LIMIT}),
@@ -168,8 +197,10 @@ def replacement(old: Order, *, limit: int, stop: int, trail: int, trail_bps: int
     return found
 
 
-def _price(name: str, value: int, *, wanted: bool, kind: str) -> None:
+def _price(name: str, value: int, *, wanted: bool, kind: str) -> int:
+    value = units(value, name)
     if wanted and value <= 0:
         raise errors.ValueRefused(name, f"a price above 0 for a {kind} order", value)
     if value and not wanted:
         raise errors.ValueRefused(name, f"0 for a {kind} order", value)
+    return value

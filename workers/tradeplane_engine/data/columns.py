@@ -18,12 +18,15 @@ import numpy.typing as npt
 
 from tradeplane_engine import errors
 from tradeplane_engine.data import quality, series
-from tradeplane_engine.domain import times
+from tradeplane_engine.domain import numbers, times
 
 FloatArray = npt.NDArray[np.float64]
 
 NAMES = ("ts", "open", "high", "low", "close", "volume")
 _VOLUME_MAX = 10**15
+_SESSION = 3 * times.HOUR  # no session is shorter, however early it closes
+_DAYS_APART = 23 * times.HOUR  # midnights where clocks go forward
+_TELLING = 5  # bars: of fewer that are days apart nobody knows what they are
 _PRICES = ("open", "high", "low", "close")
 _ABSENT = np.iinfo(np.int64).min  # a time that is none
 _BLOCK = 8192  # rows converted at once: what is thrown away again stays in the processor's cache
@@ -46,14 +49,15 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Refuse a span that is none."""
-        if self.timeframe is not None and self.timeframe <= 0:
+        if self.timeframe is not None and numbers.whole(self.timeframe, "an int of ns", field="timeframe") <= 0:
             raise errors.ValueRefused("timeframe", "more than 0 ns", self.timeframe)
-        if self.delay < 0:
+        if numbers.whole(self.delay, "an int of ns", field="delay") < 0:
             raise errors.ValueRefused("delay", "0 or more ns", self.delay)
 
     def digits_of(self, symbol: str) -> int:
         """Return the decimals of one symbol's prices; 4 where a mapping does not name it."""
-        found = self.digits if isinstance(self.digits, int) else self.digits.get(symbol, 4)
+        given = self.digits.get(symbol, 4) if isinstance(self.digits, Mapping) else self.digits
+        found = numbers.whole(given, field=f"digits of {symbol}")
         if not 0 <= found <= series.DIGITS_MAX:
             raise errors.ValueRefused(f"digits of {symbol}", f"from 0 to {series.DIGITS_MAX}", found)
         return found
@@ -195,6 +199,18 @@ def joined(raws: Sequence[Raw], settings: Settings, room: Room | None = None) ->
         sum(one.high_low_errors for one in parts),
         sum(one.volume_errors for one in parts),
     )
+
+
+def check_timeframe(raws: Sequence[Raw], timeframe: int) -> None:
+    """Refuse a length for one symbol's bars that is no day's where all of them are days apart; raises ValueRefused.
+
+    The close of each would be known soon after its open.
+    """
+    if timeframe >= _SESSION or sum(map(len, raws)) < _TELLING:
+        return
+    if _smallest_step(np.concatenate([nanos(raw) for raw in raws])) >= _DAYS_APART:
+        limit = f"{times.duration_text(_SESSION)} or more, as the bars of {raws[0].symbol} are a day or more apart"
+        raise errors.ValueRefused("timeframe", limit, times.duration_text(timeframe))
 
 
 def _smallest_step(start: series.IntArray) -> int:

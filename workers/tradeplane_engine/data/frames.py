@@ -22,6 +22,7 @@ BARS = dict.fromkeys(("open", "high", "low", "close", "volume"), True)
 QUOTES = {"bid": True, "ask": True, "bid_size": False, "ask_size": False}
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _NAIVE = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?")
+_EARLIEST = times.instant("1990-01-01T00:00:00Z")
 _TIME_WITH_HOUR = 16  # characters of 2020-01-31T09:30
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -111,26 +112,49 @@ def _from_polars(frame: Any, source: str, columns: Mapping[str, bool]) -> Arrays
     pl = _polars()
     found: Arrays = {}
     for ours, theirs in wanted(frame.columns, source, columns).items():
-        column = frame[theirs]
-        if ours == "symbol":
-            found[ours] = column.cast(pl.String).to_numpy()
-        elif ours == "ts":
-            found[ours] = _polars_times(column, source)
-        else:
-            if not (column.dtype.is_integer() and column.null_count() == 0) and not column.dtype.is_float():
-                column = column.cast(pl.Float64, strict=False)  # what is no number becomes null, then NaN
-            found[ours] = column.to_numpy()
+        try:
+            found[ours] = _polars_values(ours, frame[theirs], source)
+        except pl.exceptions.PolarsError as error:
+            raise errors.DataRefused("unreadable", f"{source}: column {theirs}: {error}") from error
     return found
+
+
+def _polars_values(ours: str, column: Any, source: str) -> Any:
+    pl = _polars()
+    if ours == "symbol":
+        return column.cast(pl.String).to_numpy()
+    if ours == "ts":
+        return _polars_times(column, source)
+    if not (column.dtype.is_integer() and column.null_count() == 0) and not column.dtype.is_float():
+        column = column.cast(pl.Float64, strict=False)  # what is no number becomes null, then NaN
+    return column.to_numpy()
 
 
 def _polars_times(column: Any, source: str) -> npt.NDArray[Any]:
     pl = _polars()
     if column.dtype == pl.String:
         return _text_times(column, source)
+    if column.dtype.is_integer():
+        return _integer_times(column.to_numpy(), source)
     if column.dtype == pl.Datetime and column.dtype.time_zone is not None:
         column = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     found: npt.NDArray[Any] = column.to_numpy()
     return found
+
+
+def _integer_times(values: npt.NDArray[Any], source: str) -> npt.NDArray[Any]:
+    """Return integers as they are; raises DataRefused for seconds, milliseconds or dates like 20240102.
+
+    Read as ns they are years ago, and nearer to each other than bars are.
+    """
+    early = values < _EARLIEST
+    if early.any() and np.diff(values).max(initial=0) < times.SECOND:
+        row = int(np.argmax(early))
+        limit = f"ns since 1970, from {times.text(_EARLIEST)} on, where it is an integer"
+        raise errors.DataRefused(
+            quality.Refusal.BAD_TIME, f"{source}, row {row} (the first is 0): ts must be {limit}, got {values[row]}"
+        )
+    return values
 
 
 def _text_times(column: Any, source: str) -> npt.NDArray[Any]:
@@ -169,6 +193,9 @@ def _from_pandas(frame: Any, source: str, columns: Mapping[str, bool]) -> Arrays
     if not any(str(name).lower() in _TIME_NAMES for name in frame.columns):
         kept = frame.reset_index()  # the usual form: times in the index
         if not any(str(name).lower() in _TIME_NAMES for name in kept.columns):
+            if getattr(frame.index, "dtype", np.dtype(object)).kind != "M":
+                limit = f"there is no column of times ({', '.join(_TIME_NAMES)})"
+                raise errors.DataRefused("unreadable", f"{source}: {limit}, and no DatetimeIndex")
             kept = kept.rename(columns={kept.columns[0]: "ts"})
         frame = kept
     found: Arrays = {}
@@ -176,7 +203,10 @@ def _from_pandas(frame: Any, source: str, columns: Mapping[str, bool]) -> Arrays
         column = frame[theirs]
         if ours == "ts" and getattr(column.dtype, "tz", None) is not None:
             column = column.dt.tz_convert("UTC").dt.tz_localize(None)
-        found[ours] = _array(ours, column.to_numpy(), source)
+        values = column.to_numpy()
+        if ours == "ts" and values.dtype.kind in "iu":
+            values = _integer_times(values, source)
+        found[ours] = _array(ours, values, source)
     return found
 
 

@@ -15,8 +15,9 @@ mapping of timeframe to any of these        of each; the keys are text such as `
 ==========================================  ===========================================================
 
 Columns are found whatever their case: open, high, low, close, volume, and the start of the bar under ``ts``,
-``timestamp``, ``time``, ``datetime``, ``date`` or ``start``. Times without an offset are UTC. Files are read by polars,
-which is imported only then; pandas is never imported, a frame of it brings its own methods.
+``timestamp``, ``time``, ``datetime``, ``date`` or ``start``, or in a DatetimeIndex. Times without an offset are UTC,
+integers are ns. Files are read by polars, which is imported only then; pandas is never imported, a frame of it brings
+its own methods.
 """
 
 import contextlib
@@ -156,6 +157,9 @@ def convert(raws: Sequence[columns.Raw], settings: columns.Settings) -> dict[str
     parts: dict[str, list[columns.Raw]] = {}
     for raw in raws:
         parts.setdefault(raw.symbol, []).append(raw)
+    if settings.timeframe is not None:
+        for own in parts.values():
+            columns.check_timeframe(own, settings.timeframe)
     found: dict[str, columns.Imported] = {}
     spans: list[int] = []
     room = columns.Room(sum(map(len, raws))) if len(parts) > 1 else None

@@ -12,8 +12,10 @@ Money       1e-9 USD (signed)         ``"-1234.56"``
 :class:`~tradeplane_engine.errors.Overflow`. Floats never enter; ``docs/adr/0003-exact-numbers.md`` has the reasons.
 """
 
+import operator
 from decimal import Decimal, InvalidOperation
-from typing import NewType
+from fractions import Fraction
+from typing import Any, NewType
 
 from tradeplane_engine import errors
 
@@ -65,6 +67,26 @@ def checked(value: int, field: str) -> int:
     if -_INT64_MAX <= value <= _INT64_MAX:
         return value
     raise errors.Overflow(field, "within 64 bits of its unit", value)
+
+
+def whole(value: Any, limit: str = "an int", *, field: str) -> int:
+    """Return an int, one of numpy's as Python's; raises ValueRefused for all else, a bool and a whole float too."""
+    try:
+        found = operator.index(value)
+    except TypeError:
+        raise errors.ValueRefused(field, limit, value) from None
+    if isinstance(value, bool):
+        raise errors.ValueRefused(field, limit, value)
+    return checked(found, field)
+
+
+def rate(value: Any, *, field: str) -> Fraction:
+    """Return an exact rate as a fraction; raises ValueRefused for a float, which is none."""
+    if isinstance(value, bool) or not isinstance(value, int | Fraction | Decimal):
+        raise errors.ValueRefused(field, "an int, a Fraction or a Decimal", value)
+    if isinstance(value, Decimal) and not value.is_finite():
+        raise errors.ValueRefused(field, "a finite number", str(value))
+    return Fraction(value)
 
 
 def divide_half_even(numerator: int, denominator: int) -> int:

@@ -47,6 +47,10 @@ class Coded:
             first = error.errors()[0]
             where = ".".join((self.kind.__name__, "parameters", *map(str, first["loc"])))
             raise errors.ValueRefused(where, str(first["msg"]), first["input"]) from error
+        except errors.EngineError:
+            raise
+        except Exception as error:
+            raise errors.StrategyFailed(self.kind.__name__, "__init__", error) from error
 
     def __str__(self) -> str:
         """Canonical text: the code and every parameter, those that were not given too."""

@@ -112,14 +112,15 @@ def refuses_run(limits: Limits, facts: Facts) -> str | None:
     ):
         if limit is not None and value > limit:
             return name
-    for name, value, ratio in (
-        ("max_weight", facts.single, limits.max_weight),
-        ("max_gross", facts.gross, limits.max_gross),
-        ("max_net", facts.gross, limits.max_net),
-        ("max_daily_loss", facts.high - facts.low, limits.max_daily_loss),
-        ("max_drawdown", facts.high - facts.low, limits.max_drawdown),
+    for name, value, ratio, equity in (
+        ("max_weight", facts.single, limits.max_weight, facts.low),
+        ("max_gross", facts.gross, limits.max_gross, facts.low),
+        ("max_net", facts.gross, limits.max_net, facts.low),
+        # The deepest fall that there can be, as a part of the peak that it began at.
+        ("max_daily_loss", facts.high - facts.low, limits.max_daily_loss, facts.high),
+        ("max_drawdown", facts.high - facts.low, limits.max_drawdown, facts.high),
     ):
-        if ratio is not None and (facts.low <= 0 or value * ratio.denominator > ratio.numerator * facts.low):
+        if ratio is not None and (facts.low <= 0 or value * ratio.denominator > ratio.numerator * equity):
             return name
     most = limits.max_concentration
     if most is not None and (facts.low <= 0 or facts.gross**2 * most.denominator > most.numerator * facts.low**2):

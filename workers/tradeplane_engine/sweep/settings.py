@@ -7,6 +7,7 @@ from fractions import Fraction
 from tradeplane_engine import errors
 from tradeplane_engine.core import costs
 from tradeplane_engine.core.limits import Limits
+from tradeplane_engine.domain import numbers
 
 # Grows when results of the same code, data and settings would differ from those of an earlier engine.
 ENGINE = 1
@@ -34,9 +35,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Refuse cash and latency that are none, and rates that the costs refuse."""
-        if not 0 < self.cash < 2**62:
+        if not 0 < numbers.whole(self.cash, "an int of 1e-9 USD", field="cash") < 2**62:
             raise errors.ValueRefused("cash", "more than 0 and below 2^62 (1e-9 USD)", self.cash)
-        if self.latency < 0:
+        if numbers.whole(self.latency, "an int of ns", field="latency") < 0:
             raise errors.ValueRefused("latency", "0 or more ns", self.latency)
         self.costs()
 

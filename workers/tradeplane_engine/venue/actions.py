@@ -11,6 +11,7 @@
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from tradeplane_engine import errors
 from tradeplane_engine.domain import bars, numbers, times
@@ -20,6 +21,19 @@ REFUSED = (
     *("spin_off", "stock_dividend", "unit_split", "stock_merger", "stock_and_cash_merger", "redemption"),
     "rights_distribution",
 )
+
+
+def _text(value: Any, field: str) -> None:
+    if not isinstance(value, str) or not value:
+        raise errors.ValueRefused(field, "the name of a symbol", value)
+
+
+def _at(value: Any, field: str) -> None:
+    numbers.whole(value, "dated by an int, ns UTC", field=field)
+
+
+def _money(value: Any, field: str) -> None:
+    numbers.whole(value, 'an int of 1e-9 USD per share, as numbers.money("0.25") gives', field=field)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +47,12 @@ class Split:
 
     def __post_init__(self) -> None:
         """Refuse a ratio that is not positive."""
-        if self.new <= 0 or self.old <= 0:
-            raise errors.ValueRefused(f"split of {self.symbol}", "a ratio of positive integers", (self.new, self.old))
+        _text(self.symbol, "split.symbol")
+        field = f"split of {self.symbol}"
+        _at(self.at, field)
+        for shares in (self.new, self.old):
+            if numbers.whole(shares, "a ratio of positive integers", field=field) <= 0:
+                raise errors.ValueRefused(field, "a ratio of positive integers", (self.new, self.old))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +66,15 @@ class Dividend:
 
     def __post_init__(self) -> None:
         """Refuse an amount that is not positive, and a payment before the ex-date."""
+        _text(self.symbol, "dividend.symbol")
+        field = f"dividend of {self.symbol}"
+        _at(self.at, field)
+        _at(self.pay_at, field)
+        _money(self.per_share, field)
         if self.per_share <= 0:
-            raise errors.ValueRefused(f"dividend of {self.symbol}", "more than 0", numbers.money_text(self.per_share))
+            raise errors.ValueRefused(field, "more than 0", numbers.money_text(self.per_share))
         if self.pay_at and self.pay_at < self.at:
-            raise errors.ValueRefused(f"dividend of {self.symbol}", "paid at or after its ex-date", self.pay_at)
+            raise errors.ValueRefused(field, "paid at or after its ex-date", self.pay_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +85,12 @@ class Rename:
     at: times.Nanos
     to: str
 
+    def __post_init__(self) -> None:
+        """Refuse what is no name, and no instant."""
+        _text(self.symbol, "rename.symbol")
+        _text(self.to, f"rename of {self.symbol}")
+        _at(self.at, f"rename of {self.symbol}")
+
 
 @dataclass(frozen=True, slots=True)
 class Delisting:
@@ -70,6 +99,15 @@ class Delisting:
     symbol: str
     at: times.Nanos
     per_share: numbers.Money
+
+    def __post_init__(self) -> None:
+        """Refuse an amount below 0."""
+        _text(self.symbol, "delisting.symbol")
+        field = f"delisting of {self.symbol}"
+        _at(self.at, field)
+        _money(self.per_share, field)
+        if self.per_share < 0:
+            raise errors.ValueRefused(field, "0 or more", numbers.money_text(self.per_share))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +123,8 @@ class Other:
 
     def __post_init__(self) -> None:
         """Refuse the word for an action that has a class of its own, and an unknown one."""
+        _text(self.symbol, "action.symbol")
+        _at(self.at, f"action of {self.symbol}")
         if self.kind not in REFUSED:
             raise errors.ValueRefused(f"action of {self.symbol}", f"one of {REFUSED}", self.kind)
 

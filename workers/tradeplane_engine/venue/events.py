@@ -104,9 +104,14 @@ Event = Renamed | Restated | ExDate | End | Unknown
 def schedule(run: kernel.Kernel, happening: Iterable[actions.Action]) -> None:
     """Put actions of the run's symbols on its agenda; raises ValueRefused naming the action and what is wrong with it.
 
-    A renamed symbol has its new name from the first bar on (:func:`tradeplane_engine.data.renames.joined`).
+    A renamed symbol has its new name from the first bar on (:func:`tradeplane_engine.data.renames.joined`). One that is
+    given twice would act twice.
     """
+    known = set()
     for action in sorted(happening, key=lambda one: (one.at, one.symbol, _SEQUENCE.index(type(one)))):
+        if action in known:
+            raise errors.ValueRefused("actions", "each given once", action)
+        known.add(action)
         name = action.to if isinstance(action, actions.Rename) else action.symbol
         if name not in run.table.ids:
             raise errors.ValueRefused("action.symbol", "a symbol of the data", name)
