@@ -137,7 +137,7 @@ def test_errors_say_where(folder: Path, capsys: pytest.CaptureFixture[str], brok
         (("--parameters", "fast"), ("--parameters", "name=value", "'fast'")),
         (("--parameters", "fast=3", "fast=4"), ("each name once",)),
         (("--parameters", "fast=slow"), ("Cross.parameters.fast", "'slow'")),
-        (("--parameters", "slow=3"), ("Cross.parameters.slow",)),
+        (("--parameters", "slow=3"), ("Cross.parameters: must be one of fast", "slow")),
         (("--commission-bps=free",), ("--commission-bps", "a number", "free")),
         (("--cash=-1",), ("cash", "-1")),
         (("--from=soon",), ("--from", "a day", "soon")),

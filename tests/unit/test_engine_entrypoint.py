@@ -50,7 +50,7 @@ def test_an_example_is_made_with_its_parameters() -> None:
         ("", "made", {}, ("signal.code.entrypoint", "package.module:Class", "made")),
         ("", ":A", {}, ("signal.code.entrypoint", "package.module:Class")),
         ("", "crossing:Crossing", {"fast": 0}, ("signal.code.parameters.fast", "greater than or equal to 1", "0")),
-        ("", "crossing:Crossing", {"fsat": 2}, ("signal.code.parameters.fsat", "Extra inputs", "2")),
+        ("", "crossing:Crossing", {"fsat": 2}, ("signal.code.parameters", "one of fast", "fsat")),
         (
             NEEDS_A_TABLE,
             "made:A",

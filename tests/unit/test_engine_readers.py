@@ -1,4 +1,5 @@
 import itertools
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -121,6 +122,21 @@ def test_a_time_that_could_mean_two_things_is_refused(tmp_path: Path, text: str)
     """Only ISO forms are read; nothing is guessed."""
     (tmp_path / "X.csv").write_text(f"ts,open,high,low,close,volume\n2020-01-02,1,1,1,1,1\n{text},1,1,1,1,1\n")
     with pytest.raises(errors.DataRefused, match=r"bad-time: X\.csv, row 1 "):
+        readers.load(tmp_path / "X.csv")
+
+
+@pytest.mark.parametrize("text", ["$10.2", '"1,000"', "abc"])
+@pytest.mark.parametrize("name", ["close", "high", "volume"])
+def test_a_csv_cell_that_is_no_number_is_shown(tmp_path: Path, name: str, text: str) -> None:
+    """It is another way to write one, which must not be taken for an absent one; spaces around one are none."""
+    names = ("ts", "open", "high", "low", "close", "volume")
+    row = dict.fromkeys(names, " 1 ") | {"ts": "2020-01-03", name: text}
+    lines = [",".join(names), "2020-01-02,1,1,1,1,1", ",".join(row[one] for one in names)]
+    (tmp_path / "X.csv").write_text("\n".join(lines))
+    shown = re.escape(text.strip('"'))
+    with pytest.raises(
+        errors.DataRefused, match=rf"bad-number: X\.csv, row 1 .*{name} must be a number, got '{shown}'"
+    ):
         readers.load(tmp_path / "X.csv")
 
 

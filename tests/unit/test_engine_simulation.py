@@ -381,7 +381,7 @@ def _named(name: str) -> simulation.Allocation:
         (lambda d: simulation.Backtest(d, Cross, cash=1.5), "cash: must be an int"),  # type: ignore[arg-type]
         (lambda d: simulation.Backtest(d, Cross, cash=0), "cash: must be more than 0"),
         (lambda d: simulation.Backtest(d, Cross, parameters={"fast": 0}), r"Cross\.parameters\.fast"),
-        (lambda d: simulation.Backtest(d, Cross, parameters={"windw": 3}), r"Cross\.parameters\.windw"),
+        (lambda d: simulation.Backtest(d, Cross, parameters={"windw": 3}), r"one of fast, slow, .*windw"),
         (lambda d: simulation.Backtest(d, Cross()), "strategy"),  # type: ignore[arg-type]
         (lambda d: simulation.Backtest(d, int), "a subclass of strategy"),  # type: ignore[arg-type]
         (lambda d: simulation.Backtest(d, []), "strategy"),

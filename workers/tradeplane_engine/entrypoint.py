@@ -26,9 +26,7 @@ def load(entrypoint: str, parameters: Mapping[str, Any]) -> strategy.Strategy:
     try:
         return kind(**parameters)
     except pydantic.ValidationError as problem:
-        first = problem.errors(include_url=False)[0]
-        place = ".".join(("signal.code.parameters", *(str(part) for part in first["loc"])))
-        raise errors.ValueRefused(place, first["msg"], first["input"]) from problem
+        raise strategy.refused(kind, "signal.code.parameters", problem) from problem
     except Exception as problem:
         raise errors.ValueRefused(_FIELD, "a class that can be made", f"{entrypoint}: {_told(problem)}") from problem
 

@@ -378,9 +378,7 @@ def _strategy(one: Allocation) -> strategy.Strategy:
     try:
         return one.strategy(**one.parameters)
     except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join((one.called, "parameters", *map(str, first["loc"])))
-        raise errors.ValueRefused(where, str(first["msg"]), first["input"]) from error
+        raise strategy.refused(one.strategy, f"{one.called}.parameters", error) from error
     except errors.EngineError:
         raise
     except Exception as error:

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import pydantic
 
+from tradeplane_engine import errors
+
 if TYPE_CHECKING:
     from tradeplane_engine.core.context import Context
     from tradeplane_engine.core.kernel import Update
@@ -31,6 +33,16 @@ def _does_nothing(hook: _Hook) -> _Hook:
     """Mark a hook of the base class, so that the loop does not call it."""
     hook.does_nothing = True  # type: ignore[attr-defined]  # functions take attributes
     return hook
+
+
+def refused(kind: "type[Strategy]", where: str, problem: pydantic.ValidationError) -> errors.ValueRefused:
+    """Return the error that names the first parameter of a class that its model refuses, below ``where``."""
+    first = problem.errors(include_url=False)[0]
+    limit = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        limit = f"one of {', '.join(kind.Parameters.model_fields) or 'none'}"
+        return errors.ValueRefused(where, limit, str(first["loc"][-1]))
+    return errors.ValueRefused(".".join((where, *map(str, first["loc"]))), limit, first["input"])
 
 
 class Strategy:

@@ -125,9 +125,23 @@ def _polars_values(ours: str, column: Any, source: str) -> Any:
         return column.cast(pl.String).to_numpy()
     if ours == "ts":
         return _polars_times(column, source)
+    if column.dtype == pl.String:
+        return _text_numbers(ours, column, source)
     if not (column.dtype.is_integer() and column.null_count() == 0) and not column.dtype.is_float():
         column = column.cast(pl.Float64, strict=False)  # what is no number becomes null, then NaN
     return column.to_numpy()
+
+
+def _text_numbers(ours: str, column: Any, source: str) -> Any:
+    """Read numbers; a text that is empty is NaN, and raises DataRefused where it is something else: $10.2, 1,000."""
+    text = column.str.strip_chars()
+    found = text.cast(_polars().Float64, strict=False)
+    wrong = found.is_null() & text.is_not_null() & (text != "")
+    if wrong.any():
+        row = int(wrong.arg_max())
+        where = f"{source}, row {row} (the first is 0)"
+        raise errors.DataRefused(quality.Refusal.BAD_NUMBER, f"{where}: {ours} must be a number, got {column[row]!r}")
+    return found.to_numpy()
 
 
 def _polars_times(column: Any, source: str) -> npt.NDArray[Any]:

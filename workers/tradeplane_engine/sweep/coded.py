@@ -44,9 +44,7 @@ class Coded:
         try:
             return self.kind(**self.parameters)
         except pydantic.ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join((self.kind.__name__, "parameters", *map(str, first["loc"])))
-            raise errors.ValueRefused(where, str(first["msg"]), first["input"]) from error
+            raise strategy.refused(self.kind, f"{self.kind.__name__}.parameters", error) from error
         except errors.EngineError:
             raise
         except Exception as error:
