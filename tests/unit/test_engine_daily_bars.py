@@ -150,3 +150,13 @@ def test_what_reading_counted_is_kept() -> None:
     frame |= {"ts": midnights(dates(AUTUMN)[:3], "UTC"), "high": frame["low"]}
     prepared = simulation.Backtest({"S": frame}, Once, venue=venue_settings.Venue(sessions=AUTUMN)).prepare()
     assert prepared.data.high_low_errors == 3
+
+
+@pytest.mark.parametrize("missing", ["first", "last"])
+def test_sessions_that_miss_bars_are_refused(missing: str) -> None:
+    """Orders of before and after would wait for a session that never comes; a day more or less is no other year."""
+    labels = midnights(dates(SPRING), "UTC")
+    shift = -14 * times.DAY if missing == "first" else 14 * times.DAY
+    bars = daily(np.concatenate((labels, labels + shift)) if shift > 0 else np.concatenate((labels + shift, labels)))
+    with pytest.raises(errors.ValueRefused, match=r"venue\.sessions: must be those of all bars, 2024-0"):
+        simulation.Backtest([bars], Once, venue=venue_settings.Venue(sessions=SPRING)).run()

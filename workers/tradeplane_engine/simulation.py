@@ -27,6 +27,7 @@ from tradeplane_engine import detectors, errors, strategy
 from tradeplane_engine.core import costs as venue_costs
 from tradeplane_engine.core import kernel, risk, table, venue_settings
 from tradeplane_engine.core import limits as risk_limits
+from tradeplane_engine.core.sessions import Sessions
 from tradeplane_engine.data import columns, quotes, readers, renames, resampling, series
 from tradeplane_engine.domain import numbers, times
 from tradeplane_engine.results import benchmark as benchmarks
@@ -250,6 +251,7 @@ class Backtest:
         found = [*loaded.symbols.values(), *loaded.longer]
         trading = None
         if hours is not None:
+            _check_sessions(hours, loaded)
             trading = resampling.Trading(hours.opens, hours.closes)
             found = [dataclasses.replace(one, series=resampling.on_sessions(one.series, trading)) for one in found]
         shortest = found[: len(loaded.symbols)]
@@ -309,6 +311,21 @@ class Prepared:
         found = result.Result(self.name, self.kernel, self.data, self.settings)
         found.benchmark, found.start = self.benchmark, self.start
         return found
+
+
+def _check_sessions(hours: Sessions, loaded: readers.Loaded) -> None:
+    """Refuse sessions that end before the bars or begin after them: orders would wait for one that never comes."""
+    bars = [one for one in loaded.series if len(one)]
+    if not bars or not len(hours):
+        return
+    first, last = min(int(one.start[0]) for one in bars), max(int(one.start[-1]) for one in bars)
+    opens, closes = int(hours.opens[0]), int(hours.closes[-1])
+    if first < opens - times.DAY or last > closes + times.DAY:
+        limit, found = (
+            f"{times.text(times.Nanos(one))[:10]} to {times.text(times.Nanos(other))[:10]}"
+            for one, other in ((first, last), (opens, closes))
+        )
+        raise errors.ValueRefused("venue.sessions", f"those of all bars, {limit}", found)
 
 
 def _begin(run: kernel.Kernel, start: int) -> None:
