@@ -41,6 +41,24 @@ class Counts(strategy.Strategy):
 """
 
 
+CANCELS = """
+from tradeplane_engine import strategy
+
+class Counts(strategy.Strategy):
+    '''Rests one order at a time, wants it no more at the next bar, and hears that before the next.'''
+
+    def on_start(self, ctx):
+        self.mine = None
+
+    def on_bar(self, ctx, bar):
+        if bar.symbol == "AAA":
+            if self.mine is None or self.mine.ended:
+                self.mine = ctx.order("AAA", "buy", 3, "limit", "gtc", limit=bar.close - 3000)
+            else:
+                ctx.cancel(self.mine)
+"""
+
+
 @pytest.fixture(autouse=True)
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Put the class on the path, and forget it afterwards."""
@@ -199,6 +217,22 @@ def test_what_expired_expires_by_itself_and_what_was_cancelled_does_not() -> Non
     cancelled = replayed(decisions, ended={before: (late.client_order_id, "canceled")})
     assert late.client_order_id not in {one.client_order_id for one in cancelled.fills}
     assert cancelled.unmatched == ()
+
+
+def test_a_cancel_of_the_strategy_acts_when_the_record_says_so(tmp_path: Path) -> None:
+    """The wish alone ends nothing; with the broker's word at the same place the replay gives the session's orders."""
+    (tmp_path / "counts.py").write_text(CANCELS)
+    sys.modules.pop("counts", None)
+    decisions = lived()
+    wanted = {at + 1: one.cancels for at, one in enumerate(decisions) if one.cancels and at + 1 < len(decisions)}
+    assert len(wanted) > 20
+    ended = {
+        at: (names[0].replace("made", "abc"), "canceled") for at, names in wanted.items()
+    }  # of the record's ledger
+    found = replayed(decisions, ended=ended)
+    assert [(one.bar_end, one.symbol, one.side.value, one.quantity) for one in found.orders] == sent(decisions)
+    assert found.unmatched == ()
+    assert replayed(decisions).order_bytes != found.order_bytes
 
 
 def test_what_was_seen_of_nobody_is_refused() -> None:
