@@ -10,6 +10,7 @@ import argparse
 import ast
 import contextlib
 import copy
+import gc
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -292,6 +293,7 @@ def main() -> int:
     parser.add_argument("modules", nargs="*", default=list(TESTS), help=f"of {', '.join(TESTS)}; all unless given")
     parser.add_argument("--only", default="", help="mutants whose key contains this")
     parser.add_argument("--known", action="store_true", help="run only the listed survivors")
+    parser.add_argument("--first", type=int, default=1, help="of the chosen mutants the number to begin with")
     given = parser.parse_args()
     listed = reasons()
     _prepare()
@@ -301,10 +303,11 @@ def main() -> int:
         keys = {one.key for one in every}
         chosen = [one for one in every if given.only in one.key and (not given.known or one.key in listed)]
         survivors = 0
+        gc.freeze()  # else every fork searches all these trees for garbage, again and again
         if killed(module, ast.parse((CORE / f"{module}.py").read_text(encoding="utf-8"))):
             print(f"{module}: its tests fail without a mutant", file=sys.stderr)
             return 2
-        for number, one in enumerate(chosen, start=1):
+        for number, one in enumerate(chosen[given.first - 1 :], start=given.first):
             dead = killed(module, one.tree)
             if number % _TOLD == 0:
                 print(f"{module}: {number} of {len(chosen)}", file=sys.stderr, flush=True)
@@ -316,7 +319,7 @@ def main() -> int:
         for key in gone:
             print(f"listed, but gone: {key}")
         wrong += len(gone)
-        print(f"{module}: {len(chosen)} mutants, {survivors} survive", flush=True)
+        print(f"{module}: {len(chosen[given.first - 1 :])} mutants, {survivors} survive", flush=True)
     return 1 if wrong else 0
 
 

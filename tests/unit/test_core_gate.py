@@ -106,6 +106,8 @@ def verdict(
         ({"max_net": "0.5"}, intent(BUY, 700), book({"BBB": -200}), ""),
         ({"max_net": "0.5"}, intent(BUY, 701), book({"BBB": -200}), "portfolio-net"),
         ({"max_net": "0.5", "allow_short": True}, intent(SELL, 301), book({"BBB": -200}), "portfolio-net"),
+        ({"max_net": "0.5"}, intent(BUY, 100), book({"BBB": -800}), "portfolio-net"),
+        ({"max_net": "0.5"}, intent(BUY, 10), book({"BBB": -10}, equity="0"), "portfolio-net"),
         ({"max_positions": 1}, intent(BUY, 1), book({"AAA": 1}), ""),
         ({"max_positions": 1}, intent(BUY, 1), book(buying={"BBB": 1}), "portfolio-positions"),
         ({"max_concentration": "0.08"}, intent(BUY, 200), book({"BBB": -200}), ""),
@@ -185,10 +187,14 @@ def test_a_bar_from_after_the_decision_is_never_used() -> None:
     [("max_gross", "portfolio-gross"), ("max_net", "portfolio-net"), ("max_concentration", "portfolio-concentration")],
 )
 def test_an_unpriced_position_leaves_the_portfolio_unknown(name: str, reason: str) -> None:
-    """A position or working order whose value nobody knows refuses what would add; what reduces still passes."""
-    for held in (book({"AAA": 1, "CCC": 1, "DDD": 1}), book({"AAA": 1}, buying={"CCC": 1})):
+    """What is held or ordered without a known value refuses what would add; the first is named, what reduces passes."""
+    for held, unknown in (
+        (book({"AAA": 1, "CCC": 1, "DDD": 1}), "CCC"),
+        (book({"A": 1, "AAA": 1, "CCC": 1}), "A"),
+        (book({"AAA": 1}, buying={"CCC": 1}), "CCC"),
+    ):
         judged = verdict(intent(BUY, 1), held, make(**{name: "1"}))
-        assert (judged.reason, judged.violation and judged.violation.value) == (reason, "no price of CCC")
+        assert (judged.reason, judged.violation and judged.violation.value) == (reason, f"no price of {unknown}")
         assert verdict(intent(SELL, 1), held, make(**{name: "1"})).accepted
 
 
@@ -223,6 +229,8 @@ def test_a_symbol_that_left_the_universe_may_be_closed() -> None:
         (book({"AAA": -10}, buying={"AAA": 4}), [intent(BUY, 6), intent(BUY, 1)]),
         (book({"AAA": 10}, selling={"AAA": 4}), [intent(SELL, 7), intent(SELL, 6)][::-1]),
         (book({"AAA": 10}), [intent(SELL, 4), intent(SELL, 7)]),
+        (book({"AAA": -10}), [intent(BUY, 9), orders.Intent("AAA", BUY, numbers.Quantity(10**9 + 1))]),
+        (book({"AAA": 10}), [intent(SELL, 9), orders.Intent("AAA", SELL, numbers.Quantity(10**9 + 1))]),
     ],
 )
 def test_a_symbol_that_left_the_universe_may_be_closed_as_far_as_it_is_held(
@@ -242,6 +250,8 @@ def test_a_symbol_that_left_the_universe_may_be_closed_as_far_as_it_is_held(
         ({"max_weight": "0.5"}, 600, book({"AAA": 200}), 300),
         ({"max_weight": "0.5"}, 600, book({"AAA": 500}), 0),
         ({"max_quantity": 100, "max_weight": "0.05"}, 150, book(), 50),
+        ({"max_net": "0.5"}, 800, book({"BBB": -200}), 700),
+        ({"max_net": "0.5"}, 100, book({"BBB": -800}), 0),
         ({"max_open_orders": 1}, 5, book(open_orders=1), 0),
         ({"max_drawdown": "0.1"}, 5, book(standing=stands(peak="200000")), 0),
     ],
@@ -249,8 +259,8 @@ def test_a_symbol_that_left_the_universe_may_be_closed_as_far_as_it_is_held(
 def test_a_policy_that_clips_lets_out_the_most_that_passes(
     allowed: dict[str, Any], wanted: int, held: gate.Book, left: int
 ) -> None:
-    """All limits hold of what is left; where nothing is, the order is refused for its first breach."""
-    clips = replace(make(**allowed), on_breach=dict.fromkeys(("order", "position"), limits.Breach.CLIP))
+    """All limits hold of what is left; where only more would pass or nothing, the order is refused for its breach."""
+    clips = replace(make(**allowed), on_breach=dict.fromkeys(("order", "position", "portfolio"), limits.Breach.CLIP))
     judged = verdict(intent(BUY, wanted), held, clips)
     assert judged.accepted == (left > 0)
     assert judged.intent.quantity == engine_data.shares(left or wanted)
@@ -275,12 +285,28 @@ def test_a_share_of_no_equity_says_so() -> None:
     assert verdict(intent(BUY, 1), book(equity="0"), make(max_weight="0.5")).detail.endswith("got equity 0")
 
 
-def test_a_refusal_names_scope_limit_and_value() -> None:
+@pytest.mark.parametrize(
+    "allowed, count, held, told",
+    [
+        ({"max_quantity": 100}, 101, book(), "order-quantity allows 100, got 101"),
+        ({"max_quantity": 100}, 0, book(), "order-quantity allows more than 0, got 0"),
+        ({"max_notional": 10_000}, 101, book(), "order-notional allows 10000, got 10100"),
+        ({"max_open_orders": 2}, 1, book(open_orders=2), "open-orders allows 2, got 3"),
+        ({"max_weight": "0.5"}, 501, book(), "position-weight allows 0.5, got 0.501"),
+        ({"max_concentration": "0.04"}, 201, book(), "portfolio-concentration allows 0.04, got 0.040401"),
+        ({"max_concentration": "0.04"}, 1, book(equity="0"), "portfolio-concentration allows 0.04, got equity 0"),
+        ({"max_drawdown": "0.1"}, 1, book(standing=stands(peak="200000")), "drawdown allows 0.1, got 0.5"),
+        (
+            {"max_daily_loss": "0.1"},
+            1,
+            book(equity="-5", standing=stands(session="0")),
+            "daily-loss allows 0.1, got equity 0",
+        ),
+    ],
+)
+def test_a_refusal_names_scope_limit_and_value(allowed: dict[str, Any], count: int, held: gate.Book, told: str) -> None:
     """What an operator reads in the condition."""
-    judged = verdict(intent(BUY, 101), book(), make(max_notional=10_000))
-    assert judged.detail == "strategy: order-notional allows 10000, got 10100"
-    judged = verdict(intent(BUY, 501), book(), make(max_weight="0.5"))
-    assert judged.detail == "strategy: position-weight allows 0.5, got 0.501"
+    assert verdict(intent(BUY, count), held, make(**allowed)).detail == f"strategy: {told}"
 
 
 def test_exposures_are_rounded_up() -> None:
@@ -288,8 +314,9 @@ def test_exposures_are_rounded_up() -> None:
     wanted = orders.Intent("AAA", BUY, numbers.Quantity(10**9 + 1))
     held = replace(book(), prices={"AAA": engine_data.bar("AAA", price="0.0001")})
     limit = numbers.money("0.0001")
-    assert verdict(wanted, held, limits.Limits(max_notional=limit)).reason == "order-notional"
-    assert verdict(wanted, held, limits.Limits(max_notional=limit + 1)).accepted
+    for name, reason in (("max_notional", "order-notional"), ("max_position_notional", "position-notional")):
+        assert verdict(wanted, held, limits.Limits(**{name: limit})).reason == reason
+        assert verdict(wanted, held, limits.Limits(**{name: limit + 1})).accepted
 
 
 def test_accepted_intents_count_for_the_next() -> None:

@@ -50,6 +50,13 @@ def test_an_empty_policy_allows_everything_but_shorts() -> None:
         assert limits.from_spec(spec) == limits.Limits(allow_short=False)
 
 
+@pytest.mark.parametrize("name", SPEC["loss"])
+def test_any_limit_on_losses_has_them_measured(name: str) -> None:
+    """No other limit has."""
+    assert limits.from_spec({"loss": {name: SPEC["loss"][name]}}).measures_losses
+    assert not limits.from_spec({**SPEC, "loss": {}}).measures_losses
+
+
 def test_the_word_reject_is_every_familys_reject() -> None:
     """As policies in session records from before the map have it."""
     assert limits.from_spec({"onBreach": "reject"}) == limits.Limits()

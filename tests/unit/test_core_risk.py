@@ -125,6 +125,15 @@ def test_working_orders_count_at_full_size() -> None:
     assert ask(one, side=-1) == ""
 
 
+@pytest.mark.parametrize("side", [1, -1])
+def test_what_closes_a_position_reduces_and_the_least_part_more_does_not(side: int) -> None:
+    """An order of the same side that works already counts."""
+    one = hold(scope(SHORT, state=risk.REDUCE_ONLY), -10 * side)
+    assert ask(one, side=side) == ""
+    one.book.working(0, side, 1)
+    assert ask(one, side=side) == "reduce-only"
+
+
 def test_losses_are_measured_from_the_session_and_from_the_peak() -> None:
     """A fall of 10 USD a share on 1,000 shares is 1 % of a million."""
     for name, reason in (("max_daily_loss", "daily-loss"), ("max_drawdown", "drawdown")):
@@ -136,9 +145,9 @@ def test_losses_are_measured_from_the_session_and_from_the_peak() -> None:
 
 
 def test_losing_trades_in_a_row_stop_what_adds() -> None:
-    """A winner in between starts the count again."""
+    """A winner in between starts the count again; a trade that neither won nor lost leaves it."""
     one = scope(replace(SHORT, max_consecutive_losses=2))
-    for realised, expected in ((-1, ""), (1, ""), (-1, ""), (-1, "consecutive-losses")):
+    for realised, expected in ((-1, ""), (1, ""), (-1, ""), (0, ""), (-1, "consecutive-losses")):
         one.book.closed(realised)
         assert ask(one) == expected
 
@@ -218,6 +227,68 @@ def test_a_position_without_a_price_stays_known() -> None:
         assert (found.reason, found.value) == ("portfolio-gross", "no price of symbol 1")
     one.book.measure(3, array("q", (PRICE, PRICE)))
     assert (one.book.unpriced, one.book.positions, one.book.gross) == (-1, 1, 500 * USD)
+
+
+def test_a_book_is_measured_once_an_instant() -> None:
+    """An order that is accepted meanwhile is valued by itself, and everything else keeps its value until the next."""
+    one = hold(scope(SHORT), 5, symbol=1)
+    one.book.measure(0, array("q", (PRICE, PRICE)))
+    one.book.adopt(0, 1, SHARE, PRICE)
+    assert one.book.gross == 600 * USD
+    for instant, gross in ((0, 600), (1, 1200)):
+        one.book.measure(instant, array("q", (2 * PRICE, 2 * PRICE)))
+        assert one.book.gross == gross * USD
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_an_equity_beyond_64_bits_is_never_a_peak(side: int) -> None:
+    """The widest that fits is seen as it is; what is wider by one step of the price is refused."""
+    book = risk.Book(Ledger(side * (2**63 - 1), array("q", (UNIT,))))
+    book.ledger.fill(0, side * SHARE, PRICE, 0)
+    book.ledger.mark(0, PRICE)
+    assert book.observe() == side * (2**63 - 1)
+    book.ledger.mark(0, PRICE + 1)
+    with pytest.raises(errors.Overflow):
+        book.observe()
+
+
+def test_a_concentration_is_judged_where_no_float_can_tell() -> None:
+    """Two weights of 1 are within 2, and what is above it by less than the last bit of a float is not."""
+    equity = 2**53 + 3
+    for off, expected in ((0, None), (2, "portfolio-concentration")):
+        book = risk.Book(Ledger(equity, array("q", (UNIT, UNIT))))
+        one = risk.Scope("account", risk.Policy("p", replace(SHORT, max_concentration=Fraction(2))), book)
+        book.adopt(1, 1, equity + off, UNIT)
+        found = risk.Proposal(array("q", (UNIT, UNIT))).weigh(one, 0, 1, equity - off, 0, 0, 1)
+        assert (found and found.reason) == expected
+
+
+@pytest.mark.parametrize("name", ["max_weight", "max_gross", "max_net", "max_concentration"])
+def test_the_least_equity_is_equity(name: str) -> None:
+    """Of 1e-9 USD an order worth 1e-9 USD is all: within a limit of 1, and above one of a half."""
+    for allowed, expected in ((Fraction(1), None), (Fraction(1, 2), "1")):
+        one = scope(replace(SHORT, **{name: allowed}), cash=0)
+        one.book.fund(1)
+        found = risk.Proposal(array("q", (UNIT, UNIT))).weigh(one, 0, 1, 1, 0, 0, 1)
+        assert (found and found.value) == expected
+
+
+@pytest.mark.parametrize("name", ["max_daily_loss", "max_drawdown"])
+def test_the_least_loss_is_a_loss(name: str) -> None:
+    """Of 1e-9 USD; and of nothing, nothing is lost."""
+    for allowed, expected in ((Fraction(1), None), (Fraction(1, 2), "1")):
+        one = scope(replace(SHORT, **{name: allowed}), cash=0)
+        assert risk.loss_violation(one) is None
+        one.book.fund(1)
+        one.book.ledger.book(-1, "fees")
+        found = risk.loss_violation(one)
+        assert (found and found.value) == expected
+
+
+@pytest.mark.parametrize("action", [one for one in limits.Breach if one is not limits.Breach.CLIP])
+def test_marks_are_watched_where_a_loss_opens_a_halt(action: limits.Breach) -> None:
+    """A loss that only refuses orders waits for one."""
+    assert risk.Policy("p", limits.Limits(on_breach={"loss": action})).watches == (action is not limits.Breach.REJECT)
 
 
 def test_every_reason_has_its_sentence() -> None:
