@@ -280,6 +280,13 @@ def test_what_is_clipped_works_for_those_after_it() -> None:
     ]
 
 
+@pytest.mark.parametrize("allowed", [{"max_consecutive_losses": 3}, {"max_daily_loss": "0.1"}, {"max_drawdown": "0.1"}])
+def test_nothing_that_adds_leaves_where_nobody_measured_losses(allowed: dict[str, Any]) -> None:
+    """Unknown means no; what reduces passes."""
+    assert not verdict(intent(BUY, 1), book({"AAA": 1}), make(**allowed)).accepted
+    assert verdict(intent(SELL, 1), book({"AAA": 1}), make(**allowed)).accepted
+
+
 def test_a_share_of_no_equity_says_so() -> None:
     """Of exactly nothing, too."""
     assert verdict(intent(BUY, 1), book(equity="0"), make(max_weight="0.5")).detail.endswith("got equity 0")

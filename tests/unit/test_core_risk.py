@@ -252,6 +252,62 @@ def test_an_equity_beyond_64_bits_is_never_a_peak(side: int) -> None:
         book.observe()
 
 
+def unit_book() -> risk.Book:
+    """A book of two symbols whose 1e-9 share is worth its price in money."""
+    return risk.Book(Ledger(0, array("q", (1, 1))))
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_working_quantity_has_64_bits(side: int) -> None:
+    """The last that fits counts, and one more is refused by name and counts nothing."""
+    book = unit_book()
+    book.working(0, side, 2**63 - 2)
+    book.working(0, side, 1)
+    with pytest.raises(errors.Overflow, match="working"):
+        book.working(0, side, 1)
+    assert max(book.buying[0], book.selling[0]) == 2**63 - 1
+
+
+def test_exposures_together_have_64_bits() -> None:
+    """As widely as they fit; both nets lie within."""
+    book, prices = unit_book(), array("q", (1, 1))
+    book.adopt(0, 1, 2**63 - 2, 1)
+    book.adopt(1, -1, 1, 1)
+    book.measure(0, prices)
+    assert (book.gross, book.highest_total, book.lowest_total) == (2**63 - 1, 2**63 - 2, -1)
+    with pytest.raises(errors.Overflow, match="gross"):
+        book.adopt(1, -1, 1, 1)
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_the_value_of_a_position_has_64_bits(side: int) -> None:
+    """From the least, 1e-9 USD, to two units of it at a price that is the widest that fits, or one too many."""
+    book = unit_book()
+    book.ledger.fill(0, side, 1, 0)
+    book.working(0, 1, 0)
+    book.measure(0, array("q", (1, 1)))
+    assert (book.gross, book.highest_total) == (1, side)
+    book.ledger.fill(0, side, 1, 0)
+    book.working(0, 1, 0)
+    book.measure(0, array("q", (2**62 - 1, 1)))
+    assert (book.gross, book.highest_total) == (2**63 - 2, side * (2**63 - 2))
+    with pytest.raises(errors.Overflow, match="notional"):
+        book.measure(1, array("q", (2**62, 1)))
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_a_position_in_its_worst_case_has_64_bits(side: int) -> None:
+    """What is held and what works on the same side, together."""
+    book, prices = unit_book(), array("q", (1, 1))
+    book.ledger.fill(0, side * (2**63 - 2), 0, 0)
+    book.working(0, side, 1)
+    book.measure(0, prices)
+    assert book.gross == 2**63 - 1
+    book.working(0, side, 1)
+    with pytest.raises(errors.Overflow, match="position"):
+        book.measure(1, prices)
+
+
 def test_a_concentration_is_judged_where_no_float_can_tell() -> None:
     """Two weights of 1 are within 2, and what is above it by less than the last bit of a float is not."""
     equity = 2**53 + 3

@@ -67,6 +67,16 @@ async def test_what_nobody_can_know_and_what_is_past_change_nothing(
     assert len(events.bodies) == 1
 
 
+@pytest.mark.parametrize("equity, at", [(None, MONDAY_CLOSE), (CAPITAL, FRIDAY_NOON), (CAPITAL, MONDAY_CLOSE)])
+async def test_losses_in_a_row_count_whatever_else_is_known(
+    events: Events, equity: numbers.Money | None, at: times.Nanos
+) -> None:
+    """They are those of the fills that are booked now."""
+    for losses, trigger, worth in ((2, FRIDAY_CLOSE, CAPITAL), (3, at, equity)):
+        found = await standings.look(events, "account", capital=CAPITAL, equity=worth, losses=losses, trigger=trigger)
+    assert found.losses == 3
+
+
 async def test_scopes_are_apart(events: Events) -> None:
     """A strategy begins with its own capital, whatever the account has seen."""
     await look(events, FRIDAY_CLOSE, "150000")

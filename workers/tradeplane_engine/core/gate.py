@@ -21,6 +21,7 @@ from tradeplane_engine.domain import bars, numbers, orders, times
 HALTED = "halted"
 UNKNOWN_SYMBOL = "unknown-symbol"
 _UNIT = 10**numbers.PRICE_DIGITS
+_MANY = 2**31 - 1  # losses that a book can count
 _ACTING = (limits.Breach.REJECT, limits.Breach.CLIP)
 
 
@@ -128,7 +129,11 @@ def _verdict(intent: orders.Intent, *, state: orders.State, chains: Sequence["_C
 
 
 def _passing(intent: orders.Intent, chains: Sequence["_Chain"]) -> int:
-    """Return the largest whole number of shares that passes every chain, as a run does; 0 for none."""
+    """Return the largest whole number of shares that passes every chain, as a run does; 0 for none.
+
+    Halving finds it where fewer shares never break what more do not. Of a net that crosses zero they can: then it finds
+    fewer, or none.
+    """
     low, high = 0, intent.quantity // numbers.ONE_SHARE
     while low < high:
         middle = (low + high + 1) // 2
@@ -162,6 +167,8 @@ class _Chain:
         self._book.valued = given.equity is not None and not (scope.limits.measures_losses and given.standing is None)
         if given.standing is not None:
             given.standing.impose(self._book)
+        else:  # nobody knows how many: as many as it takes
+            self._book.measure_from(0, 0, _MANY)
         for number, name in enumerate(names):
             ledger.quantities[number] = held.get(name, 0)
             self._book.working(number, 1, buying.get(name, 0))

@@ -4,6 +4,7 @@ Each decision under a policy with such a limit is preceded by a ``standing`` eve
 restart goes on from the last one, and a backtest of the session record is judged by the same.
 """
 
+import dataclasses
 import functools
 import json
 from typing import Any
@@ -28,13 +29,14 @@ async def look(
 ) -> standing.Standing:
     """Look at a scope (:data:`ACCOUNT` or a Strategy's UID) at a decision, and record what is seen.
 
-    An equity that cannot be known changes nothing; the gate refuses what needs it. Neither does an older trigger, of
-    another strategy of the account: positions of now at closes of then were never worth anything.
+    An equity that cannot be known changes nothing but the losses in a row, which are counted without it; the gate
+    refuses what needs it. Neither does an older trigger, of another strategy of the account: positions of now at closes
+    of then were never worth anything.
     """
     last = await _last(connection, scope)
     before = standing.Standing.first(capital, trigger) if last is None else last.funded(capital)
     if equity is None or trigger < before.at:
-        return before
+        return dataclasses.replace(before, losses=losses)
     opened = trigger > before.at and _opens_between(before.at, trigger)
     found = before.seen(equity, losses, trigger, opened=opened)
     await journal.record_if_new(connection, KIND, "scope", _body(scope, found))
