@@ -136,9 +136,8 @@ def test_a_sweep_that_was_killed_goes_on(folder: Path, capsys: pytest.CaptureFix
         check=False,
     )
     assert done.returncode == -signal.SIGKILL
-    (file,) = (folder / "cache").iterdir()
-    known = file.read_bytes().count(b"\n")
-    assert known == 4 if workers == 1 else known < 10
+    known = sum(file.read_bytes().count(b"\n") for file in (folder / "cache").iterdir())
+    assert known == 4 if workers == 1 else known < 10  # of two workers, one may die before the other has told anything
     assert command(folder, *SPACE, f"--out={folder / 'resumed'}") == 0
     assert f"tried 10 here, {known} known before, 10 ever" in capsys.readouterr().out
     assert command(folder, *SPACE, f"--out={folder / 'whole'}", f"--cache={folder / 'other'}") == 0
