@@ -224,9 +224,7 @@ class Host:
             else:
                 if verdict.quantity is not None:
                     order.cut(verdict.quantity)
-                self._orders[verdict.client_order_id] = order
-                self._core.accept(order, self._now)
-                self._names[order.id] = verdict.client_order_id
+                self._accept(order, verdict.client_order_id, self._now)
 
     def missed(self, trigger: times.Nanos, *, detail: str, one: bars.BarSlice | None = None) -> orders.Decision:
         """Record that a trigger passed without a decision; its slice, where it came after all, is not shown."""
@@ -345,7 +343,11 @@ class Host:
         if symbol is None:
             return None
         order = core_orders.Order(0, symbol, event.side.sign, event.quantity)
-        self._orders[event.client_order_id] = order
-        self._core.accept(order, event.trigger, tell=tell)
-        self._names[order.id] = event.client_order_id
+        self._accept(order, event.client_order_id, event.trigger, tell=tell)
         return order
+
+    def _accept(self, order: Any, client_order_id: str, at: times.Nanos, *, tell: bool = True) -> None:
+        """Know an order from now on by its client order id."""
+        self._orders[client_order_id] = order
+        self._core.accept(order, at, tell=tell)
+        self._names[order.id] = client_order_id

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pydantic
 
 from tradeplane_engine import detectors, errors, strategy
 from tradeplane_engine.core import costs as venue_costs
@@ -176,7 +175,7 @@ class Backtest:
     def prepare(self) -> "Prepared":
         """Read the data and make the strategies, without running; raises EngineError."""
         allocations, cash = self._allocations()
-        made = [_strategy(one) for one in allocations]
+        made = [strategy.made(one.strategy, one.parameters, one.called) for one in allocations]
         timeframe = None if self.timeframe is None else _span(self.timeframe, "timeframe")
         reading = columns.Settings(self.digits, timeframe, _span(self.delay, "delay"))
         loaded, happening = _renamed(readers.load(self.data, reading, symbol=self.symbol), self.actions)
@@ -389,17 +388,6 @@ def _venue(venue: venue_settings.Venue) -> dict[str, Any]:
         found["sessions"] = venue.sessions.digest()
     found["halts"] = {symbol: [list(one) for one in spans] for symbol, spans in sorted(venue.halts.items())}
     return found
-
-
-def _strategy(one: Allocation) -> strategy.Strategy:
-    try:
-        return one.strategy(**one.parameters)
-    except pydantic.ValidationError as error:
-        raise strategy.refused(one.strategy, f"{one.called}.parameters", error) from error
-    except errors.EngineError:
-        raise
-    except Exception as error:
-        raise errors.StrategyFailed(one.called, "__init__", error) from error
 
 
 def _check_types(settings: Allocation | Backtest) -> None:

@@ -13,7 +13,7 @@ The same class runs in a backtest and in live. It must not read a clock, a file 
 through its context and its hooks.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import pydantic
@@ -43,6 +43,18 @@ def refused(kind: "type[Strategy]", where: str, problem: pydantic.ValidationErro
         limit = f"one of {', '.join(kind.Parameters.model_fields) or 'none'}"
         return errors.ValueRefused(where, limit, str(first["loc"][-1]))
     return errors.ValueRefused(".".join((where, *map(str, first["loc"]))), limit, first["input"])
+
+
+def made(kind: "type[Strategy]", parameters: Mapping[str, object], name: str) -> "Strategy":
+    """Return a fresh strategy; raises ValueRefused for parameters, StrategyFailed for what its constructor raises."""
+    try:
+        return kind(**parameters)
+    except pydantic.ValidationError as problem:
+        raise refused(kind, f"{name}.parameters", problem) from problem
+    except errors.EngineError:
+        raise
+    except Exception as problem:
+        raise errors.StrategyFailed(name, "__init__", problem) from problem
 
 
 class Strategy:

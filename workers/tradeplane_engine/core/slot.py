@@ -83,24 +83,19 @@ class Slot:
         self._wish = shares.data
         self.follows = True
 
-    def call(self, hook: str) -> None:
-        """Call the strategy's ``on_start`` or ``on_stop``; raises StrategyFailed where it does."""
+    def call(self, hook: str, *given: Any, place: str = "") -> None:
+        """Call one of the strategy's rare hooks; raises StrategyFailed, naming hook or place, where it does."""
         try:
-            getattr(self.strategy, hook)(self.context)
+            getattr(self.strategy, hook)(self.context, *given)
         except errors.EngineError:
             raise
         except Exception as error:
-            raise errors.StrategyFailed(self.name, hook, error) from error
+            raise errors.StrategyFailed(self.name, place or hook, error) from error
 
     def ring(self, at: int, name: str) -> None:
         """Call the strategy's hook at a timer's instant (ns UTC); raises StrategyFailed where it does."""
         self.context.now = at
-        try:
-            self.strategy.on_timer(self.context, name)
-        except errors.EngineError:
-            raise
-        except Exception as error:
-            raise errors.StrategyFailed(self.name, f"timer {name!r}", error) from error
+        self.call("on_timer", name, place=f"timer {name!r}")
 
     def tell(self, update: Update) -> None:
         """Call the strategy's hook; raises StrategyFailed where it does."""

@@ -26,7 +26,7 @@ ALL: Final = (*SPANS, DAY)
 REGULAR: Final = "regular"
 EXTENDED: Final = "extended"
 SESSIONS: Final = (REGULAR, EXTENDED)
-_NEW_YORK: Final = ZoneInfo("America/New_York")
+NEW_YORK: Final = ZoneInfo("America/New_York")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Hours:
 
 def new_york_midnight(day: dt.date) -> times.Nanos:
     """Return the start of a date in New York; 04:00 or 05:00 UTC."""
-    moment = dt.datetime.combine(day, dt.time(), _NEW_YORK)
+    moment = dt.datetime.combine(day, dt.time(), NEW_YORK)
     return times.Nanos(int(moment.timestamp()) * times.SECOND)
 
 

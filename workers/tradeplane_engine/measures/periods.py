@@ -8,16 +8,14 @@ import dataclasses
 import datetime as dt
 from dataclasses import dataclass
 from typing import Literal
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from tradeplane_engine.domain import times
+from tradeplane_engine.domain import timeframes, times
 from tradeplane_engine.measures import inputs
 
 Unit = Literal["year", "month"]
 _CODES: dict[Unit, str] = {"year": "Y", "month": "M"}
-_NEW_YORK = ZoneInfo("America/New_York")
 _SATURDAY = 5
 
 
@@ -57,7 +55,7 @@ def days(at: inputs.IntArray) -> Days:
 
 def _offset(hour: int) -> int:
     """Return New York's offset from UTC in an hour since 1970, ns; it changes at whole hours only."""
-    moment = dt.datetime.fromtimestamp(hour * 3600, _NEW_YORK)
+    moment = dt.datetime.fromtimestamp(hour * 3600, timeframes.NEW_YORK)
     offset = moment.utcoffset() or dt.timedelta()
     return int(offset.total_seconds()) * times.SECOND
 

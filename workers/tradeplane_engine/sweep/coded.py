@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import pydantic
 
 from tradeplane_engine import errors, strategy
 
@@ -41,14 +40,7 @@ class Coded:
 
     def made(self) -> strategy.Strategy:
         """Return a fresh strategy."""
-        try:
-            return self.kind(**self.parameters)
-        except pydantic.ValidationError as error:
-            raise strategy.refused(self.kind, f"{self.kind.__name__}.parameters", error) from error
-        except errors.EngineError:
-            raise
-        except Exception as error:
-            raise errors.StrategyFailed(self.kind.__name__, "__init__", error) from error
+        return strategy.made(self.kind, self.parameters, self.kind.__name__)
 
     def __str__(self) -> str:
         """Canonical text: the code and every parameter, those that were not given too."""

@@ -11,16 +11,14 @@ on the account, and on the strategies in proportion to their own debit or short.
 import dataclasses
 import datetime as dt
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo
 
 from tradeplane_engine.core import actions as books
 from tradeplane_engine.core import agenda, kernel, log
 from tradeplane_engine.core import order as core_orders
 from tradeplane_engine.core.order import Order
-from tradeplane_engine.domain import numbers, orders, times
+from tradeplane_engine.domain import numbers, orders, timeframes, times
 from tradeplane_engine.venue import accounts, changes, days, margin, refusals, rules, settlement, ticket
 
-_NEW_YORK = ZoneInfo("America/New_York")
 _GTC_AGE, _GTC_HOUR = dt.timedelta(days=90), dt.time(16, 15)  # docs.alpaca.markets, orders: time in force
 _AUCTIONS = frozenset({core_orders.OPG, core_orders.CLS})
 
@@ -105,8 +103,8 @@ class Broker:
         """Return 16:15 New York, 90 days after an order's creation, at which Alpaca cancels one that is GTC."""
         if not self.ruled:
             return core_orders.NEVER
-        day = dt.datetime.fromtimestamp(order.created // times.SECOND, _NEW_YORK).date() + _GTC_AGE
-        return int(dt.datetime.combine(day, _GTC_HOUR, _NEW_YORK).timestamp()) * times.SECOND
+        day = dt.datetime.fromtimestamp(order.created // times.SECOND, timeframes.NEW_YORK).date() + _GTC_AGE
+        return int(dt.datetime.combine(day, _GTC_HOUR, timeframes.NEW_YORK).timestamp()) * times.SECOND
 
     def keeps(self, order: Order, *, forward: bool) -> bool:
         """Say whether an open order with a price goes on after a split: Alpaca's keep buy limits and sell stops."""
@@ -256,7 +254,7 @@ class Broker:
         if order.time_in_force not in _AUCTIONS:
             return ticket.Market(quote=quote, phase=phase)
         at = self.run.now + self.run.flow.latency
-        now = dt.datetime.fromtimestamp(at // times.SECOND, _NEW_YORK)
+        now = dt.datetime.fromtimestamp(at // times.SECOND, timeframes.NEW_YORK)
         close = self._close_on(now.date())
         return ticket.Market(
             quote=quote,
@@ -271,11 +269,11 @@ class Broker:
         sessions = self.run.flow.sessions
         if sessions is None:
             return None
-        noon = int(dt.datetime(day.year, day.month, day.day, tzinfo=_NEW_YORK).timestamp()) * times.SECOND
+        noon = int(dt.datetime(day.year, day.month, day.day, tzinfo=timeframes.NEW_YORK).timestamp()) * times.SECOND
         number = sessions.closing(noon)
         if number == len(sessions):
             return None
-        found = dt.datetime.fromtimestamp(int(sessions.closes[number]) // times.SECOND, _NEW_YORK)
+        found = dt.datetime.fromtimestamp(int(sessions.closes[number]) // times.SECOND, timeframes.NEW_YORK)
         return found if found.date() == day else None
 
 

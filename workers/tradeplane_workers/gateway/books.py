@@ -8,20 +8,17 @@ same numbers from the same fills.
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from tradeplane_engine import ledger
 from tradeplane_engine.core import gate
-from tradeplane_engine.domain import bars, numbers, orders, times
+from tradeplane_engine.domain import bars, numbers, orders, timeframes, times
 from tradeplane_engine.venue import profile
 from tradeplane_workers.stores import orders as orders_store
-
-_NEW_YORK = ZoneInfo("America/New_York")
 
 
 def session_of(at: times.Nanos) -> str:
     """Return the New York day of an instant."""
-    return datetime.fromtimestamp(at // times.SECOND, UTC).astimezone(_NEW_YORK).date().isoformat()
+    return datetime.fromtimestamp(at // times.SECOND, UTC).astimezone(timeframes.NEW_YORK).date().isoformat()
 
 
 class Fills:

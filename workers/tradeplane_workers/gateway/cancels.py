@@ -4,13 +4,11 @@ A wish is a column of the intent, written with its decision, so that no crash lo
 what is on its way to the broker is asked for once it is there. No state forbids a cancel.
 """
 
-import asyncio
-
 import structlog
 
 from tradeplane_workers.brokers import port
 from tradeplane_workers.gateway import core, machine
-from tradeplane_workers.stores import database, decisions
+from tradeplane_workers.stores import database, orders
 
 _log = structlog.get_logger(__name__)
 _ROUND_S = 2.0
@@ -45,8 +43,7 @@ class Canceller:
 
     async def _ask(self) -> None:
         async with self._pool.acquire(timeout=2) as connection:
-            rows = await decisions.to_cancel(connection)
+            rows = await orders.to_cancel(connection)
         for row in rows:
             refusal = await self._broker.cancel(row["broker_order_id"])
             _log.info("cancel asked for", client_order_id=row["client_order_id"], refusal=refusal)
-            await asyncio.sleep(0)

@@ -65,7 +65,10 @@ async def insert(
         "insert into signals"
         " (decision, position, symbol, score, features, direction, confidence, horizon, model_digest)"
         " values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        [(decision.sequence, position, *astuple(signal)) for position, signal in enumerate(signals)],
+        [
+            (decision.sequence, position, *(getattr(signal, name) for name in signal.__slots__))
+            for position, signal in enumerate(signals)
+        ],
     )
     await connection.executemany(
         "insert into intents (sequence, client_order_id, decision, position, strategy_uid, trigger, symbol, side,"  # noqa: S608
@@ -124,17 +127,6 @@ async def want_cancelled(connection: Any, uid: str, client_order_ids: Sequence[s
     foreign = set(client_order_ids) - {row["client_order_id"] for row in rows}
     if foreign:
         raise errors.ValueRefused("cancels", "orders of this strategy", sorted(foreign))
-
-
-async def to_cancel(connection: Any) -> list[Any]:
-    """Return client and broker order ids of open orders that their strategies want no more."""
-    rows: list[Any] = await connection.fetch(
-        "select o.client_order_id, o.broker_order_id from intents i join orders o using (client_order_id)"
-        " where i.cancel_wanted is not null and i.status = 'acknowledged' and o.broker_order_id is not null"
-        " and o.status not in ('filled', 'canceled', 'expired', 'replaced', 'rejected', 'pending_cancel')"
-        " order by i.sequence"
-    )
-    return rows
 
 
 async def mark(

@@ -7,6 +7,7 @@ from typing import Any
 from tradeplane_engine import record
 from tradeplane_engine.domain import numbers, times
 from tradeplane_workers.stores import decisions as decisions_store
+from tradeplane_workers.stores import orders as orders_store
 
 Row = dict[str, Any]
 
@@ -170,17 +171,17 @@ async def record_sequence(connection: Any) -> list[Row]:
 async def counts(connection: Any) -> Row:
     """Return how much of everything there is."""
     row = await connection.fetchrow(
-        """
+        f"""
         select (select count(*) from decisions) as decisions,
                (select count(*) from intents) as intents,
                (select count(*) from intents where status in ('acknowledged', 'broker-refused')) as orders,
                (select count(*) from fills) as fills,
                (select count(*) from orders o join intents i using (client_order_id)
                  where i.status in ('sending', 'unknown', 'acknowledged')
-                   and o.status not in ('filled', 'canceled', 'expired', 'replaced', 'rejected')) as open_orders,
+                   and {orders_store.MAY_FILL}) as open_orders,
                (select count(*) from intents where status in ('released', 'sending', 'unknown')) as unsettled_intents,
                (select count(*) from intents where status = 'unknown') as unknown
-        """
+        """  # noqa: S608 - a constant
     )
     rejects = await connection.fetch(
         "select reason, count(*) as count from intents where reason <> '' group by reason order by reason"
@@ -191,11 +192,11 @@ async def counts(connection: Any) -> Row:
 async def strategies(connection: Any) -> list[Row]:
     """Return every strategy that ever held a fence, with its last decision and that decision's first refusal."""
     rows = await connection.fetch(
-        """
+        f"""
         select substr(e.scope, 10) as uid, e.holder, e.generation, e.attempt, d.sequence, d.trigger, d.outcome,
                (select count(*) from orders o join intents i using (client_order_id)
                  where o.strategy_uid = substr(e.scope, 10) and i.status in ('sending', 'unknown', 'acknowledged')
-                   and o.status not in ('filled', 'canceled', 'expired', 'replaced', 'rejected')) as open_orders,
+                   and {orders_store.MAY_FILL}) as open_orders,
                b.reason, b.detail
         from epochs e
         left join lateral (select * from decisions where strategy_uid = substr(e.scope, 10)
@@ -203,7 +204,7 @@ async def strategies(connection: Any) -> list[Row]:
         left join lateral (select * from intents where decision = d.sequence and status = 'refused'
                            and reason <> 'halted' order by position limit 1) b on true
         where e.scope like 'strategy:%' order by e.holder, e.scope
-        """
+        """  # noqa: S608 - a constant
     )
     return [dict(row) for row in rows]
 

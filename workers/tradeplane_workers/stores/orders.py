@@ -7,6 +7,10 @@ from typing import Any
 from tradeplane_engine.domain import numbers
 from tradeplane_workers.stores import decisions
 
+_ENDED = "('filled', 'canceled', 'expired', 'replaced', 'rejected')"  # the broker's words
+MAY_FILL = f"o.status not in {_ENDED}"
+"""Of an order ``o``: the broker has not said that it ended."""
+
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
@@ -113,14 +117,14 @@ async def exposures(connection: Any) -> tuple[Exposure, ...]:
     ``unseen`` one does not, and of an ended order what the broker reported filled and is not booked yet still does.
     """
     rows = await connection.fetch(
-        """
+        f"""
         with working as (
             select i.strategy_uid as sub_ledger, i.symbol, i.side,
-                   greatest(case when o.status in ('filled', 'canceled', 'expired', 'replaced', 'rejected')
+                   greatest(case when o.status in {_ENDED}
                                  then o.reported else i.quantity end - coalesce(o.filled, 0), 0) as quantity
             from intents i left join orders o using (client_order_id)
             where i.status in ('released', 'sending', 'unknown', 'acknowledged')
-              and not (coalesce(o.status, '') in ('filled', 'canceled', 'expired', 'replaced', 'rejected')
+              and not (coalesce(o.status, '') in {_ENDED}
                        and o.reported <= o.filled)
         ), parts as (
             select sub_ledger, symbol, quantity as position, 0::bigint as buy, 0::bigint as sell, 0 as open
@@ -133,7 +137,7 @@ async def exposures(connection: Any) -> tuple[Exposure, ...]:
         select sub_ledger, symbol, sum(position)::bigint as position, sum(buy)::bigint as buy,
                sum(sell)::bigint as sell, sum(open)::integer as open
         from parts group by sub_ledger, symbol order by sub_ledger, symbol
-        """
+        """  # noqa: S608 - a constant
     )
     return tuple(
         Exposure(
@@ -160,10 +164,20 @@ async def cash_flow(connection: Any) -> tuple[numbers.Money, numbers.Money]:
 async def open_orders(connection: Any) -> list[Any]:
     """Return sent orders that may still fill, and ended ones whose executions are not all booked."""
     rows: list[Any] = await connection.fetch(
-        "select o.* from orders o join intents i using (client_order_id)"
+        "select o.* from orders o join intents i using (client_order_id)"  # noqa: S608 - a constant
         " where i.status in ('sending', 'unknown', 'acknowledged')"
-        " and (o.status not in ('filled', 'canceled', 'expired', 'replaced', 'rejected') or o.reported > o.filled)"
+        f" and ({MAY_FILL} or o.reported > o.filled)"
         " order by o.created"
+    )
+    return rows
+
+
+async def to_cancel(connection: Any) -> list[Any]:
+    """Return client and broker order ids of open orders that their strategies want no more."""
+    rows: list[Any] = await connection.fetch(
+        "select o.client_order_id, o.broker_order_id from intents i join orders o using (client_order_id)"  # noqa: S608 - a constant
+        " where i.cancel_wanted is not null and i.status = 'acknowledged' and o.broker_order_id is not null"
+        f" and {MAY_FILL} and o.status <> 'pending_cancel' order by i.sequence"
     )
     return rows
 
