@@ -146,10 +146,17 @@ class Environment:
 
     def start_platform(self) -> None:
         """Start the control plane and the stores; Ray, the slowest, starts beside them."""
+        self.ray.prepare()
+        self.supervisor.launch(self.ray.spec())
+        self.start_servers()
+        self.supervisor.run(self.plane.controller_manager())
+        self.supervisor.await_ready("ray")
+
+    def start_servers(self) -> None:
+        """Start the API server with everything that manifests need, and the stores: what a gateway stands on."""
         run = self.supervisor
-        for server in (self.plane, self.postgres, self.valkey, self.ray):
+        for server in (self.plane, self.postgres, self.valkey):
             server.prepare()
-        run.launch(self.ray.spec())
         run.run(self.postgres.spec())
         self.postgres.create_database(DATABASE)
         run.run(self.valkey.spec())
@@ -157,9 +164,7 @@ class Environment:
         run.run(self.plane.apiserver())
         self.plane.apply_resource_definitions(CHECKOUT / "crds")
         self.plane.apply(*access.manifests(self.options.name), self._secret())
-        run.run(self.plane.controller_manager())
         self.render()
-        run.await_ready("ray")
 
     def start_tradeplane(self) -> None:
         """Start simulator, market data, gateway and operator."""

@@ -1,0 +1,244 @@
+"""The gateway's bench: real HTTP, fsync on, every part a process of its own on this machine, the simulator durable.
+
+    python benchmarks/gateway.py submit --orders 500          # one client: from the decision to its receipt
+    python benchmarks/gateway.py query --orders 500           # one client: its orders, the state
+    python benchmarks/gateway.py rate --rate 300 --seconds 60 # 50 clients on an open-loop schedule
+
+The last line of the output is JSON, times in ms. ``rate`` counts from the instant at which an order was due, so that a
+gateway that falls behind is charged with what waits; each order must come back from the broker as ``new`` and as a
+fill, and be in the ledger, before the run is over.
+"""
+
+import argparse
+import asyncio
+import json
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gateway_world
+import httpx2
+
+from tradeplane_cli.local import postgres
+from tradeplane_engine.domain import times
+from tradeplane_workers import messages
+
+_CLIENTS = 50
+_PER_MINUTE = 50  # decisions of one client
+_PATIENCE_S = 120.0
+
+
+class GatewayError(Exception):
+    """The gateway refused what the bench asked for: there is nothing to measure."""
+
+
+class Client:
+    """One strategy: takes its fence, then decides to buy a share again and again.
+
+    Triggers are whole seconds of the newest minute that has ended, each a second after the one before.
+    """
+
+    def __init__(self, http: httpx2.AsyncClient, config: messages.StrategyConfig) -> None:
+        self._http = http
+        self._config = config
+        self._token = ""
+        self._last = times.Nanos(0)
+
+    async def start(self) -> None:
+        """Take the fence."""
+        body = messages.FenceRequest(config=self._config).model_dump_json()
+        answer = await self._post("fence", body)
+        self._token = answer["token"]
+
+    async def order(self, minute: int) -> None:
+        """Decide once, at a second of a minute that has ended; raises GatewayError where it was refused."""
+        begin = times.Nanos(gateway_world.OPEN + minute * times.MINUTE)
+        self._last = times.Nanos(max(self._last, begin) + times.SECOND)
+        if self._last >= begin + times.MINUTE:
+            raise GatewayError("more decisions of one strategy than a minute has seconds")
+        decision = messages.DecisionMessage(
+            uid=self._config.uid,
+            generation=1,
+            attempt=1,
+            token=self._token,
+            trigger=times.text(self._last),
+            outcome="traded",
+            intents=(
+                messages.IntentMessage(symbol=self._config.spec["universe"]["symbols"][0], side="buy", quantity="1"),
+            ),
+        )
+        answer = await self._post("decisions", decision.model_dump_json())
+        verdict = answer["verdicts"][0]
+        if verdict["reason"]:
+            raise GatewayError(str(verdict))
+
+    async def _post(self, what: str, body: str) -> dict[str, Any]:
+        path = f"/v1/strategies/{self._config.name}/{what}"
+        answer = await self._http.post(path, content=body, headers={"content-type": "application/json"})
+        if answer.status_code != httpx2.codes.OK:
+            raise GatewayError(answer.text)
+        found: dict[str, Any] = answer.json()
+        return found
+
+
+async def submit(world: gateway_world.World, http: httpx2.AsyncClient, chosen: argparse.Namespace) -> dict[str, object]:
+    """Measure one client's orders, one after the other."""
+    client = Client(http, world.configs[0])
+    await client.start()
+    took = await _one_after_the_other(world, client, chosen.orders)
+    await _all_filled(world, http, chosen.orders, minute=gateway_world.FIRST + 1 + chosen.orders // _PER_MINUTE)
+    return _spread(took)
+
+
+async def query(world: gateway_world.World, http: httpx2.AsyncClient, chosen: argparse.Namespace) -> dict[str, object]:
+    """Measure one client's questions to a ledger that has some orders."""
+    client = Client(http, world.configs[0])
+    await client.start()
+    await _one_after_the_other(world, client, chosen.orders)
+    await _all_filled(world, http, chosen.orders, minute=gateway_world.FIRST + 1 + chosen.orders // _PER_MINUTE)
+    found = {}
+    for path in ("/v1/state", "/v1/orders", "/v1/positions"):
+        took = []
+        for _ in range(100):
+            before = time.perf_counter()
+            (await http.get(path)).raise_for_status()
+            took.append(time.perf_counter() - before)
+        found[path] = _spread(took)
+    return {"orders": chosen.orders, "paths": found}
+
+
+async def _one_after_the_other(world: gateway_world.World, client: Client, orders: int) -> list[float]:
+    took = []
+    for number in range(orders):
+        passed, within = divmod(number, _PER_MINUTE)
+        minute = gateway_world.FIRST + passed
+        if passed and not within:
+            await asyncio.to_thread(world.pass_minute, minute)
+        before = time.perf_counter()
+        await client.order(minute)
+        took.append(time.perf_counter() - before)
+    return took
+
+
+async def rate(world: gateway_world.World, http: httpx2.AsyncClient, chosen: argparse.Namespace) -> dict[str, object]:
+    """Measure many clients, each order at its own instant whether or not the ones before are answered."""
+    clients = [Client(http, config) for config in world.configs]
+    await asyncio.gather(*(client.start() for client in clients))
+    turns = [asyncio.Lock() for _ in clients]  # a strategy decides one thing after the other
+    count = chosen.rate * chosen.seconds
+    cpu, began = world.cpu_s(), time.perf_counter()
+    minute = gateway_world.FIRST
+    took: list[float] = []
+
+    async def pass_minutes() -> None:
+        nonlocal minute
+        while True:
+            await asyncio.sleep(1.0)
+            await asyncio.to_thread(world.pass_minute, minute + 1)
+            minute += 1
+
+    async def one(number: int) -> None:
+        due = began + number / chosen.rate
+        await asyncio.sleep(max(due - time.perf_counter(), 0))
+        at = number % len(clients)
+        async with turns[at]:
+            await clients[at].order(minute)
+        took.append(time.perf_counter() - due)
+
+    passing = asyncio.create_task(pass_minutes())
+    try:
+        async with asyncio.TaskGroup() as group:
+            for number in range(count):
+                group.create_task(one(number))
+    finally:
+        passing.cancel()
+    answered = time.perf_counter()
+    await _all_filled(world, http, count, minute=minute + 1)
+    ended = time.perf_counter()
+    spent = {name: round(used - cpu[name], 2) for name, used in world.cpu_s().items()}
+    return {
+        "orders": count,
+        "rate": chosen.rate,
+        "answered_per_s": round(count / (answered - began), 1),
+        "filled_per_s": round(count / (ended - began), 1),
+        **_spread(took),
+        "cpu_s": spent,
+        "gateway_mib": round(world.resident_mib("gateway"), 1),
+    }
+
+
+async def _all_filled(world: gateway_world.World, http: httpx2.AsyncClient, count: int, *, minute: int) -> None:
+    """Wait until every order is sent and acknowledged, let the next minutes open, and wait for the fills."""
+    began = time.perf_counter()
+    counts: dict[str, Any] = {}
+    while time.perf_counter() - began < _PATIENCE_S:
+        counts = (await http.get("/v1/state")).json()["counts"]
+        if counts["fills"] >= count:
+            return
+        if not counts["unsettled_intents"] and minute < gateway_world.MINUTES:
+            await asyncio.to_thread(world.pass_minute, minute)
+            minute += 1
+        await asyncio.sleep(0.1)
+    raise TimeoutError(f"{count} orders were not filled within {_PATIENCE_S} s: {counts}")
+
+
+def _spread(took: Sequence[float]) -> dict[str, object]:
+    cuts = statistics.quantiles(took, n=1000)
+    return {
+        "median_ms": round(1e3 * statistics.median(took), 2),
+        "p95_ms": round(1e3 * cuts[949], 2),
+        "p99_ms": round(1e3 * cuts[989], 2),
+        "worst_ms": round(1e3 * max(took), 2),
+    }
+
+
+def fsync_us(home: Path) -> float | None:
+    """Return what pg_test_fsync says of fdatasync, the way in which Linux commits, in us; None without the program."""
+    program = postgres.programs() / "pg_test_fsync"
+    if not program.exists():
+        return None
+    shown = subprocess.run(
+        [program, "-s", "1", "-f", home / "fsync"], capture_output=True, text=True, check=True
+    ).stdout
+    line = next(one for one in shown.splitlines() if one.strip().startswith("fdatasync"))
+    return float(line.split()[-2])
+
+
+async def measured(world: gateway_world.World, chosen: argparse.Namespace) -> dict[str, object]:
+    """Run what was chosen."""
+    limits = httpx2.Limits(max_connections=_CLIENTS, max_keepalive_connections=_CLIENTS)
+    async with httpx2.AsyncClient(base_url=world.gateway, timeout=60, limits=limits, trust_env=False) as http:
+        return await {"submit": submit, "query": query, "rate": rate}[chosen.what](world, http, chosen)
+
+
+def main(given: Sequence[str]) -> int:
+    """Run what the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("submit", "query", "rate"))
+    parser.add_argument("--orders", type=int, default=500)
+    parser.add_argument("--rate", type=int, default=300, help="orders per second")
+    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=1, help="of the made-up bars")
+    chosen = parser.parse_args(given)
+    home = Path(tempfile.mkdtemp(prefix="tp-bench-"))
+    try:
+        with gateway_world.opened(home, strategies=_CLIENTS, seed=chosen.seed) as world:
+            found = asyncio.run(measured(world, chosen))
+            found["fdatasync_us"] = fsync_us(home)
+    except BaseException:
+        print(f"what ran wrote its logs into {home}", file=sys.stderr)
+        raise
+    shutil.rmtree(home, ignore_errors=True)
+    print(json.dumps({"what": chosen.what, "machine": platform.machine(), **found}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

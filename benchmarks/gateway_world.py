@@ -1,0 +1,192 @@
+"""The gateway's bench stands on the real thing: API server, PostgreSQL with fsync, Valkey, durable simulator, gateway.
+
+Everything is a process of its own, started as ``tradeplane up`` starts it; only operator and Ray are left out, whose
+place a client of the gateway takes here. Strategies exist as objects, so that the gateway knows whom to trust.
+"""
+
+import contextlib
+import json
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import redis
+
+from tradeplane_cli.local import environment, progress
+from tradeplane_engine.data import dataset
+from tradeplane_engine.domain import bars, numbers, times
+from tradeplane_workers import bar_messages, messages
+
+OPEN, CLOSE = times.instant("2012-03-02T14:30:00Z"), times.instant("2012-03-02T21:00:00Z")
+MINUTES = (CLOSE - OPEN) // times.MINUTE
+FIRST = 1  # minute in which there is a price
+CASH = "1000000000"
+# Limits of every family that needs no live source, which cannot bind.
+POLICY = {
+    "order": {"maxNotional": "100000000", "maxQuantity": "1000000"},
+    "position": {"maxWeight": "1000", "allowShort": True},
+    "portfolio": {"maxGross": "1000", "maxNet": "1000"},
+    "data": {"maxBarAge": "12h"},
+}
+_PATIENCE_S = 120.0
+
+
+def minutes(symbols: int, seed: int) -> list[bars.Bar]:
+    """Return a random walk of every minute of one session, per symbol."""
+    source = random.Random(seed)  # noqa: S311 - made-up bars
+    found = []
+    for name in names(symbols):
+        close = 1_000_000  # 100 USD
+        for at in range(MINUTES):
+            start = times.Nanos(OPEN + at * times.MINUTE)
+            opened = close + source.randrange(-500, 501)
+            close = opened + source.randrange(-500, 501)
+            found.append(
+                bars.Bar(
+                    symbol=name,
+                    start=start,
+                    end=times.Nanos(start + times.MINUTE),
+                    available_at=times.Nanos(start + times.MINUTE),
+                    open=numbers.Price(opened),
+                    high=numbers.Price(max(opened, close)),
+                    low=numbers.Price(min(opened, close)),
+                    close=numbers.Price(close),
+                    volume=1_000_000,
+                )
+            )
+    return found
+
+
+def names(symbols: int) -> list[str]:
+    """Return that many symbols."""
+    return [f"S{number:03d}" for number in range(symbols)]
+
+
+@dataclass(frozen=True)
+class World:
+    """The running environment, and what a strategy of it is told.
+
+    configs : one per strategy, each with a symbol of its own
+    minutes : the bars of each minute of the session
+    """
+
+    running: environment.Environment
+    configs: list[messages.StrategyConfig]
+    minutes: list[list[bars.Bar]]
+
+    @property
+    def gateway(self) -> str:
+        """Base URL."""
+        return self.running.addresses.url("gateway")
+
+    def state(self) -> dict[str, Any]:
+        """Return the gateway's state; raises httpx2.HTTPError."""
+        found: dict[str, Any] = httpx2.get(f"{self.gateway}/v1/state", timeout=30).raise_for_status().json()
+        return found
+
+    def wait_enabled(self) -> float:
+        """Wait until trading is enabled and reconciled; return how many seconds that took."""
+        began = time.perf_counter()
+        last: object = None
+        while time.perf_counter() - began < _PATIENCE_S:
+            try:
+                last = shown = self.state()
+                if shown["state"] == "enabled" and shown["reconciliation"]["clean"] and shown["epoch"]["valid"]:
+                    return time.perf_counter() - began
+            except httpx2.HTTPError as error:
+                last = error
+            self.running.supervisor.check()
+            time.sleep(0.01)
+        raise TimeoutError(f"the gateway did not become enabled within {_PATIENCE_S} s: {last}")
+
+    def pass_minute(self, number: int) -> None:
+        """Let a minute of the session pass: orders fill at the next one's open, and its bars are published."""
+        end = times.Nanos(OPEN + (number + 1) * times.MINUTE)
+        url = f"{self.running.addresses.url('simulator_control')}/control/clock"
+        httpx2.post(url, json={"to": times.text(times.Nanos(end + times.SECOND))}, timeout=60).raise_for_status()
+        entries = tuple(bar_messages.bar_message(bar) for bar in self.minutes[number])
+        message = messages.SliceMessage(timeframe="1m", end=times.text(end), bars=entries)
+        with redis.Redis.from_url(self.running.valkey.url()) as client:
+            client.xadd("bars:1m", {"message": message.model_dump_json()}, id=f"{end // 1_000_000}-0")
+
+    def cpu_s(self) -> dict[str, float]:
+        """Return user and system seconds of every process so far, its children's included."""
+        run = self.running.supervisor
+        return {name: round(sum(_cpu_s(entry.pid) for entry in run.members(name)), 2) for name in run.running}
+
+    def resident_mib(self, name: str) -> float:
+        """Return the resident memory of a process now."""
+        pages = int(Path(f"/proc/{self.running.supervisor.pid(name)}/statm").read_text().split()[1])
+        return pages * 4096 / 2**20
+
+
+@contextlib.contextmanager
+def opened(home: Path, *, strategies: int, seed: int) -> Iterator[World]:
+    """Start everything and enable trading, an instant after the session's open; leaving the block ends it."""
+    data = home / "dataset"
+    found = minutes(strategies, seed)
+    manifest = {"name": "bench", "timeframe": "1m", "origin": "made up by the bench", "licence": "none"}
+    dataset.write(data, manifest=manifest, found=found, actions=())
+    clock = times.text(times.Nanos(OPEN - times.HOUR))
+    options = environment.Options(home=home / "run", dataset=data, clock=clock, name="bench", cash=CASH)
+    with progress.Lines() as lines, environment.opened(options, progress=lines) as running:
+        running.start_servers()
+        for spec in (running.simulator(), running.gateway()):
+            running.supervisor.run(spec)
+        by_minute = [found[at::MINUTES] for at in range(MINUTES)]
+        world = World(running, _configs(running, strategies), by_minute)
+        for number in range(FIRST + 1):
+            world.pass_minute(number)
+        running.kubectl("patch", "configmap", "kill-switch", "--type=merge", '--patch={"data":{"trading":"enabled"}}')
+        world.wait_enabled()
+        yield world
+
+
+def _configs(running: environment.Environment, strategies: int) -> list[messages.StrategyConfig]:
+    """Apply policy, Environment, switch and Strategies; return what their jobs would be told."""
+    version = "tradeplane.dev/v1alpha1"
+    specs = [
+        {
+            "universe": {"symbols": [symbol]},
+            "bars": {"timeframe": "1m"},
+            "signal": {"code": {"entrypoint": "bench:Bench"}},
+            "portfolio": {"capital": "1000000"},
+            "riskPolicyRef": "prudent",
+        }
+        for symbol in names(strategies)
+    ]
+    items: list[dict[str, Any]] = [
+        {"apiVersion": version, "kind": "RiskPolicy", "metadata": {"name": "prudent"}, "spec": POLICY},
+        *(
+            {"apiVersion": version, "kind": "Strategy", "metadata": {"name": f"bench-{number:03d}"}, "spec": spec}
+            for number, spec in enumerate(specs)
+        ),
+    ]
+    document = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+    # The operator's to make, and nobody else's.
+    switch = {"name": "kill-switch", "namespace": running.options.name}
+    running.plane.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": switch, "data": {"trading": "halted"}})
+    running.kubectl("apply", "--filename=-", stdin=document)
+    running.kubectl("apply", f"--filename={running.manifest}")
+    listed = json.loads(running.kubectl("get", "strategies", "--output=json"))["items"]
+    return [
+        messages.StrategyConfig(
+            environment=running.options.name,
+            name=item["metadata"]["name"],
+            uid=item["metadata"]["uid"],
+            generation=1,
+            attempt=1,
+            spec=item["spec"],
+            policy=messages.PolicyReference(name="prudent", hash="", spec=POLICY),
+        )
+        for item in listed
+    ]
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
