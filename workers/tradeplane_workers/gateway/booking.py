@@ -1,7 +1,8 @@
-"""Booking: one event of the broker, through the reducer, into the ledger, in one transaction."""
+"""Booking: events of the broker, through the reducer, into the ledger, in one transaction."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -38,41 +39,62 @@ class Booked:
     changed: bool = False
 
 
-async def book(connection: Any, event: port.Event) -> Booked:
-    """Apply an event to the order it is about; to be called inside a transaction."""
-    await journal.take_places(connection, 0)
-    row = await orders_store.locate(
-        connection, client_order_id=event.client_order_id, broker_order_id=event.broker_order_id
-    )
-    if row is None:
-        return Booked(event, None)
-    before = _order(row, await orders_store.fills_of(connection, row["client_order_id"]))
+@dataclass(slots=True)
+class _Held:
+    """An order as the ledger has it, and then as the events so far leave it."""
+
+    order: reducer.Order
+    sub_ledger: str
+    intent: str
+
+
+@dataclass(slots=True)
+class _Page:
+    """What a transaction is going to write, in the order of the events."""
+
+    orders: dict[str, reducer.Order] = field(default_factory=dict)
+    adopted: list[str] = field(default_factory=list)
+    events: list[tuple[Any, ...]] = field(default_factory=list)
+    placed: list[tuple[reducer.Order, str, reducer.Fill] | dict[str, str]] = field(default_factory=list)
+    learned: list[tuple[Any, ...]] = field(default_factory=list)
+
+
+async def book(connection: Any, events: Sequence[port.Event]) -> list[Booked]:
+    """Apply events, in their order, to the orders that they are about; to be called inside a transaction."""
+    await journal.hold(connection)
+    held = await _held(connection, events)
+    by_broker_id = {one.order.broker_order_id: one for one in held.values() if one.order.broker_order_id}
+    page = _Page()
+    booked = []
+    for event in events:
+        one = held.get(event.client_order_id) or by_broker_id.get(event.broker_order_id)
+        if one is None:
+            booked.append(Booked(event, None))
+            continue
+        booked.append(_apply(one, event, page))
+        by_broker_id.setdefault(one.order.broker_order_id, one)
+    await _write(connection, page)
+    return booked
+
+
+def _apply(one: _Held, event: port.Event, page: _Page) -> Booked:
+    before = one.order
     change = reducer.apply(before, event)
-    after = change.order
-    is_late = False
-    intent = await decisions.intent_of(connection, before.client_order_id)
-    if intent is not None and intent.status in _ADOPTED_FROM:
-        is_late = intent.status in _GIVEN_UP
-        await decisions.mark(connection, intent.client_order_id, "acknowledged", expected=_ADOPTED_FROM)
+    after = one.order = change.order
+    is_adopted, is_late = one.intent in _ADOPTED_FROM, one.intent in _GIVEN_UP
+    if is_adopted:
+        one.intent = "acknowledged"
+        page.adopted.append(after.client_order_id)
     elif after == before:
         return Booked(event, after)
-    await _write(connection, before, after)
-    await _record_event(connection, event, after)
-    if change.fills:
-        await _insert_fills(connection, after, change.fills, sub_ledger=row["sub_ledger"])
-    for fill in change.learned:
-        await connection.execute(
-            "update fills set execution_id = $3, activity_id = $4, at = $5"
-            " where broker_order_id = $1 and cumulative_from = $2",
-            after.broker_order_id,
-            fill.cumulative_from,
-            fill.execution_id,
-            fill.activity_id,
-            fill.at,
-        )
+    if after.irregular != before.irregular:
+        _log.warning("order irregular", client_order_id=after.client_order_id, what=after.irregular)
+    page.orders[after.client_order_id] = after
+    page.events.append(_event_row(event, after))
+    page.placed += [(after, one.sub_ledger, fill) for fill in change.fills]
+    page.learned += [_learned_row(after, fill) for fill in change.learned]
     if before.is_open and after.status in _ENDED_UNFILLED:
-        body = {"client_order_id": after.client_order_id, "status": after.status}
-        await journal.record(connection, "cancelled", body)
+        page.placed.append({"client_order_id": after.client_order_id, "status": after.status})
     conflict = after.irregular if "broker has another" in after.irregular else ""
     return Booked(event, after, fills=len(change.fills), conflict=conflict, is_late=is_late, changed=True)
 
@@ -85,62 +107,80 @@ def is_ours(client_order_id: str, ledger: str) -> bool:
         return False
 
 
-async def _write(connection: Any, before: reducer.Order, after: reducer.Order) -> None:
-    if after.irregular != before.irregular:
-        _log.warning("order irregular", client_order_id=after.client_order_id, what=after.irregular)
-    await connection.execute(
-        "update orders set broker_order_id = $2, status = $3, filled = $4, reported = $5, irregular = $6,"
-        " replaced_by = $7, broker_at = $8, changed = clock_timestamp() where client_order_id = $1",
-        after.client_order_id,
-        after.broker_order_id or None,
-        after.status,
-        after.filled,
-        after.reported,
-        after.irregular,
-        after.replaced_by,
-        after.at,
+async def _held(connection: Any, events: Sequence[port.Event]) -> dict[str, _Held]:
+    """Return the orders that events are about, by our id."""
+    rows = await orders_store.located(
+        connection,
+        client_order_ids={event.client_order_id for event in events} - {""},
+        broker_order_ids={event.broker_order_id for event in events},
     )
+    ids = [row["client_order_id"] for row in rows]
+    fills = await orders_store.fills_of(connection, ids)
+    statuses = await decisions.statuses(connection, ids)
+    return {
+        row["client_order_id"]: _Held(
+            _order(row, fills.get(row["client_order_id"], [])), row["sub_ledger"], statuses[row["client_order_id"]]
+        )
+        for row in rows
+    }
 
 
-async def _record_event(connection: Any, event: port.Event, order: reducer.Order) -> None:
-    await connection.execute(
-        "insert into order_events (client_order_id, broker_order_id, kind, source, at, body)"
-        " values ($1, $2, $3, $4, $5, $6)",
+async def _write(connection: Any, page: _Page) -> None:
+    for client_order_id in page.adopted:
+        await decisions.mark(connection, client_order_id, "acknowledged", expected=_ADOPTED_FROM)
+    await orders_store.update(connection, [_row(order) for order in page.orders.values()])
+    if page.events:
+        await connection.executemany(
+            "insert into order_events (client_order_id, broker_order_id, kind, source, at, body)"
+            " values ($1, $2, $3, $4, $5, $6)",
+            page.events,
+        )
+    if page.placed:
+        first = await journal.take_places(connection, len(page.placed))
+        fills, ended = [], []
+        for place, what in enumerate(page.placed, first):
+            if isinstance(what, dict):
+                ended.append((place, "cancelled", what))
+            else:
+                fills.append(_fill_row(place, *what))
+        await orders_store.insert_fills(connection, fills)
+        await journal.insert(connection, ended)
+    if page.learned:
+        await connection.executemany(
+            "update fills set execution_id = $3, activity_id = $4, at = $5"
+            " where broker_order_id = $1 and cumulative_from = $2",
+            page.learned,
+        )
+
+
+def _row(order: reducer.Order) -> tuple[Any, ...]:
+    return (
         order.client_order_id,
-        event.broker_order_id,
-        event.kind,
-        event.source,
-        event.at,
-        json.dumps(json.loads(event.raw, parse_float=str)),
+        order.broker_order_id or None,
+        order.status,
+        order.filled,
+        order.reported,
+        order.irregular,
+        order.replaced_by,
+        order.at,
     )
 
 
-async def _insert_fills(
-    connection: Any, order: reducer.Order, fills: tuple[reducer.Fill, ...], *, sub_ledger: str
-) -> None:
-    first = await journal.take_places(connection, len(fills))
-    await connection.executemany(
-        "insert into fills (broker_order_id, cumulative_from, cumulative_to, client_order_id, sub_ledger, symbol, side,"
-        " quantity, price, at, execution_id, activity_id, sequence)"
-        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
-        [
-            (
-                order.broker_order_id,
-                fill.cumulative_from,
-                fill.cumulative_to,
-                order.client_order_id,
-                sub_ledger,
-                order.symbol,
-                order.side.value,
-                fill.quantity,
-                fill.price,
-                fill.at,
-                fill.execution_id,
-                fill.activity_id,
-                first + index,
-            )
-            for index, fill in enumerate(fills)
-        ],
+def _event_row(event: port.Event, order: reducer.Order) -> tuple[Any, ...]:
+    body = json.dumps(json.loads(event.raw, parse_float=str))
+    return order.client_order_id, event.broker_order_id, event.kind, event.source, event.at, body
+
+
+def _learned_row(order: reducer.Order, fill: reducer.Fill) -> tuple[Any, ...]:
+    return order.broker_order_id, fill.cumulative_from, fill.execution_id, fill.activity_id, fill.at
+
+
+def _fill_row(place: int, order: reducer.Order, sub_ledger: str, fill: reducer.Fill) -> tuple[Any, ...]:
+    paid = numbers.notional(fill.price, numbers.Quantity(order.side.sign * fill.quantity))
+    return (
+        *(order.broker_order_id, fill.cumulative_from, fill.cumulative_to, order.client_order_id, sub_ledger),
+        *(order.symbol, order.side.value, fill.quantity, fill.price, paid, fill.at),
+        *(fill.execution_id, fill.activity_id, place),
     )
 
 

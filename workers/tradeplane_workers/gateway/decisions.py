@@ -14,7 +14,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tradeplane_engine import errors, record
@@ -68,6 +68,26 @@ class _Judged:
     passed_gate: bool
 
 
+@dataclass(slots=True)
+class _Memory:
+    """What transactions of ours recorded in one turn of leading, in which nobody else records decisions.
+
+    token : of the epoch; under another one everything is read anew
+    state : that was recorded last, as the ledger's row says while it is held
+    recorded : the last event of a kind and key
+    configs : of a strategy's fence, by its token
+    """
+
+    token: str
+    state: str = ""
+    recorded: dict[tuple[str, str], Any] = field(default_factory=dict)
+    configs: dict[str, messages.StrategyConfig] = field(default_factory=dict)
+
+    def copy(self) -> "_Memory":
+        """Return a memory that may be thrown away with its transaction."""
+        return _Memory(self.token, self.state, dict(self.recorded), dict(self.configs))
+
+
 class Desk:
     """Takes decisions, one at a time."""
 
@@ -83,9 +103,15 @@ class Desk:
         self._prices = reference
         self._one_at_a_time = asyncio.Lock()
         self._channels: dict[tuple[str, int], str] = {}
+        self._memory = _Memory("")
 
-    async def decide(self, message: messages.DecisionMessage) -> messages.DecisionReceipt:
-        """Record a decision and judge its intents; raises NotReady, Conflict and Fenced."""
+    async def decide(
+        self, message: messages.DecisionMessage
+    ) -> tuple[messages.DecisionReceipt, Sequence[decisions_store.Intent]]:
+        """Record a decision and judge its intents; return its receipt, and the intents as they are recorded.
+
+        Raises NotReady, Conflict and Fenced.
+        """
         trigger = times.instant(message.trigger, field="trigger")
         keys = {(intent.symbol, intent.role, intent.number) for intent in message.intents}
         if len(keys) != len(message.intents):
@@ -102,23 +128,27 @@ class Desk:
         lead = self._leadership.epoch
         if lead is None or not self._leadership.is_valid() or not self._guard.inputs.is_hearing:
             raise NotReady("not leading, or not reconciled with the broker yet")
-        async with self._one_at_a_time, database.transaction(self._pool) as connection:
-            await journal.take_places(connection, 0)
-            if not await epochs.holds(connection, epochs.GATEWAY, lead.token):
-                self._leadership.lose()
-                raise NotReady("another gateway leads")
-            holder = await fence.check(connection, message.uid, message.token)
-            if (message.generation, message.attempt) != (holder.generation, holder.attempt):
-                raise fence.Fenced(f"the fence is for {(holder.generation, holder.attempt)}")
-            repeated = await self._repeated(connection, message, trigger)
-            if repeated is not None:
-                return repeated
-            return await self._record(connection, message, trigger, epoch_number=lead.number)
+        async with self._one_at_a_time:
+            memory = self._memory.copy() if self._memory.token == lead.token else _Memory(lead.token)
+            async with database.transaction(self._pool) as connection:
+                memory.state = await journal.hold(connection)
+                if not await epochs.holds(connection, epochs.GATEWAY, lead.token):
+                    self._leadership.lose()
+                    raise NotReady("another gateway leads")
+                holder = await fence.check(connection, message.uid, message.token)
+                if (message.generation, message.attempt) != (holder.generation, holder.attempt):
+                    raise fence.Fenced(f"the fence is for {(holder.generation, holder.attempt)}")
+                repeated = await self._repeated(connection, message, trigger)
+                if repeated is not None:
+                    return repeated, await decisions_store.intents_of(connection, repeated.sequence)
+                found = await self._record(connection, message, trigger, epoch_number=lead.number, memory=memory)
+            self._memory = memory
+        return found
 
     async def order_events(self, uid: str, *, after: int) -> messages.OrderEvents:
         """Return what happened to a strategy's orders behind a place in the ledger's sequence."""
         async with database.transaction(self._pool) as connection:
-            await journal.take_places(connection, 0)
+            await journal.hold(connection)
             await self._fills.advance(connection)
             rows = await orders_store.events(connection, uid, after=after)
         return messages.OrderEvents(
@@ -168,15 +198,26 @@ class Desk:
         return receipt
 
     async def _record(
-        self, connection: Any, message: messages.DecisionMessage, trigger: times.Nanos, *, epoch_number: int
-    ) -> messages.DecisionReceipt:
-        config = await fence.configuration(connection, message.uid)
+        self,
+        connection: Any,
+        message: messages.DecisionMessage,
+        trigger: times.Nanos,
+        *,
+        epoch_number: int,
+        memory: "_Memory",
+    ) -> tuple[messages.DecisionReceipt, Sequence[decisions_store.Intent]]:
+        config = memory.configs.get(message.token) or await fence.configuration(connection, message.uid)
         if config is None:
             raise fence.Fenced("no configuration is recorded for this fence")
+        memory.configs[message.token] = config
         given = self._circumstances(config)
-        await _record_circumstances(connection, given, policy_name=config.policy.name)
+        await _record_circumstances(connection, given, policy_name=config.policy.name, memory=memory)
         judged = await self._judge(connection, message, config, trigger=trigger, given=given)
         sequence = await journal.take_places(connection, 1 + len(judged))
+        intents = [
+            _intent(one, sequence=sequence, position=position, uid=message.uid, trigger=trigger)
+            for position, one in enumerate(judged)
+        ]
         await decisions_store.insert(
             connection,
             decisions_store.Decision(
@@ -196,10 +237,7 @@ class Desk:
                 digest=content_digest(message),
             ),
             signals=[_signal(signal) for signal in message.signals],
-            intents=[
-                _intent(one, sequence=sequence, position=position, uid=message.uid, trigger=trigger)
-                for position, one in enumerate(judged)
-            ],
+            intents=intents,
         )
         if message.cancels:
             await decisions_store.want_cancelled(connection, message.uid, message.cancels, decision=sequence)
@@ -211,7 +249,7 @@ class Desk:
         verdicts = tuple(
             _verdict(one.client_order_id, one.reason, one.detail, quantity=one.intent.quantity) for one in judged
         )
-        return messages.DecisionReceipt(sequence=sequence, repeated=False, verdicts=verdicts)
+        return messages.DecisionReceipt(sequence=sequence, repeated=False, verdicts=verdicts), intents
 
     def _circumstances(self, config: messages.StrategyConfig) -> _Circumstances:
         environment, policies = self._known.environment, self._known.policies
@@ -302,25 +340,29 @@ async def _standing(
     return replace(book, standing=found)
 
 
-async def _record_circumstances(connection: Any, given: _Circumstances, *, policy_name: str) -> None:
+async def _record_circumstances(connection: Any, given: _Circumstances, *, policy_name: str, memory: _Memory) -> None:
     """Put what a decision is judged by before it in the sequence."""
+    known = memory.recorded
     if given.environment is not None and given.account is not None:
         shown = {"name": given.account.name, "hash": given.account.hash, "spec": dict(given.account.spec)}
         seen = {"spec": dict(given.environment.spec), "policy": shown}
-        await journal.record_if_new(connection, "environment", "", seen)
+        await journal.record_if_new(connection, "environment", "", seen, known=known)
     for each in (given.account, given.policy):
         if each is not None:
             body = {"name": each.name, "hash": each.hash, "spec": dict(each.spec)}
-            await journal.record_if_new(connection, "policy", "name", body)
+            await journal.record_if_new(connection, "policy", "name", body, known=known)
     if given.policy is None:
-        await journal.record_if_new(connection, "policy", "name", {"name": policy_name, "hash": "", "spec": {}})
-    await record_state(connection, given.state)
+        body = {"name": policy_name, "hash": "", "spec": {}}
+        await journal.record_if_new(connection, "policy", "name", body, known=known)
+    await _record_state(connection, given.state, last=memory.state)
 
 
 async def record_state(connection: Any, current: state.State) -> bool:
     """Record the state if it is not the one recorded last; returns whether it was recorded."""
-    await journal.take_places(connection, 0)
-    last = await connection.fetchval("select recorded_state from ledger")
+    return await _record_state(connection, current, last=await journal.hold(connection))
+
+
+async def _record_state(connection: Any, current: state.State, *, last: str) -> bool:
     if last == current.state.value:
         return False
     causes = [cause.message for cause in current.causes]

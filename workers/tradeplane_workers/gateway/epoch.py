@@ -81,7 +81,7 @@ class Leadership:
             started_s = self._clock().boot_s
             try:
                 async with database.transaction(pool) as connection:
-                    is_ours = await epochs.renew(connection, epochs.GATEWAY, self._epoch.token)
+                    is_ours = await epochs.renew(connection, epochs.GATEWAY, self._epoch.token) is not None
             except database.FAILURES as error:
                 _log.warning("epoch not renewed", error=str(error))
             else:

@@ -36,7 +36,7 @@ async def take(pool: asyncpg.Pool, config: messages.StrategyConfig) -> messages.
         raise errors.ValueRefused("config", limit, f"{config.uid!r}, {config.generation}, {config.attempt}")
     scope = epochs.strategy_scope(config.uid)
     async with database.transaction(pool) as connection:
-        await journal.take_places(connection, 0)
+        await journal.hold(connection)
         current = await epochs.read(connection, scope)
         if current is not None:
             wanted, held = (config.generation, config.attempt), (current.generation, current.attempt)
@@ -59,12 +59,9 @@ async def take(pool: asyncpg.Pool, config: messages.StrategyConfig) -> messages.
 
 async def check(connection: Any, uid: str, token: str) -> epochs.Epoch:
     """Return the holder's row, locked until the transaction ends; raises Fenced. Counts as a sign of life."""
-    scope = epochs.strategy_scope(uid)
-    if not await epochs.renew(connection, scope, token):
-        raise Fenced("the token is not the holder's")
-    current = await epochs.read(connection, scope)
+    current = await epochs.renew(connection, epochs.strategy_scope(uid), token)
     if current is None:
-        raise Fenced("no holder")
+        raise Fenced("the token is not the holder's")
     return current
 
 

@@ -52,7 +52,7 @@ class Outcomes:
             if outcome.event.client_order_id != intent.client_order_id:
                 outcome = port.Unknown(f"acknowledged as {outcome.event.client_order_id!r}")
             else:
-                await self._books.take_surely(outcome.event)
+                await self._books.take_surely([outcome.event])
                 self.unknown.discard(intent.client_order_id)
                 return
         if isinstance(outcome, port.Refused):
@@ -109,7 +109,7 @@ class Outcomes:
                 _log.warning("look-up failed", client_order_id=intent.client_order_id, error=str(error))
             else:
                 if found is not None:
-                    await self._books.take_surely(found)
+                    await self._books.take_surely([found])
                     break
                 if self._clock().boot_s - started_s >= UNSEEN_AFTER_S:
                     await self._surely(
@@ -133,7 +133,7 @@ class Outcomes:
         while True:
             try:
                 async with database.transaction(self._pool) as connection:
-                    await journal.take_places(connection, 0)
+                    await journal.hold(connection)
                     lead = self._leadership.epoch
                     if lead is None or not await epochs.holds(connection, epochs.GATEWAY, lead.token):
                         self._leadership.lose()

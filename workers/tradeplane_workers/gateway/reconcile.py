@@ -8,6 +8,7 @@
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +22,10 @@ from tradeplane_workers.stores import orders as orders_store
 
 _log = structlog.get_logger(__name__)
 _OVERLAP = times.Nanos(4 * times.DAY)
+_OVERLAP_HEARD = times.Nanos(10 * times.MINUTE)
 _AGAIN_S = 1.0
 _TRIES = 4
+_TOGETHER = 200  # events booked in one transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +53,23 @@ class Reconciler:
         self._clock = shared.clock
         self._metrics = shared.metrics
 
-    async def run(self, *, since_start: bool = False) -> Result:
+    async def run(self, *, since_start: bool = False, heard: bool = False) -> Result:
         """Reconcile; raises BrokerError and one of database.FAILURES when it could not be done.
 
         Parameters
         ----------
         since_start : ask for everything there ever was, because the ledger's past may not be what it seems
+        heard : the stream has not been away since the last clean time, so that a look at the last minutes will do;
+            a difference is looked into with the whole overlap, such as a fee that is booked days later
         """
+        overlap = _OVERLAP_HEARD if heard else _OVERLAP
         before: tuple[str, ...] | None = None
         differences: tuple[str, ...] = ()
         for _ in range(_TRIES):
             venue_time = await self._broker.clock()
             booked = self._books.booked
-            differences = await self._compare(since_start=since_start)
+            differences = await self._compare(since_start=since_start, overlap=overlap)
+            overlap = _OVERLAP
             if not differences or (differences == before and booked == self._books.booked):
                 break
             before = differences
@@ -92,10 +99,10 @@ class Reconciler:
             "at": self._clock().text,
         }
 
-    async def _compare(self, *, since_start: bool) -> tuple[str, ...]:
+    async def _compare(self, *, since_start: bool, overlap: times.Nanos) -> tuple[str, ...]:
         async with self._pool.acquire(timeout=2) as connection:
             ledger = await connection.fetchrow("select account, starting_cash, last_clean from ledger")
-        after = None if since_start or ledger["last_clean"] is None else times.Nanos(ledger["last_clean"] - _OVERLAP)
+        after = None if since_start or ledger["last_clean"] is None else times.Nanos(ledger["last_clean"] - overlap)
         account = await self._broker.account()
         if ledger["account"] is None:
             async with self._pool.acquire(timeout=2) as connection:
@@ -110,11 +117,9 @@ class Reconciler:
         return tuple(differences + await self._sums())
 
     async def _orders(self, after: times.Nanos | None) -> list[str]:
-        differences = []
-        seen = set()
-        for event in await self._broker.orders(status="all", after=after):
-            seen.add(event.broker_order_id)
-            differences += await self._take(event)
+        listed = await self._broker.orders(status="all", after=after)
+        differences = await self._take(listed)
+        seen = {event.broker_order_id for event in listed}
         async with self._pool.acquire(timeout=2) as connection:
             local = await orders_store.open_orders(connection)
         for row in local:
@@ -122,7 +127,7 @@ class Reconciler:
                 continue
             found = await self._broker.order_by_client_id(row["client_order_id"])
             if found is not None:
-                differences += await self._take(found)
+                differences += await self._take([found])
             elif row["broker_order_id"]:
                 differences.append(f"order {row['client_order_id']}: the broker does not have it any more")
         for broker_order_id in tuple(self.late):
@@ -137,10 +142,8 @@ class Reconciler:
         _log.warning("late order cancelled", broker_order_id=broker_order_id, refusal=refusal)
 
     async def _activities(self, after: times.Nanos | None) -> list[str]:
-        differences = []
         activities = await self._broker.activities(after=after)
-        for event in activities.fills:
-            differences += await self._take(event)
+        differences = await self._take(activities.fills)
         async with database.transaction(self._pool) as connection:
             for row in activities.cash:
                 adjustment = orders_store.Adjustment(
@@ -157,16 +160,21 @@ class Reconciler:
                     self._books.booked += 1
         return differences
 
-    async def _take(self, event: port.Event) -> list[str]:
-        booked = await self._books.take(event)
-        if booked.is_late:
-            self.late.add(event.broker_order_id)
-        if booked.order is None:
-            if event.execution is not None and not event.client_order_id:
-                return [f"fill of broker order {event.broker_order_id}: not in the ledger"]
-            origin = "lost from" if booking.is_ours(event.client_order_id, self._ledger) else "not of"
-            return [f"order {event.client_order_id}: {origin} this ledger"]
-        return []
+    async def _take(self, events: Sequence[port.Event]) -> list[str]:
+        differences = []
+        for first in range(0, len(events), _TOGETHER):
+            for booked in await self._books.take(events[first : first + _TOGETHER]):
+                event = booked.event
+                if booked.is_late:
+                    self.late.add(event.broker_order_id)
+                if booked.order is not None:
+                    continue
+                if event.execution is not None and not event.client_order_id:
+                    differences.append(f"fill of broker order {event.broker_order_id}: not in the ledger")
+                else:
+                    origin = "lost from" if booking.is_ours(event.client_order_id, self._ledger) else "not of"
+                    differences.append(f"order {event.client_order_id}: {origin} this ledger")
+        return differences
 
     async def _sums(self) -> list[str]:
         positions = await self._broker.positions()
@@ -195,10 +203,7 @@ async def cash_of(connection: Any) -> numbers.Money:
     """Return the account's cash by the ledger: what it started with, fills, and booked adjustments."""
     starting = await connection.fetchval("select coalesce(starting_cash, 0) from ledger")
     adjusted, _ = await orders_store.cash_flow(connection)
-    rows = await connection.fetch("select side, price, quantity from fills")
-    paid = sum(
-        numbers.notional(row["price"], row["quantity"] if row["side"] == "buy" else -row["quantity"]) for row in rows
-    )
+    paid = await connection.fetchval("select coalesce(sum(paid), 0)::bigint from positions")
     return numbers.Money(starting - paid + adjusted)
 
 

@@ -116,17 +116,15 @@ class Gateway:
         if self._desk is None or self._sender is None:
             raise decisions.NotReady("the gateway is starting")
         with self.metrics.decision_seconds.time():
-            receipt = await self._desk.decide(message)
+            receipt, intents = await self._desk.decide(message)
         if not receipt.repeated:
             self.metrics.decisions.labels(message.outcome).inc()
             for verdict in receipt.verdicts:
                 self.metrics.intents.labels(verdict.reason or "released").inc()
         if any(not verdict.reason for verdict in receipt.verdicts):
-            async with self.pool.acquire(timeout=2) as connection:
-                intents = await decisions_store.intents_of(connection, receipt.sequence)
-                trigger = times.instant(message.trigger, field="trigger")
-                read_s = self.prices.read_at(trigger, channel=await self._desk.channel_of(message))
-                self._sender.enqueue(intents, since_s=read_s)
+            trigger = times.instant(message.trigger, field="trigger")
+            read_s = self.prices.read_at(trigger, channel=await self._desk.channel_of(message))
+            self._sender.enqueue(intents, since_s=read_s)
         if message.cancels and self._canceller is not None:
             self._canceller.bell.ring()
         self.ledger_bell.ring()
@@ -325,7 +323,7 @@ class Gateway:
 
 async def _holder(connection: Any, name: str, token: str) -> str:
     """Return the uid of the Strategy whose fence a token is, and hold the ledger's row; raises Fenced."""
-    await journal.take_places(connection, 0)
+    await journal.hold(connection)
     scope = await connection.fetchval("select scope from epochs where token = $1 and holder = $2", token, name)
     if scope is None or not scope.startswith(epochs.strategy_scope("")):
         raise fence.Fenced("the token is not the holder's")

@@ -6,6 +6,7 @@ Nothing is sent while we are not hearing.
 
 import asyncio
 import random
+from collections.abc import Sequence
 
 import structlog
 
@@ -19,6 +20,8 @@ _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 10.0
 _RETRY_S = 1.0
 _PERIODIC_S = 30.0
+_BACKLOG = 10_000  # events that wait to be booked
+_TOGETHER = 200  # events booked in one transaction
 
 
 class Listener:
@@ -78,13 +81,31 @@ class Listener:
             await asyncio.gather(booking, reconciling, return_exceptions=True)
 
     async def _book(self, updates: port.Updates) -> None:
-        async for event in updates:
-            booked = await self._books.take_surely(event)
-            if booked.is_late:
-                await self._cancel(event)
-            if event.report is not None and event.report.is_open and self._something_is_halted():
-                self._sweeper.nudge()
+        """Book what comes; what came while that took a while is booked together."""
+        arrived: asyncio.Queue[port.Event | None] = asyncio.Queue()
+        hearing = asyncio.create_task(_hear(updates, arrived), name="hear")
+        try:
+            last: port.Event | None
+            while True:
+                found = [last := await arrived.get()]
+                while last is not None and len(found) < _TOGETHER and not arrived.empty():
+                    found.append(last := arrived.get_nowait())
+                await self._take([event for event in found if event is not None])
+                if last is None:
+                    break
+            await hearing
+        finally:
+            hearing.cancel()
+            await asyncio.gather(hearing, return_exceptions=True)
         raise port.BrokerUnreachable("stream ended")
+
+    async def _take(self, events: Sequence[port.Event]) -> None:
+        for booked in await self._books.take_surely(events):
+            if booked.is_late:
+                await self._cancel(booked.event)
+            report = booked.event.report
+            if report is not None and report.is_open and self._something_is_halted():
+                self._sweeper.nudge()
 
     def _something_is_halted(self) -> bool:
         if self._guard.state().state is not orders.State.ENABLED:
@@ -115,7 +136,7 @@ class Listener:
 
     async def _once(self) -> bool:
         try:
-            result = await self._reconciler.run(since_start=self._full)
+            result = await self._reconciler.run(since_start=self._full, heard=self._guard.inputs.is_hearing)
         except (*database.FAILURES, port.BrokerError) as error:
             self._metrics.failures.labels("reconciliation").inc()
             _log.warning("not reconciled", error=f"{type(error).__name__}: {error}")
@@ -131,3 +152,14 @@ class Listener:
             self._guard.inputs.is_hearing = is_hearing
             _log.info("hearing" if is_hearing else "not hearing")
             self._guard.bell.ring()
+
+
+async def _hear(updates: port.Updates, arrived: "asyncio.Queue[port.Event | None]") -> None:
+    """Take frames in as they come, and None at the end: who does not read a socket does not hear its pongs either."""
+    try:
+        async for event in updates:
+            if arrived.qsize() >= _BACKLOG:
+                raise port.BrokerUnreachable(f"stream: {_BACKLOG} events wait to be booked")
+            arrived.put_nowait(event)
+    finally:
+        arrived.put_nowait(None)

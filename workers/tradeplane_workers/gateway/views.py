@@ -164,7 +164,7 @@ class Views:
         if self.shared is None:
             raise LookupError("the ledger is not open yet")
         async with database.transaction(self.shared.pool) as connection:
-            await journal.take_places(connection, 0)
+            await journal.hold(connection)
             row = await connection.fetchrow("select * from ledger")
             sequence = await listing.record_sequence(connection)
         return {

@@ -61,24 +61,26 @@ async def insert(
         " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         *(getattr(decision, name) for name in decision.__slots__),
     )
-    await connection.executemany(
-        "insert into signals"
-        " (decision, position, symbol, score, features, direction, confidence, horizon, model_digest)"
-        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        [
-            (decision.sequence, position, *(getattr(signal, name) for name in signal.__slots__))
-            for position, signal in enumerate(signals)
-        ],
-    )
-    await connection.executemany(
-        "insert into intents (sequence, client_order_id, decision, position, strategy_uid, trigger, symbol, side,"  # noqa: S608
-        f" quantity, role, status, reason, detail, {TERMS})"
-        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
-        [
-            (*(getattr(intent, name) for name in intent.__slots__ if name != "terms"), *astuple(intent.terms))
-            for intent in intents
-        ],
-    )
+    if signals:
+        await connection.executemany(
+            "insert into signals"
+            " (decision, position, symbol, score, features, direction, confidence, horizon, model_digest)"
+            " values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            [
+                (decision.sequence, position, *(getattr(signal, name) for name in signal.__slots__))
+                for position, signal in enumerate(signals)
+            ],
+        )
+    if intents:
+        await connection.executemany(
+            "insert into intents (sequence, client_order_id, decision, position, strategy_uid, trigger, symbol, side,"  # noqa: S608
+            f" quantity, role, status, reason, detail, {TERMS})"
+            " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
+            [
+                (*(getattr(intent, name) for name in intent.__slots__ if name != "terms"), *astuple(intent.terms))
+                for intent in intents
+            ],
+        )
 
 
 async def find(connection: Any, uid: str, trigger: times.Nanos) -> Decision | None:
@@ -109,10 +111,13 @@ async def in_flight(connection: Any) -> tuple[Intent, ...]:
     return tuple(intent(row) for row in rows)
 
 
-async def intent_of(connection: Any, client_order_id: str) -> Intent | None:
-    """Return one intent, locked until the transaction ends."""
-    row = await connection.fetchrow("select * from intents where client_order_id = $1 for update", client_order_id)
-    return None if row is None else intent(row)
+async def statuses(connection: Any, client_order_ids: Sequence[str]) -> dict[str, str]:
+    """Return the status of intents, locked until the transaction ends."""
+    rows = await connection.fetch(
+        "select client_order_id, status from intents where client_order_id = any($1::text[]) for update",
+        client_order_ids,
+    )
+    return {row["client_order_id"]: row["status"] for row in rows}
 
 
 async def want_cancelled(connection: Any, uid: str, client_order_ids: Sequence[str], *, decision: int) -> None:

@@ -65,14 +65,15 @@ async def take(
     return None if row is None else _epoch(row)
 
 
-async def renew(connection: Any, scope: str, token: str) -> bool:
-    """Show a sign of life; False when the token is no longer the current one."""
-    result: str = await connection.execute(
-        "update epochs set renewed = renewed + 1, last_seen = clock_timestamp() where scope = $1 and token = $2",
+async def renew(connection: Any, scope: str, token: str) -> Epoch | None:
+    """Show a sign of life, and keep the row until the transaction ends; None when the token is not the current one."""
+    row = await connection.fetchrow(
+        "update epochs set renewed = renewed + 1, last_seen = clock_timestamp() where scope = $1 and token = $2"
+        " returning *",
         scope,
         token,
     )
-    return result == "UPDATE 1"
+    return None if row is None else _epoch(row)
 
 
 async def holds(connection: Any, scope: str, token: str) -> bool:

@@ -6,7 +6,7 @@ commits, and everything read after taking one is as the last place left it.
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,8 +74,14 @@ async def bind_account(connection: Any, *, account: str, cash: numbers.Money) ->
     await connection.execute("update ledger set account = $1, starting_cash = $2 where account is null", account, cash)
 
 
+async def hold(connection: Any) -> str:
+    """Hold the ledger's row until the end of the transaction; return the state that was recorded last."""
+    state: str = await connection.fetchval("select recorded_state from ledger for update")
+    return state
+
+
 async def take_places(connection: Any, count: int) -> int:
-    """Take ``count`` places in the sequence and return the first; 0 places only hold the row."""
+    """Take ``count`` places in the sequence, hold the row, and return the first."""
     last: int = await connection.fetchval("update ledger set sequence = sequence + $1 returning sequence", count)
     return last - count + 1
 
@@ -83,25 +89,42 @@ async def take_places(connection: Any, count: int) -> int:
 async def record(connection: Any, kind: str, body: Mapping[str, Any]) -> int:
     """Append a control event and return its place."""
     place = await take_places(connection, 1)
-    await connection.execute(
-        "insert into control_events (sequence, type, body) values ($1, $2, $3)", place, kind, json.dumps(body)
-    )
+    await insert(connection, [(place, kind, body)])
     return place
 
 
-async def record_if_new(connection: Any, kind: str, key: str, body: Mapping[str, Any]) -> bool:
+async def insert(connection: Any, events: Sequence[tuple[int, str, Mapping[str, Any]]]) -> None:
+    """Write control events at places that were taken for them."""
+    if events:
+        await connection.executemany(
+            "insert into control_events (sequence, type, body) values ($1, $2, $3)",
+            [(place, kind, json.dumps(body)) for place, kind, body in events],
+        )
+
+
+async def record_if_new(
+    connection: Any, kind: str, key: str, body: Mapping[str, Any], *, known: dict[tuple[str, str], Any] | None = None
+) -> bool:
     """Append a control event unless the last one of its kind and key says the same; returns whether it did.
 
-    ``key`` is the name of the body's field that tells events of one kind apart, or empty for the kind as a whole.
+    Parameters
+    ----------
+    key : name of the body's field that tells events of one kind apart, or empty for the kind as a whole
+    known : what was recorded last by kind and key, as far as the caller can be sure of it; brought up to date
     """
-    await take_places(connection, 0)
+    place = kind, str(body[key]) if key else ""
+    if known is not None and known.get(place) == body:
+        return False
+    await hold(connection)
     last = await connection.fetchval(
         "select body from control_events where type = $1 and ($2 = '' or body ->> $2 = $3)"
         " order by sequence desc limit 1",
         kind,
         key,
-        str(body[key]) if key else "",
+        place[1],
     )
+    if known is not None:
+        known[place] = body
     if last is not None and json.loads(last) == json.loads(json.dumps(body)):
         return False
     await record(connection, kind, body)

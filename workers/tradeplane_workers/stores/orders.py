@@ -1,6 +1,6 @@
 """Orders, what the broker said about them, their fills, and the positions that follow."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,21 +93,47 @@ async def insert(connection: Any, intent: decisions.Intent) -> None:
     )
 
 
-async def locate(connection: Any, *, client_order_id: str, broker_order_id: str) -> Any | None:
-    """Return the row of an order by our id, or else by the broker's, locked."""
-    if client_order_id:
-        row = await connection.fetchrow("select * from orders where client_order_id = $1 for update", client_order_id)
-        if row is not None:
-            return row
-    return await connection.fetchrow("select * from orders where broker_order_id = $1 for update", broker_order_id)
-
-
-async def fills_of(connection: Any, client_order_id: str) -> list[Any]:
-    """Return an order's fills by cumulative quantity."""
+async def located(
+    connection: Any, *, client_order_ids: Collection[str], broker_order_ids: Collection[str]
+) -> list[Any]:
+    """Return the rows of orders by our ids or by the broker's, locked."""
     rows: list[Any] = await connection.fetch(
-        "select * from fills where client_order_id = $1 order by cumulative_from", client_order_id
+        "select * from orders where client_order_id = any($1::text[]) or broker_order_id = any($2::text[]) for update",
+        list(client_order_ids),
+        list(broker_order_ids),
     )
     return rows
+
+
+async def fills_of(connection: Any, client_order_ids: Sequence[str]) -> dict[str, list[Any]]:
+    """Return the fills of orders, each order's by cumulative quantity."""
+    found: dict[str, list[Any]] = {}
+    for row in await connection.fetch(
+        "select * from fills where client_order_id = any($1::text[]) order by cumulative_from", client_order_ids
+    ):
+        found.setdefault(row["client_order_id"], []).append(row)
+    return found
+
+
+async def update(connection: Any, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Write what the broker said of orders: our id, then the columns in the order below."""
+    if rows:
+        await connection.executemany(
+            "update orders set broker_order_id = $2, status = $3, filled = $4, reported = $5, irregular = $6,"
+            " replaced_by = $7, broker_at = $8, changed = clock_timestamp() where client_order_id = $1",
+            rows,
+        )
+
+
+async def insert_fills(connection: Any, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Write fills, each in the order of the columns below; positions follow."""
+    if rows:
+        await connection.executemany(
+            "insert into fills (broker_order_id, cumulative_from, cumulative_to, client_order_id, sub_ledger, symbol,"
+            " side, quantity, price, paid, at, execution_id, activity_id, sequence)"
+            " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+            rows,
+        )
 
 
 async def exposures(connection: Any) -> tuple[Exposure, ...]:
@@ -123,9 +149,12 @@ async def exposures(connection: Any) -> tuple[Exposure, ...]:
                    greatest(case when o.status in {_ENDED}
                                  then o.reported else i.quantity end - coalesce(o.filled, 0), 0) as quantity
             from intents i left join orders o using (client_order_id)
-            where i.status in ('released', 'sending', 'unknown', 'acknowledged')
-              and not (coalesce(o.status, '') in {_ENDED}
-                       and o.reported <= o.filled)
+            where i.status in ('released', 'sending', 'unknown')
+            union all
+            select i.strategy_uid, i.symbol, i.side,
+                   greatest(case when o.status in {_ENDED} then o.reported else i.quantity end - o.filled, 0)
+            from orders o join intents i using (client_order_id)
+            where i.status = 'acknowledged' and ({MAY_FILL} or o.reported > o.filled)
         ), parts as (
             select sub_ledger, symbol, quantity as position, 0::bigint as buy, 0::bigint as sell, 0 as open
             from positions
