@@ -1,4 +1,8 @@
-"""Booking: one event of the broker, through the reducer, into the ledger, in one transaction."""
+"""Booking: one event of the broker, through the reducer, into the ledger, in one transaction.
+
+Guard ``unseen-watched``: an order that turns up after its intent was given up is ours, and booked.
+Guard ``late-cancel-written``: that nobody wants it any more is written with it, so that no crash loses its cancel.
+"""
 
 import json
 from dataclasses import dataclass
@@ -54,6 +58,8 @@ async def book(connection: Any, event: port.Event) -> Booked:
     if intent is not None and intent.status in _ADOPTED_FROM:
         is_late = intent.status in _GIVEN_UP
         await decisions.mark(connection, intent.client_order_id, "acknowledged", expected=_ADOPTED_FROM)
+        if is_late:
+            await decisions.unwanted(connection, intent.client_order_id)
     elif after == before:
         return Booked(event, after)
     await _write(connection, before, after)

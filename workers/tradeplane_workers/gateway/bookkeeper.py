@@ -14,13 +14,19 @@ ID_CONFLICT = "id-conflict"
 
 
 class Bookkeeper:
-    """Books one event after the other; the guard is told of a conflict before the ledger is."""
+    """Books one event after the other; the guard is told of a conflict before the ledger is.
 
-    def __init__(self, shared: core.Core) -> None:
+    Parameters
+    ----------
+    unwanted : rung when an order turned up that is to be cancelled
+    """
+
+    def __init__(self, shared: core.Core, *, unwanted: machine.Bell) -> None:
         self.bell = machine.Bell()
         """Rung whenever the ledger changed."""
         self.booked = 0
         """How many events changed the ledger; equal before and after a comparison means that nothing moved."""
+        self._unwanted = unwanted
         self._pool = shared.pool
         self._guard = shared.guard
         self._metrics = shared.metrics
@@ -36,6 +42,9 @@ class Bookkeeper:
         if booked.changed:
             self.booked += 1
             self.bell.ring()
+        if booked.is_late:
+            _log.warning("order after it was given up, to be cancelled", client_order_id=event.client_order_id)
+            self._unwanted.ring()
         if booked.conflict and booked.order is not None:
             await self.halt(f"{ID_CONFLICT}-{booked.order.client_order_id}"[:200], ID_CONFLICT, booked.conflict)
         return booked

@@ -79,9 +79,7 @@ class Listener:
 
     async def _book(self, updates: port.Updates) -> None:
         async for event in updates:
-            booked = await self._books.take_surely(event)
-            if booked.is_late:
-                await self._cancel(event)
+            await self._books.take_surely(event)
             if event.report is not None and event.report.is_open and self._something_is_halted():
                 self._sweeper.nudge()
         raise port.BrokerUnreachable("stream ended")
@@ -90,13 +88,6 @@ class Listener:
         if self._guard.state().state is not orders.State.ENABLED:
             return True
         return any(each.halted for each in (self._guard.inputs.strategies or {}).values())
-
-    async def _cancel(self, event: port.Event) -> None:
-        """Cancel an order that turned up after it had been given up."""
-        try:
-            await self._reconciler.cancel_late(event.broker_order_id)
-        except port.BrokerError as error:
-            _log.warning("late order not cancelled yet", client_order_id=event.client_order_id, error=str(error))
 
     async def _reconcile(self) -> None:
         """Reconcile until clean, then whenever something asks for it, and every 30 s."""
