@@ -1,9 +1,9 @@
 """HTTP for orders: one request, one answer, and the last check in the step in which the first byte leaves.
 
 1. The connection is opened (or taken from the pool) by httpcore2 over :class:`Backend`, our own network backend.
-2. :meth:`Stream.write` asks the permit of the current request and, without giving control back to the event loop,
-   writes. With asyncio's own loop that write is a ``send`` system call; uvloop would queue it, so the gateway runs
-   without uvloop (docs/adr/0005-broker-adapter.md).
+2. Guard ``check-with-first-byte``: :meth:`Stream.write` asks the permit of the current request and, without giving
+   control back to the event loop, writes. With asyncio's own loop that write is a ``send`` system call; uvloop would
+   queue it, so the gateway runs without uvloop (docs/adr/0005-broker-adapter.md).
 3. A request whose permit was never asked has sent nothing; every other one may have been read by the broker.
 
 Nothing here repeats a request.

@@ -1,4 +1,8 @@
-"""Booking: events of the broker, through the reducer, into the ledger, in one transaction."""
+"""Booking: events of the broker, through the reducer, into the ledger, in one transaction.
+
+Guard ``unseen-watched``: an order that turns up after its intent was given up is ours, and booked.
+Guard ``late-cancel-written``: that nobody wants it any more is written with it, so that no crash loses its cancel.
+"""
 
 import json
 from collections.abc import Sequence
@@ -53,7 +57,7 @@ class _Page:
     """What a transaction is going to write, in the order of the events."""
 
     orders: dict[str, reducer.Order] = field(default_factory=dict)
-    adopted: list[str] = field(default_factory=list)
+    adopted: dict[str, bool] = field(default_factory=dict)  # whether it is late
     events: list[tuple[Any, ...]] = field(default_factory=list)
     placed: list[tuple[reducer.Order, str, reducer.Fill] | dict[str, str]] = field(default_factory=list)
     learned: list[tuple[Any, ...]] = field(default_factory=list)
@@ -84,7 +88,7 @@ def _apply(one: _Held, event: port.Event, page: _Page) -> Booked:
     is_adopted, is_late = one.intent in _ADOPTED_FROM, one.intent in _GIVEN_UP
     if is_adopted:
         one.intent = "acknowledged"
-        page.adopted.append(after.client_order_id)
+        page.adopted[after.client_order_id] = is_late
     elif after == before:
         return Booked(event, after)
     if after.irregular != before.irregular:
@@ -126,8 +130,10 @@ async def _held(connection: Any, events: Sequence[port.Event]) -> dict[str, _Hel
 
 
 async def _write(connection: Any, page: _Page) -> None:
-    for client_order_id in page.adopted:
+    for client_order_id, is_late in page.adopted.items():
         await decisions.mark(connection, client_order_id, "acknowledged", expected=_ADOPTED_FROM)
+        if is_late:
+            await decisions.unwanted(connection, client_order_id)
     await orders_store.update(connection, [_row(order) for order in page.orders.values()])
     if page.events:
         await connection.executemany(

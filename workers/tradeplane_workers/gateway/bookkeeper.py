@@ -26,13 +26,19 @@ class _Wanted:
 
 
 class Bookkeeper:
-    """Books events in their order; the guard is told of a conflict before the ledger is."""
+    """Books events in their order; the guard is told of a conflict before the ledger is.
 
-    def __init__(self, shared: core.Core) -> None:
+    Parameters
+    ----------
+    unwanted : rung when an order turned up that is to be cancelled
+    """
+
+    def __init__(self, shared: core.Core, *, unwanted: machine.Bell) -> None:
         self.bell = machine.Bell()
         """Rung whenever the ledger changed."""
         self.booked = 0
         """How many events changed the ledger; equal before and after a comparison means that nothing moved."""
+        self._unwanted = unwanted
         self._turn = asyncio.Lock()
         self._waiting: list[_Wanted] = []
         self._pool = shared.pool
@@ -49,7 +55,10 @@ class Bookkeeper:
             self.booked += booked.changed
         if any(booked.changed for booked in found):
             self.bell.ring()
-        for booked in found:
+        for event, booked in zip(events, found, strict=True):
+            if booked.is_late:
+                _log.warning("order after it was given up, to be cancelled", client_order_id=event.client_order_id)
+                self._unwanted.ring()
             if booked.conflict and booked.order is not None:
                 await self.halt(f"{ID_CONFLICT}-{booked.order.client_order_id}"[:200], ID_CONFLICT, booked.conflict)
         return found

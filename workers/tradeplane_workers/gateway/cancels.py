@@ -1,7 +1,8 @@
-"""Cancels that strategies want: asked for again and again, until the broker says that the order has ended.
+"""Cancels of orders that nobody wants any more: asked for again and again, until the broker says that they have ended.
 
-A wish is a column of the intent, written with its decision, so that no crash loses it. To ask twice harms nobody, and
-what is on its way to the broker is asked for once it is there. No state forbids a cancel.
+A wish is a column of the intent, written with the decision that has it or with the booking of an order that turned up
+after it had been given up, so that no crash loses it. To ask twice harms nobody, and what is on its way to the broker
+is asked for once it is there. No state forbids a cancel.
 """
 
 import structlog
@@ -19,7 +20,7 @@ class Canceller:
 
     Attributes
     ----------
-    bell : rings when a decision wants one
+    bell : rings when there is a new wish
     """
 
     def __init__(self, shared: core.Core, broker: port.Broker) -> None:

@@ -1,8 +1,8 @@
 """The gateway's epoch: who leads, by a row that is renewed each second.
 
 1. A free or new row is taken at once; a held one when no renewal was seen to change for 3 s of our own time.
-2. The holder counts its epoch from the start of its last good renewal, and stops sending after 2 s, before anybody
-   else may take over.
+2. Guard ``lease-ends-first``: the holder counts its epoch from the start of its last good renewal, and stops sending
+   after 2 s, before anybody else may take over.
 3. A holder whose token is gone exits: it must not find out by accident that somebody else leads.
 """
 

@@ -3,11 +3,16 @@
 An unknown outcome counts as working at full size. It is looked up by client order id at growing intervals: found with
 our fields it is adopted, with others a halt ``id-conflict`` opens; absent from a look-up and from the full list after
 30 s it is ``unseen`` (and watched: whatever turns up later is booked and cancelled). It is never sent again.
+
+Guard ``unknown-written-first``: it is ``unknown`` in the ledger before the next order is looked at. As ``sending`` it
+could be taken for one of which the mark's answer was lost, and which has not left.
+Guard ``attempt-grows-on-refusal``: an attempt ends, and its quantity is free to be ordered anew, by the broker's own
+refusal. No answer is none.
 """
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import structlog
@@ -45,7 +50,7 @@ class Outcomes:
         self._metrics = shared.metrics
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def settle(self, intent: decisions.Intent, outcome: port.Acknowledged | port.Refused | port.Unknown) -> None:
+    async def settle(self, intent: decisions.Intent, outcome: port.Outcome) -> None:
         """Record a final or unknown outcome; keeps trying while the database is away."""
         self._metrics.submissions.labels(type(outcome).__name__.lower()).inc()
         if isinstance(outcome, port.Acknowledged):
@@ -55,17 +60,18 @@ class Outcomes:
                 await self._books.take_surely([outcome.event])
                 self.unknown.discard(intent.client_order_id)
                 return
-        if isinstance(outcome, port.Refused):
-            await self._surely(functools.partial(_refused, intent=intent, outcome=outcome))
+        detail = refusal(outcome)
+        if detail:
+            await self._surely(functools.partial(_refused, intent=intent, detail=detail))
             self.unknown.discard(intent.client_order_id)
             return
-        _log.warning("outcome unknown", client_order_id=intent.client_order_id, detail=outcome.detail)
-        self.resolve(intent)
+        _log.warning("outcome unknown", client_order_id=intent.client_order_id, outcome=outcome)
+        await self.resolve(intent)
 
     async def not_sent(self, intent: decisions.Intent, reason: str, detail: str = "") -> None:
         """Record that an intent was stopped before its first byte."""
         self._metrics.not_sent.labels(reason).inc()
-        await self._surely(functools.partial(_not_sent, intent=intent, status="not-sent", reason=reason, detail=detail))
+        await self._surely(functools.partial(_not_sent, intent=intent, reason=reason, detail=detail))
         self.unknown.discard(intent.client_order_id)
 
     async def put_back(self, intent: decisions.Intent) -> None:
@@ -73,10 +79,11 @@ class Outcomes:
         await self._surely(functools.partial(_put_back, intent=intent))
         self.unknown.discard(intent.client_order_id)
 
-    def resolve(self, intent: decisions.Intent) -> None:
-        """Start to look an unknown outcome up."""
+    async def resolve(self, intent: decisions.Intent) -> None:
+        """Write down that an outcome is unknown, and start to look it up."""
         self.unknown.add(intent.client_order_id)
         self._metrics.unknown.set(len(self.unknown))
+        await self._surely(functools.partial(_unknown, intent=intent))
         task = asyncio.create_task(self._resolve(intent), name=f"resolve {intent.client_order_id}")
         self._tasks.add(task)
         task.add_done_callback(self._resolved)
@@ -100,7 +107,6 @@ class Outcomes:
             _log.error("look-up ended", error=str(task.exception()))
 
     async def _resolve(self, intent: decisions.Intent) -> None:
-        await self._surely(functools.partial(_unknown, intent=intent))
         started_s, pause_s = self._clock().boot_s, _FIRST_PAUSE_S
         while True:
             try:
@@ -112,9 +118,7 @@ class Outcomes:
                     await self._books.take_surely([found])
                     break
                 if self._clock().boot_s - started_s >= UNSEEN_AFTER_S:
-                    await self._surely(
-                        functools.partial(_not_sent, intent=intent, status="unseen", reason="unseen", detail="")
-                    )
+                    await self._surely(functools.partial(_unseen, intent=intent))
                     break
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
@@ -149,15 +153,19 @@ class Outcomes:
                 return
 
 
-async def _refused(connection: Any, *, intent: decisions.Intent, outcome: port.Refused) -> None:
-    detail = f"{outcome.status} {outcome.code} {outcome.message}"[:1000]
+def refusal(outcome: port.Outcome) -> str:
+    """Return the broker's own words of refusal; nothing for every other outcome."""
+    return f"{outcome.status} {outcome.code} {outcome.message}" if isinstance(outcome, port.Refused) else ""
+
+
+async def _refused(connection: Any, *, intent: decisions.Intent, detail: str) -> None:
     if await decisions.mark(
         connection,
         intent.client_order_id,
         "broker-refused",
         expected=("sending", "unknown"),
         reason="broker-refused",
-        detail=detail,
+        detail=detail[:1000],
     ):
         await connection.execute(
             "update orders set status = 'rejected', changed = clock_timestamp() where client_order_id = $1",
@@ -167,14 +175,22 @@ async def _refused(connection: Any, *, intent: decisions.Intent, outcome: port.R
         await journal.record(connection, "not-sent", body)
 
 
-async def _not_sent(connection: Any, *, intent: decisions.Intent, status: str, reason: str, detail: str) -> None:
+async def _not_sent(connection: Any, *, intent: decisions.Intent, reason: str, detail: str) -> None:
+    # Never of an unknown one: what is stopped here may be an old memory of an intent that left meanwhile.
+    await _given_up(
+        connection, intent, "not-sent", expected=("released", "sending"), reason=reason, detail=detail[:1000]
+    )
+
+
+async def _unseen(connection: Any, *, intent: decisions.Intent) -> None:
+    await _given_up(connection, intent, "unseen", expected=("unknown",), reason="unseen")
+
+
+async def _given_up(
+    connection: Any, intent: decisions.Intent, status: str, *, expected: Sequence[str], reason: str, detail: str = ""
+) -> None:
     if await decisions.mark(
-        connection,
-        intent.client_order_id,
-        status,
-        expected=decisions.UNSETTLED,
-        reason=reason,
-        detail=detail[:1000],
+        connection, intent.client_order_id, status, expected=expected, reason=reason, detail=detail
     ):
         await journal.record(connection, "not-sent", {"client_order_id": intent.client_order_id, "reason": reason})
 

@@ -44,8 +44,6 @@ class Reconciler:
         self.last: Result | None = None
         self.starting_cash = numbers.Money(0)
         """The account's cash before the first order; known after the first reconciliation."""
-        self.late: set[str] = set()
-        """Broker's ids of orders that turned up after they had been given up, and are to be cancelled."""
         self._pool = shared.pool
         self._broker = broker
         self._ledger = shared.ledger
@@ -130,16 +128,7 @@ class Reconciler:
                 differences += await self._take([found])
             elif row["broker_order_id"]:
                 differences.append(f"order {row['client_order_id']}: the broker does not have it any more")
-        for broker_order_id in tuple(self.late):
-            await self.cancel_late(broker_order_id)
         return differences
-
-    async def cancel_late(self, broker_order_id: str) -> None:
-        """Cancel an order that turned up late; raises BrokerError, and then the next reconciliation tries again."""
-        self.late.add(broker_order_id)
-        refusal = await self._broker.cancel(broker_order_id)
-        self.late.discard(broker_order_id)
-        _log.warning("late order cancelled", broker_order_id=broker_order_id, refusal=refusal)
 
     async def _activities(self, after: times.Nanos | None) -> list[str]:
         activities = await self._broker.activities(after=after)
@@ -165,8 +154,6 @@ class Reconciler:
         for first in range(0, len(events), _TOGETHER):
             for booked in await self._books.take(events[first : first + _TOGETHER]):
                 event = booked.event
-                if booked.is_late:
-                    self.late.add(event.broker_order_id)
                 if booked.order is not None:
                     continue
                 if event.execution is not None and not event.client_order_id:

@@ -1,10 +1,11 @@
 """The reducer: what the broker says about an order, in any order and any number of times, becomes one state.
 
-1. The cumulative quantity decides. A fill is the interval of it that one execution covered; an execution seen again
-   under another id is the same fill, and only its alias is learned.
+1. Guard ``cumulative-decides``: the cumulative quantity decides. A fill is the interval of it that one execution
+   covered; an execution seen again under another id is the same fill, and only its alias is learned.
 2. Statuses form a lattice: a terminal one absorbs all others, among open ones the latest word of the broker counts.
    An order whose whole quantity is reported filled is filled, whatever else was said.
-3. A terminal state never absorbs a fill: an execution that arrives afterwards is booked.
+3. Guard ``fills-after-terminal``: a terminal state never absorbs a fill: an execution that arrives afterwards is
+   booked.
 4. A report may know of more than the executions we have seen (``reported`` above ``filled``): the order is incomplete
    until its executions have been fetched. Nothing is booked at a guessed price.
 5. What contradicts itself (overlapping intervals, another price, a bust) is not booked but named in ``irregular``.
@@ -144,9 +145,10 @@ def _reported(order: Order, report: port.Report) -> Order:
 
 
 def _executed(order: Order, execution: port.Execution) -> Change:
+    start, end = covered(order, execution)
     fill = Fill(
-        cumulative_from=numbers.Quantity(execution.cumulative - execution.quantity),
-        cumulative_to=execution.cumulative,
+        cumulative_from=start,
+        cumulative_to=end,
         price=execution.price,
         at=execution.at,
         execution_id=execution.execution_id,
@@ -172,6 +174,11 @@ def _executed(order: Order, execution: port.Execution) -> Change:
         return Change(order)
     fills = tuple(merged if each == same else each for each in order.fills)
     return Change(replace(order, fills=fills), learned=(merged,))
+
+
+def covered(_: Order, execution: port.Execution) -> tuple[numbers.Quantity, numbers.Quantity]:
+    """Return the interval of an order's cumulative quantity that an execution covered, whatever is booked already."""
+    return numbers.Quantity(execution.cumulative - execution.quantity), execution.cumulative
 
 
 def _completed(order: Order) -> Order:

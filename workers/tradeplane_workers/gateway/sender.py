@@ -1,9 +1,12 @@
 """The sender: released intents, in ledger sequence, each to the broker at most once.
 
-1. An intent is marked ``sending`` in a transaction that holds the gateway's epoch, and only then handed to the broker.
+1. Guard ``marked-before-sent``: an intent is marked ``sending`` in a transaction that holds the gateway's epoch, and
+   only then handed to the broker.
 2. The permit is asked between that and the first byte; what it refuses was not sent. Halted: it never will be. No
    epoch or no stream: it goes back to ``released`` and is tried again for a minute, through every check.
-3. After a start, every intent found ``sending`` is unknown, and nothing is sent until all of them are resolved.
+3. Guard ``never-sent-again``: once a byte left, it is not sent again, whatever is heard.
+4. Guard ``sending-resolved-first``: after a start, every intent found ``sending`` is unknown, and nothing is sent until
+   all of them are resolved.
 """
 
 import asyncio
@@ -37,6 +40,11 @@ class LastOrder:
 
     client_order_id: str
     at: str
+
+
+def unsent(outcome: port.Outcome) -> str:
+    """Return why an order surely did not leave, so that it may be sent later; nothing for every other outcome."""
+    return outcome.reason if isinstance(outcome, port.NotSent) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +89,7 @@ class Sender:
     async def recover(self) -> None:
         """Take over what an earlier process left: unknown first, then what it had released."""
         found = await self._in_flight()
-        for intent in found:
-            if intent.status != "released":
-                self._outcomes.resolve(intent)
-        self.has_recovered = True
-        await self._outcomes.all_known()
+        await self._resolve([intent for intent in found if intent.status != "released"])
         self._queue.extend(_Waiting(intent, float("-inf")) for intent in self._new(found))
         self._arrived.set()
 
@@ -105,6 +109,12 @@ class Sender:
                 await self._deliver(waiting)
                 self._queue.popleft()
                 self._taken.discard(waiting.intent.client_order_id)
+
+    async def _resolve(self, left: Iterable[decisions.Intent]) -> None:
+        for intent in left:
+            await self._outcomes.resolve(intent)
+        self.has_recovered = True
+        await self._outcomes.all_known()
 
     async def _in_flight(self) -> tuple[decisions.Intent, ...]:
         while True:
@@ -162,12 +172,13 @@ class Sender:
         self._outcomes.unknown.add(intent.client_order_id)
         with self._metrics.submit_seconds.time():
             outcome = await self._broker.submit(request, lambda: self._permit(intent))
-        if isinstance(outcome, port.NotSent):
-            _log.info("not sent", client_order_id=intent.client_order_id, reason=outcome.reason, detail=outcome.detail)
+        reason = unsent(outcome)
+        if reason:
+            _log.info("not sent", client_order_id=intent.client_order_id, outcome=outcome)
             await self._outcomes.put_back(intent)
-            return outcome.reason
-        await self._outcomes.settle(intent, outcome)
-        return ""
+        else:
+            await self._outcomes.settle(intent, outcome)
+        return reason
 
     def _permit(self, intent: decisions.Intent) -> str:
         reason = self._guard.permit(intent.strategy_uid)

@@ -231,7 +231,8 @@ class Gateway:
     async def _start(
         self, group: asyncio.TaskGroup, shared: core.Core, broker: port.Broker, *, sweeper: sweep.Sweeper, full: bool
     ) -> None:
-        keeper = bookkeeper.Bookkeeper(shared)
+        self._canceller = cancels.Canceller(shared, broker)
+        keeper = bookkeeper.Bookkeeper(shared, unwanted=self._canceller.bell)
         keeper.bell = self.ledger_bell
         reconciler = reconcile.Reconciler(shared, broker, books=keeper)
         listener = stream.Listener(shared, broker, books=keeper, reconciler=reconciler, sweeper=sweeper, full=full)
@@ -239,7 +240,6 @@ class Gateway:
         self._sender = sender.Sender(shared, broker, results=self._outcomes, known=self._reader.known)
         self.views.shared, self.views.reconciler = shared, reconciler
         writer = status.StatusWriter(self._cluster, self._reader.known, guard=self.guard, shown=self.views)
-        self._canceller = cancels.Canceller(shared, broker)
         self._run(
             group, listener.run(), self._sender.run(), self._canceller.run(), writer.run(), self._keep_records(shared)
         )

@@ -101,8 +101,6 @@ class Listener:
 
     async def _take(self, events: Sequence[port.Event]) -> None:
         for booked in await self._books.take_surely(events):
-            if booked.is_late:
-                await self._cancel(booked.event)
             report = booked.event.report
             if report is not None and report.is_open and self._something_is_halted():
                 self._sweeper.nudge()
@@ -111,13 +109,6 @@ class Listener:
         if self._guard.state().state is not orders.State.ENABLED:
             return True
         return any(each.halted for each in (self._guard.inputs.strategies or {}).values())
-
-    async def _cancel(self, event: port.Event) -> None:
-        """Cancel an order that turned up after it had been given up."""
-        try:
-            await self._reconciler.cancel_late(event.broker_order_id)
-        except port.BrokerError as error:
-            _log.warning("late order not cancelled yet", client_order_id=event.client_order_id, error=str(error))
 
     async def _reconcile(self) -> None:
         """Reconcile until clean, then whenever something asks for it, and every 30 s."""

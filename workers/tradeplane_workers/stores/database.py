@@ -1,7 +1,7 @@
 """Connections to the ledger: short timeouts, synchronous commits, JSON as text.
 
-A statement, a lock or an idle transaction that lasts longer than a second is ended by the server, so that a frozen
-gateway cannot hold a fence that another one waits for.
+Guard ``lock-time-outs``: a statement, a lock or an idle transaction that lasts longer than a second is ended by the
+server, so that a frozen gateway cannot hold a fence that another one waits for.
 """
 
 from collections.abc import AsyncIterator

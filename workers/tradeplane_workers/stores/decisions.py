@@ -7,7 +7,6 @@ from typing import Any
 from tradeplane_engine import errors
 from tradeplane_engine.domain import numbers, orders, times
 
-UNSETTLED = ("released", "sending", "unknown")
 TERMS = ", ".join(orders.Terms.__slots__)  # columns of intents and orders
 
 
@@ -132,6 +131,14 @@ async def want_cancelled(connection: Any, uid: str, client_order_ids: Sequence[s
     foreign = set(client_order_ids) - {row["client_order_id"] for row in rows}
     if foreign:
         raise errors.ValueRefused("cancels", "orders of this strategy", sorted(foreign))
+
+
+async def unwanted(connection: Any, client_order_id: str) -> None:
+    """Note that the order of an intent that had been given up is wanted no more; its own decision stands for that."""
+    await connection.execute(
+        "update intents set cancel_wanted = coalesce(cancel_wanted, decision) where client_order_id = $1",
+        client_order_id,
+    )
 
 
 async def mark(

@@ -2,6 +2,9 @@
 
 ``gateway`` is the leading gateway's row, ``strategy:<uid>`` a strategy's. A holder's token is checked, FOR SHARE, in
 the transaction of every decision, so that a deposed holder commits nothing.
+
+Guard ``epoch-locked``: who wants the row waits until that transaction has ended.
+Guard ``token-not-number``: a database that lost the commit of a turn gives its number out again, its token never.
 """
 
 import secrets
