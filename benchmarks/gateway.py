@@ -57,9 +57,9 @@ class Client:
         answer = await self._post("fence", body)
         self._token = answer["token"]
 
-    async def order(self, minute: int) -> None:
-        """Decide once, at a second of a minute that has ended; raises GatewayError where it was refused."""
-        begin = times.Nanos(gateway_world.OPEN + minute * times.MINUTE)
+    async def order(self, passed: int) -> None:
+        """Decide once, at a second of the last minute that passed; raises GatewayError where it was refused."""
+        begin = times.Nanos(gateway_world.OPEN + (passed - 1) * times.MINUTE)
         self._last = times.Nanos(max(self._last, begin) + times.SECOND)
         if self._last >= begin + times.MINUTE:
             raise GatewayError("more decisions of one strategy than a minute has seconds")
@@ -93,7 +93,7 @@ async def submit(world: gateway_world.World, http: httpx2.AsyncClient, chosen: a
     client = Client(http, world.configs[0])
     await client.start()
     took = await _one_after_the_other(world, client, chosen.orders)
-    await _all_filled(world, http, chosen.orders, minute=gateway_world.FIRST + 1 + chosen.orders // _PER_MINUTE)
+    await _all_filled(world, http, chosen.orders)
     return _spread(took)
 
 
@@ -102,7 +102,7 @@ async def query(world: gateway_world.World, http: httpx2.AsyncClient, chosen: ar
     client = Client(http, world.configs[0])
     await client.start()
     await _one_after_the_other(world, client, chosen.orders)
-    await _all_filled(world, http, chosen.orders, minute=gateway_world.FIRST + 1 + chosen.orders // _PER_MINUTE)
+    await _all_filled(world, http, chosen.orders)
     found = {}
     for path in ("/v1/state", "/v1/orders", "/v1/positions"):
         took = []
@@ -117,12 +117,10 @@ async def query(world: gateway_world.World, http: httpx2.AsyncClient, chosen: ar
 async def _one_after_the_other(world: gateway_world.World, client: Client, orders: int) -> list[float]:
     took = []
     for number in range(orders):
-        passed, within = divmod(number, _PER_MINUTE)
-        minute = gateway_world.FIRST + passed
-        if passed and not within:
-            await asyncio.to_thread(world.pass_minute, minute)
+        if number and number % _PER_MINUTE == 0:
+            await asyncio.to_thread(world.pass_minute)
         before = time.perf_counter()
-        await client.order(minute)
+        await client.order(world.passed)
         took.append(time.perf_counter() - before)
     return took
 
@@ -134,22 +132,19 @@ async def rate(world: gateway_world.World, http: httpx2.AsyncClient, chosen: arg
     turns = [asyncio.Lock() for _ in clients]  # a strategy decides one thing after the other
     count = chosen.rate * chosen.seconds
     cpu, began = world.cpu_s(), time.perf_counter()
-    minute = gateway_world.FIRST
     took: list[float] = []
 
     async def pass_minutes() -> None:
-        nonlocal minute
         while True:
             await asyncio.sleep(1.0)
-            await asyncio.to_thread(world.pass_minute, minute + 1)
-            minute += 1
+            await asyncio.to_thread(world.pass_minute)
 
     async def one(number: int) -> None:
         due = began + number / chosen.rate
         await asyncio.sleep(max(due - time.perf_counter(), 0))
         at = number % len(clients)
         async with turns[at]:
-            await clients[at].order(minute)
+            await clients[at].order(world.passed)
         took.append(time.perf_counter() - due)
 
     passing = asyncio.create_task(pass_minutes())
@@ -160,7 +155,7 @@ async def rate(world: gateway_world.World, http: httpx2.AsyncClient, chosen: arg
     finally:
         passing.cancel()
     answered = time.perf_counter()
-    await _all_filled(world, http, count, minute=minute + 1)
+    await _all_filled(world, http, count)
     ended = time.perf_counter()
     spent = {name: round(used - cpu[name], 2) for name, used in world.cpu_s().items()}
     return {
@@ -174,7 +169,7 @@ async def rate(world: gateway_world.World, http: httpx2.AsyncClient, chosen: arg
     }
 
 
-async def _all_filled(world: gateway_world.World, http: httpx2.AsyncClient, count: int, *, minute: int) -> None:
+async def _all_filled(world: gateway_world.World, http: httpx2.AsyncClient, count: int) -> None:
     """Wait until every order is sent and acknowledged, let the next minutes open, and wait for the fills."""
     began = time.perf_counter()
     counts: dict[str, Any] = {}
@@ -182,9 +177,8 @@ async def _all_filled(world: gateway_world.World, http: httpx2.AsyncClient, coun
         counts = (await http.get("/v1/state")).json()["counts"]
         if counts["fills"] >= count:
             return
-        if not counts["unsettled_intents"] and minute < gateway_world.MINUTES:
-            await asyncio.to_thread(world.pass_minute, minute)
-            minute += 1
+        if not counts["unsettled_intents"] and world.passed < gateway_world.MINUTES - 1:
+            await asyncio.to_thread(world.pass_minute)
         await asyncio.sleep(0.1)
     raise TimeoutError(f"{count} orders were not filled within {_PATIENCE_S} s: {counts}")
 

@@ -7,9 +7,10 @@ place a client of the gateway takes here. Strategies exist as objects, so that t
 import contextlib
 import json
 import random
+import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,6 @@ from tradeplane_workers import bar_messages, messages
 
 OPEN, CLOSE = times.instant("2012-03-02T14:30:00Z"), times.instant("2012-03-02T21:00:00Z")
 MINUTES = (CLOSE - OPEN) // times.MINUTE
-FIRST = 1  # minute in which there is a price
 CASH = "1000000000"
 # Limits of every family that needs no live source, which cannot bind.
 POLICY = {
@@ -66,17 +66,20 @@ def names(symbols: int) -> list[str]:
     return [f"S{number:03d}" for number in range(symbols)]
 
 
-@dataclass(frozen=True)
+@dataclass
 class World:
     """The running environment, and what a strategy of it is told.
 
     configs : one per strategy, each with a symbol of its own
     minutes : the bars of each minute of the session
+    passed : how many of them have passed
     """
 
     running: environment.Environment
     configs: list[messages.StrategyConfig]
     minutes: list[list[bars.Bar]]
+    passed: int = 0
+    _turn: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def gateway(self) -> str:
@@ -103,15 +106,17 @@ class World:
             time.sleep(0.01)
         raise TimeoutError(f"the gateway did not become enabled within {_PATIENCE_S} s: {last}")
 
-    def pass_minute(self, number: int) -> None:
+    def pass_minute(self) -> None:
         """Let a minute of the session pass: orders fill at the next one's open, and its bars are published."""
-        end = times.Nanos(OPEN + (number + 1) * times.MINUTE)
-        url = f"{self.running.addresses.url('simulator_control')}/control/clock"
-        httpx2.post(url, json={"to": times.text(times.Nanos(end + times.SECOND))}, timeout=60).raise_for_status()
-        entries = tuple(bar_messages.bar_message(bar) for bar in self.minutes[number])
-        message = messages.SliceMessage(timeframe="1m", end=times.text(end), bars=entries)
-        with redis.Redis.from_url(self.running.valkey.url()) as client:
-            client.xadd("bars:1m", {"message": message.model_dump_json()}, id=f"{end // 1_000_000}-0")
+        with self._turn:
+            end = times.Nanos(OPEN + (self.passed + 1) * times.MINUTE)
+            url = f"{self.running.addresses.url('simulator_control')}/control/clock"
+            httpx2.post(url, json={"to": times.text(times.Nanos(end + times.SECOND))}, timeout=60).raise_for_status()
+            entries = tuple(bar_messages.bar_message(bar) for bar in self.minutes[self.passed])
+            message = messages.SliceMessage(timeframe="1m", end=times.text(end), bars=entries)
+            with redis.Redis.from_url(self.running.valkey.url()) as client:
+                client.xadd("bars:1m", {"message": message.model_dump_json()}, id=f"{end // 1_000_000}-0")
+            self.passed += 1
 
     def cpu_s(self) -> dict[str, float]:
         """Return user and system seconds of every process so far, its children's included."""
@@ -139,8 +144,8 @@ def opened(home: Path, *, strategies: int, seed: int) -> Iterator[World]:
             running.supervisor.run(spec)
         by_minute = [found[at::MINUTES] for at in range(MINUTES)]
         world = World(running, _configs(running, strategies), by_minute)
-        for number in range(FIRST + 1):
-            world.pass_minute(number)
+        for _ in range(2):  # a decision in the second one knows a price
+            world.pass_minute()
         running.kubectl("patch", "configmap", "kill-switch", "--type=merge", '--patch={"data":{"trading":"enabled"}}')
         world.wait_enabled()
         yield world

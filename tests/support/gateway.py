@@ -13,12 +13,14 @@ import base64
 import contextlib
 import copy
 import json
+import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
 import redis.asyncio as redis_asyncio
+import uvicorn
 
 from support import servers, simulator
 from tradeplane_kube import errors as kube_errors
@@ -368,6 +370,21 @@ async def running(
             await asyncio.gather(task, return_exceptions=True)
             await made.stop()
             await client.aclose()
+
+
+@contextlib.asynccontextmanager
+async def served(made: service.Gateway) -> AsyncIterator[str]:
+    """Serve a gateway's application on a real socket, and yield its URL."""
+    with socket.socket() as opened:
+        opened.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(api.create(made), log_config=None, lifespan="off"))
+        server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]  # pytest's own
+        serving = asyncio.create_task(server.serve(sockets=[opened]))
+        try:
+            yield f"http://127.0.0.1:{opened.getsockname()[1]}"
+        finally:
+            server.should_exit = server.force_exit = True
+            await serving
 
 
 def manifests(kube: servers.Kube, venue: simulator.Venue, *, window: str = "5s") -> list[dict[str, Any]]:

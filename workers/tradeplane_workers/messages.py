@@ -4,7 +4,7 @@ Decimals are strings, times are RFC 3339 UTC strings, unknown fields are refused
 the endpoints that carry these.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import pydantic
 
@@ -207,11 +207,15 @@ class Verdict(Message):
 
 
 class DecisionReceipt(Message):
-    """The recorded decision: its place in the ledger sequence and one verdict per intent."""
+    """The recorded decision: its place in the ledger sequence and one verdict per intent.
+
+    ``dry_run``: what it would have been; nothing is recorded or sent, and the place is 0.
+    """
 
     sequence: int
     repeated: bool
     verdicts: tuple[Verdict, ...]
+    dry_run: bool = False
 
 
 class SymbolBook(Message):
@@ -256,6 +260,36 @@ class OrderEvents(Message):
 
     events: tuple[OrderEventMessage, ...] = ()
     more: bool = False
+
+
+# --- person -> gateway -----------------------------------------------------------------------------------------------
+
+
+class CancelRequest(Message):
+    """Orders that a person wants ended: some by their client order ids, all of a strategy, or all there are.
+
+    ``by`` and ``reason`` say who wants it and why; both are recorded.
+    """
+
+    orders: tuple[str, ...] = ()
+    strategy: str = ""
+    everything: bool = False
+    by: Annotated[str, pydantic.StringConstraints(min_length=1, max_length=200)]
+    reason: Annotated[str, pydantic.StringConstraints(min_length=1, max_length=500)]
+
+    @pydantic.model_validator(mode="after")
+    def says_which(self) -> Self:
+        """Refuse a request that names no orders, or names them twice."""
+        if bool(self.orders) + bool(self.strategy) + self.everything != 1:
+            raise ValueError("one of orders, strategy and everything")
+        return self
+
+
+class CancelReceipt(Message):
+    """The recorded wish: its place in the sequence, and the orders that the broker will be asked to end."""
+
+    sequence: int
+    orders: tuple[str, ...]
 
 
 # --- market data -----------------------------------------------------------------------------------------------------

@@ -41,13 +41,21 @@ def get(client: httpx2.Client, url: str, *, headers: Mapping[str, str] | None = 
     return orjson.loads(answer.content)
 
 
+def listed(client: httpx2.Client, url: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of one of the gateway's lists, page by page; raises httpx2.HTTPError."""
+    after = 0
+    while rows := get(client, url, after=str(after), limit=str(_PAGE)):
+        yield from rows
+        after = rows[-1].get("sequence", rows[-1].get("decision"))
+
+
 def ledger(client: httpx2.Client, gateway: str) -> f.Ledger:
     """Read the whole ledger through the gateway's lists."""
     account = get(client, f"{gateway}/v1/account")
     return f.Ledger(
         decisions=[
             f.Decision(row["sequence"], row["trigger"], row["outcome"], row["generation"], row["model_digest"])
-            for row in get(client, f"{gateway}/v1/decisions")
+            for row in listed(client, f"{gateway}/v1/decisions")
         ],
         signals=[
             f.Signal(
@@ -56,9 +64,9 @@ def ledger(client: httpx2.Client, gateway: str) -> f.Ledger:
                 score=row["score"],
                 features=tuple(float("nan") if value is None else value for value in row["features"]),
             )
-            for row in get(client, f"{gateway}/v1/signals")
+            for row in listed(client, f"{gateway}/v1/signals")
         ],
-        orders=[_order(row) for row in get(client, f"{gateway}/v1/orders")],
+        orders=[_order(row) for row in listed(client, f"{gateway}/v1/orders")],
         fills=[
             f.Fill(
                 client_order_id=row["client_order_id"],
@@ -68,7 +76,7 @@ def ledger(client: httpx2.Client, gateway: str) -> f.Ledger:
                 price=numbers.price(row["price"]),
                 day=row["at"][:10],
             )
-            for row in get(client, f"{gateway}/v1/fills")
+            for row in listed(client, f"{gateway}/v1/fills")
         ],
         positions=_positions(
             (row["symbol"], numbers.quantity(row["quantity"])) for row in get(client, f"{gateway}/v1/positions")

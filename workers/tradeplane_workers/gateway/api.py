@@ -2,8 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Annotated, Any
 
 import fastapi
 from fastapi import responses
@@ -11,67 +10,50 @@ from fastapi import responses
 from tradeplane_engine import errors
 from tradeplane_engine.domain import times
 from tradeplane_workers import messages, metrics
-from tradeplane_workers.gateway import decisions, fence, service
-from tradeplane_workers.stores import database, listing
+from tradeplane_workers.gateway import entrance, fence, lists, problems, service
 
-_RETRY_AFTER = {"Retry-After": "1"}
+VERSION = "1"
 _SETTLED_MAX_S = 30.0
-_LISTS: dict[str, Callable[[Any], Awaitable[list[listing.Row]]]] = {
-    "decisions": listing.decisions,
-    "orders": listing.orders,
-    "fills": listing.fills,
-    "positions": listing.positions,
-    "signals": listing.signals,
-    "events": listing.events,
-}
 
 
 def create(gateway: service.Gateway) -> fastapi.FastAPI:
     """Return the application."""
-    app = fastapi.FastAPI(title="Tradeplane gateway", docs_url=None, redoc_url=None)
-    app.include_router(_writing(gateway))
-    app.include_router(_reading(gateway))
-
-    @app.exception_handler(fence.Fenced)
-    async def fenced(_: fastapi.Request, error: fence.Fenced) -> responses.JSONResponse:
-        return responses.JSONResponse({"reason": "fenced", "detail": str(error)}, 403)
-
-    @app.exception_handler(errors.ValueRefused)
-    async def refused(_: fastapi.Request, error: errors.ValueRefused) -> responses.JSONResponse:
-        return responses.JSONResponse({"reason": "invalid", "detail": str(error)}, 422)
-
-    @app.exception_handler(decisions.NotReady)
-    async def not_ready(_: fastapi.Request, error: decisions.NotReady) -> responses.JSONResponse:
-        return responses.JSONResponse({"reason": "not-ready", "detail": str(error)}, 503, _RETRY_AFTER)
-
-    for failure in database.FAILURES:
-        app.add_exception_handler(failure, _ledger_away)
+    app = fastapi.FastAPI(
+        title="Tradeplane gateway",
+        version=VERSION,
+        docs_url=None,
+        redoc_url=None,
+        dependencies=[fastapi.Depends(lists.refuse_unknown)],
+    )
+    app.add_middleware(entrance.Entrance)
+    problems.install(app)
+    app.include_router(_strategies(gateway))
+    app.include_router(_persons(gateway))
+    app.include_router(lists.router(gateway))
+    app.include_router(_state(gateway))
     return app
 
 
-async def _ledger_away(_: fastapi.Request, error: Exception) -> responses.Response:
-    body = {"reason": "ledger-away", "detail": f"{type(error).__name__}: {error}"}
-    return responses.JSONResponse(body, 503, _RETRY_AFTER)
-
-
-def _writing(gateway: service.Gateway) -> fastapi.APIRouter:
-    router = fastapi.APIRouter(prefix="/v1/strategies/{name}")
+def _strategies(gateway: service.Gateway) -> fastapi.APIRouter:
+    """What a strategy's process asks for."""
+    rate = entrance.Rate(gateway.guard.clock)
+    router = fastapi.APIRouter(prefix="/v1/strategies/{name}", dependencies=[fastapi.Depends(rate)])
 
     @router.post("/fence")
-    async def take_fence(name: str, request: messages.FenceRequest) -> Any:
+    async def take_fence(name: str, request: messages.FenceRequest) -> messages.FenceGranted:
         _must_match(name, request.config.name)
         try:
             return await gateway.fence(request.config)
         except fence.Fenced as error:
-            return responses.JSONResponse({"reason": "fenced", "detail": str(error)}, 409)
+            raise problems.Problem(409, "fenced", str(error)) from error
 
     @router.post("/decisions")
-    async def decide(name: str, decision: messages.DecisionMessage) -> Any:  # noqa: ARG001 - the token says who it is
-        try:
-            return await gateway.decide(decision)
-        except decisions.Conflict as conflict:
-            body = {"reason": "conflict", "decision": conflict.receipt.model_dump(mode="json")}
-            return responses.JSONResponse(body, 409)
+    async def decide(
+        name: str,  # noqa: ARG001 - the token says who it is
+        decision: messages.DecisionMessage,
+        dry_run: Annotated[bool, fastapi.Query()] = False,  # noqa: FBT002 - a query has names
+    ) -> messages.DecisionReceipt:
+        return await gateway.decide(decision, dry_run=dry_run)
 
     @router.get("/book")
     async def book(name: str, token: str) -> messages.Book:
@@ -84,7 +66,18 @@ def _writing(gateway: service.Gateway) -> fastapi.APIRouter:
     return router
 
 
-def _reading(gateway: service.Gateway) -> fastapi.APIRouter:
+def _persons(gateway: service.Gateway) -> fastapi.APIRouter:
+    """What a person may want done."""
+    router = fastapi.APIRouter()
+
+    @router.post("/v1/cancels", status_code=202)
+    async def cancel(request: messages.CancelRequest) -> messages.CancelReceipt:
+        return await gateway.cancel(request)
+
+    return router
+
+
+def _state(gateway: service.Gateway) -> fastapi.APIRouter:
     router = fastapi.APIRouter()
 
     @router.get("/v1/state")
@@ -103,13 +96,6 @@ def _reading(gateway: service.Gateway) -> fastapi.APIRouter:
     @router.get("/v1/session-record")
     async def session_record() -> Any:
         return await gateway.views.session_record()
-
-    @router.get("/v1/{name}")
-    async def listed(name: str) -> Any:
-        if name not in _LISTS:
-            raise fastapi.HTTPException(404, f"no list {name!r}; there are {sorted(_LISTS)}")
-        async with database.transaction(gateway.pool) as connection:
-            return await _LISTS[name](connection)
 
     @router.get("/healthz")
     async def health() -> Any:

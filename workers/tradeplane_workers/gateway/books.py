@@ -44,7 +44,9 @@ class Fills:
 
     def sub_ledger(self, uid: str) -> ledger.Ledger:
         """Return a strategy's ledger; its capital is named when its equity is asked for."""
-        return self._sub_ledgers.setdefault(uid, ledger.Ledger(numbers.Money(0), self._costs))
+        if uid not in self._sub_ledgers:
+            self._sub_ledgers[uid] = ledger.Ledger(numbers.Money(0), self._costs)
+        return self._sub_ledgers[uid]
 
     async def advance(self, connection: Any) -> None:
         """Book the fills that were committed since the last call; the caller holds the ledger's row."""

@@ -106,19 +106,13 @@ class Desk:
         self._memory = _Memory("")
 
     async def decide(
-        self, message: messages.DecisionMessage
+        self, message: messages.DecisionMessage, *, dry_run: bool = False
     ) -> tuple[messages.DecisionReceipt, Sequence[decisions_store.Intent]]:
         """Record a decision and judge its intents; return its receipt, and the intents as they are recorded.
 
-        Raises NotReady, Conflict and Fenced.
+        Raises NotReady, Conflict and Fenced. With ``dry_run`` everything is done but the commit.
         """
-        trigger = times.instant(message.trigger, field="trigger")
-        keys = {(intent.symbol, intent.role, intent.number) for intent in message.intents}
-        if len(keys) != len(message.intents):
-            raise errors.ValueRefused("intents", "each (symbol, role, number) once", len(message.intents))
-        if message.intents and orders.Outcome(message.outcome) is not orders.Outcome.TRADED:
-            raise errors.ValueRefused("outcome", f"{orders.Outcome.TRADED}, because there are intents", message.outcome)
-        times.compact(trigger)
+        trigger = _checked(message)
         if message.intents or self._known.measures_losses:
             read = await self._prices.wait_for(
                 trigger, timeout_s=_PRICES_TIMEOUT_S, channel=await self.channel_of(message)
@@ -130,7 +124,7 @@ class Desk:
             raise NotReady("not leading, or not reconciled with the broker yet")
         async with self._one_at_a_time:
             memory = self._memory.copy() if self._memory.token == lead.token else _Memory(lead.token)
-            async with database.transaction(self._pool) as connection:
+            async with database.transaction(self._pool, keep=not dry_run) as connection:
                 memory.state = await journal.hold(connection)
                 if not await epochs.holds(connection, epochs.GATEWAY, lead.token):
                     self._leadership.lose()
@@ -141,9 +135,13 @@ class Desk:
                 repeated = await self._repeated(connection, message, trigger)
                 if repeated is not None:
                     return repeated, await decisions_store.intents_of(connection, repeated.sequence)
-                found = await self._record(connection, message, trigger, epoch_number=lead.number, memory=memory)
+                receipt, intents = await self._record(
+                    connection, message, trigger, epoch_number=lead.number, memory=memory
+                )
+            if dry_run:
+                return receipt.model_copy(update={"sequence": 0, "dry_run": True}), ()
             self._memory = memory
-        return found
+        return receipt, intents
 
     async def order_events(self, uid: str, *, after: int) -> messages.OrderEvents:
         """Return what happened to a strategy's orders behind a place in the ledger's sequence."""
@@ -330,6 +328,18 @@ class Desk:
         if verdict.accepted and own:
             reason, detail = state.HALTED, own
         return _Judged(verdict.intent, orders.client_order_id(key), reason, detail[:1000], verdict.accepted)
+
+
+def _checked(message: messages.DecisionMessage) -> times.Nanos:
+    """Return a decision's trigger; raises ValueRefused for what it cannot say."""
+    trigger = times.instant(message.trigger, field="trigger")
+    keys = {(intent.symbol, intent.role, intent.number) for intent in message.intents}
+    if len(keys) != len(message.intents):
+        raise errors.ValueRefused("intents", "each (symbol, role, number) once", len(message.intents))
+    if message.intents and orders.Outcome(message.outcome) is not orders.Outcome.TRADED:
+        raise errors.ValueRefused("outcome", f"{orders.Outcome.TRADED}, because there are intents", message.outcome)
+    times.compact(trigger)
+    return trigger
 
 
 async def _standing(

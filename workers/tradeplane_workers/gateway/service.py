@@ -111,12 +111,14 @@ class Gateway:
         self.ledger_bell.ring()
         return granted
 
-    async def decide(self, message: messages.DecisionMessage) -> messages.DecisionReceipt:
-        """Record a decision, then send what was released."""
+    async def decide(self, message: messages.DecisionMessage, *, dry_run: bool = False) -> messages.DecisionReceipt:
+        """Record a decision, then send what was released; ``dry_run`` only says what would be."""
         if self._desk is None or self._sender is None:
             raise decisions.NotReady("the gateway is starting")
         with self.metrics.decision_seconds.time():
-            receipt, intents = await self._desk.decide(message)
+            receipt, intents = await self._desk.decide(message, dry_run=dry_run)
+        if receipt.dry_run:
+            return receipt
         if not receipt.repeated:
             self.metrics.decisions.labels(message.outcome).inc()
             for verdict in receipt.verdicts:
@@ -127,6 +129,14 @@ class Gateway:
             self._sender.enqueue(intents, since_s=read_s)
         if message.cancels and self._canceller is not None:
             self._canceller.bell.ring()
+        self.ledger_bell.ring()
+        return receipt
+
+    async def cancel(self, request: messages.CancelRequest) -> messages.CancelReceipt:
+        """Record that a person wants orders ended, and ask for it until they have; raises ValueRefused."""
+        if self._canceller is None:
+            raise decisions.NotReady("the gateway is starting")
+        receipt = await self._canceller.want(request)
         self.ledger_bell.ring()
         return receipt
 

@@ -2,11 +2,11 @@
 
 import contextlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tradeplane_engine.domain import numbers, orders, times
-from tradeplane_workers.gateway import core, manifests, reconcile, sweep
+from tradeplane_workers.gateway import core, decisions, manifests, reconcile, sweep
 from tradeplane_workers.gateway import state as trading_state
 from tradeplane_workers.stores import database, journal, listing
 from tradeplane_workers.stores import orders as orders_store
@@ -29,6 +29,7 @@ class Shown:
     """The last figures that the ledger gave; shown on while it is away."""
 
     counts: dict[str, Any] = field(default_factory=lambda: dict(_NO_COUNTS))
+    totals: listing.Totals = field(default_factory=listing.Totals)
     strategies: list[dict[str, Any]] = field(default_factory=list)
     is_ledger_readable: bool = False
 
@@ -143,7 +144,7 @@ class Views:
     async def account(self) -> dict[str, Any]:
         """Return the account by the ledger and, where it answers, by the broker."""
         if self.shared is None:
-            raise LookupError("the ledger is not open yet")
+            raise decisions.NotReady("the ledger is not open yet")
         async with database.transaction(self.shared.pool) as connection:
             ledger = await connection.fetchrow("select account, starting_cash from ledger")
             _, fees = await orders_store.cash_flow(connection)
@@ -162,7 +163,7 @@ class Views:
     async def session_record(self) -> dict[str, Any]:
         """Return the session record."""
         if self.shared is None:
-            raise LookupError("the ledger is not open yet")
+            raise decisions.NotReady("the ledger is not open yet")
         async with database.transaction(self.shared.pool) as connection:
             await journal.hold(connection)
             row = await connection.fetchrow("select * from ledger")
@@ -182,8 +183,10 @@ class Views:
         if self.shared is None:
             return
         with contextlib.suppress(*database.FAILURES):
+            totals = replace(self._shown.totals)
             async with self.shared.pool.acquire(timeout=1) as connection:
-                self._shown.counts = await listing.counts(connection)
+                self._shown.counts = await listing.counts(connection, totals)
+                self._shown.totals = totals
                 self._shown.strategies = await listing.strategies(connection)
             self._shown.is_ledger_readable = True
 

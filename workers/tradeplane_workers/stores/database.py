@@ -34,10 +34,20 @@ async def _leave(connection: Any) -> None:
 
 
 @asynccontextmanager
-async def transaction(pool: asyncpg.Pool) -> AsyncIterator[Any]:
-    """Run one read-committed transaction on a connection of the pool, which is waited for at most 2 s."""
-    async with pool.acquire(timeout=2) as connection, connection.transaction():
-        yield connection
+async def transaction(pool: asyncpg.Pool, *, keep: bool = True) -> AsyncIterator[Any]:
+    """Run one read-committed transaction on a connection of the pool, which is waited for at most 2 s.
+
+    ``keep`` says whether what it wrote stays.
+    """
+    async with pool.acquire(timeout=2) as connection:
+        started = connection.transaction()
+        await started.start()
+        try:
+            yield connection
+        except BaseException:
+            await started.rollback()
+            raise
+        await (started.commit() if keep else started.rollback())
 
 
 async def identity(connection: Any) -> tuple[str, int]:

@@ -133,6 +133,30 @@ async def want_cancelled(connection: Any, uid: str, client_order_ids: Sequence[s
         raise errors.ValueRefused("cancels", "orders of this strategy", sorted(foreign))
 
 
+async def open_ids(connection: Any, *, strategy: str = "", client_order_ids: Sequence[str] = ()) -> list[str]:
+    """Return our ids of what may still fill, of one strategy or among some ids; empty for all of them."""
+    rows = await connection.fetch(
+        "select i.client_order_id from intents i join decisions d on d.sequence = i.decision"
+        " left join orders o using (client_order_id)"
+        " where (i.status in ('released', 'sending', 'unknown') or i.status = 'acknowledged' and o.status not in"
+        " ('filled', 'canceled', 'expired', 'replaced', 'rejected'))"
+        " and ($1 = '' or d.strategy = $1) and (cardinality($2::text[]) = 0 or client_order_id = any($2::text[]))"
+        " order by i.sequence",
+        strategy,
+        list(client_order_ids),
+    )
+    return [row["client_order_id"] for row in rows]
+
+
+async def want_all_cancelled(connection: Any, client_order_ids: Sequence[str], *, place: int) -> None:
+    """Note that a person wants orders no more, whosoever they are."""
+    await connection.execute(
+        "update intents set cancel_wanted = coalesce(cancel_wanted, $2) where client_order_id = any($1::text[])",
+        list(client_order_ids),
+        place,
+    )
+
+
 async def unwanted(connection: Any, client_order_id: str) -> None:
     """Note that the order of an intent that had been given up is wanted no more; its own decision stands for that."""
     await connection.execute(

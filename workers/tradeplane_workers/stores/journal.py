@@ -15,6 +15,7 @@ from tradeplane_workers.stores import database
 
 _ID_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 _ID_LENGTH = 8
+CANCEL_WANTED = "cancel-wanted"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,19 +2,44 @@
 
 import json
 import math
+from dataclasses import dataclass
 from typing import Any
 
 from tradeplane_engine import record
 from tradeplane_engine.domain import numbers, times
 from tradeplane_workers.stores import decisions as decisions_store
+from tradeplane_workers.stores import journal
 from tradeplane_workers.stores import orders as orders_store
 
 Row = dict[str, Any]
+# Uids of the strategies that ever held a fence under a name.
+_OF_STRATEGY = "in (select substr(scope, 10) from epochs where scope like 'strategy:%' and holder = $3)"
 
 
-async def decisions(connection: Any) -> list[Row]:
-    """Return every decision."""
-    rows = await connection.fetch("select * from decisions order by sequence")
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which rows of a list: at most ``limit`` behind a place, of one strategy and symbol; empty for all of them."""
+
+    after: int
+    limit: int
+    strategy: str = ""
+    symbol: str = ""
+
+
+async def last_place(connection: Any) -> int:
+    """Return the last place of the sequence that was taken."""
+    place: int = await connection.fetchval("select sequence from ledger")
+    return place
+
+
+async def decisions(connection: Any, page: Page) -> list[Row]:
+    """Return decisions."""
+    rows = await connection.fetch(
+        "select * from decisions where sequence > $1 and ($3 = '' or strategy = $3) order by sequence limit $2",
+        page.after,
+        page.limit,
+        page.strategy,
+    )
     return [
         {
             "sequence": row["sequence"],
@@ -34,13 +59,21 @@ async def decisions(connection: Any) -> list[Row]:
     ]
 
 
-async def orders(connection: Any) -> list[Row]:
-    """Return every intent with what became of it."""
+async def orders(connection: Any, page: Page, *, only_open: bool = False) -> list[Row]:
+    """Return intents with what became of them; ``only_open``: what may still fill."""
+    is_open = (
+        f"and (i.status in ('released', 'sending', 'unknown') or i.status = 'acknowledged' and {orders_store.MAY_FILL})"
+    )
     rows = await connection.fetch(
-        "select i.*, d.strategy, d.generation, d.model_digest, d.feature_set, d.policy_hash, o.broker_order_id,"
+        "select i.*, d.strategy, d.generation, d.model_digest, d.feature_set, d.policy_hash, o.broker_order_id,"  # noqa: S608 - constants
         " o.status as order_status, coalesce(o.filled, 0) as filled, o.parent, o.signal_score, o.git_revision"
         " from intents i join decisions d on d.sequence = i.decision left join orders o using (client_order_id)"
-        " order by i.sequence"
+        " where i.sequence > $1 and ($3 = '' or d.strategy = $3) and ($4 = '' or i.symbol = $4)"
+        f" {is_open if only_open else ''} order by i.sequence limit $2",
+        page.after,
+        page.limit,
+        page.strategy,
+        page.symbol,
     )
     return [
         {
@@ -77,9 +110,16 @@ async def orders(connection: Any) -> list[Row]:
     ]
 
 
-async def fills(connection: Any) -> list[Row]:
-    """Return every fill."""
-    rows = await connection.fetch("select * from fills order by sequence")
+async def fills(connection: Any, page: Page) -> list[Row]:
+    """Return fills."""
+    rows = await connection.fetch(
+        "select * from fills where sequence > $1 and ($4 = '' or symbol = $4)"  # noqa: S608 - a constant
+        f" and ($3 = '' or sub_ledger {_OF_STRATEGY}) order by sequence limit $2",
+        page.after,
+        page.limit,
+        page.strategy,
+        page.symbol,
+    )
     return [
         {
             "sequence": row["sequence"],
@@ -100,12 +140,20 @@ async def fills(connection: Any) -> list[Row]:
     ]
 
 
-async def positions(connection: Any) -> list[Row]:
-    """Return every position that is not flat."""
-    rows = await connection.fetch("select * from positions where quantity <> 0 order by sub_ledger, symbol")
+async def positions(connection: Any, *, strategy: str = "", symbol: str = "") -> list[Row]:
+    """Return the positions that are not flat."""
+    rows = await connection.fetch(
+        "select p.*, coalesce(e.holder, '') as strategy from positions p"
+        " left join epochs e on e.scope = 'strategy:' || p.sub_ledger"
+        " where p.quantity <> 0 and ($1 = '' or e.holder = $1) and ($2 = '' or p.symbol = $2)"
+        " order by p.sub_ledger, p.symbol",
+        strategy,
+        symbol,
+    )
     return [
         {
             "sub_ledger": row["sub_ledger"],
+            "strategy": row["strategy"],
             "symbol": row["symbol"],
             "quantity": numbers.quantity_text(row["quantity"]),
         }
@@ -113,11 +161,17 @@ async def positions(connection: Any) -> list[Row]:
     ]
 
 
-async def signals(connection: Any) -> list[Row]:
-    """Return every signal with its feature row; null for NaN."""
+async def signals(connection: Any, page: Page) -> list[Row]:
+    """Return the signals of so many decisions that have some, with their feature rows; null for NaN."""
     rows = await connection.fetch(
-        "select s.*, d.strategy_uid, d.trigger from signals s join decisions d on d.sequence = s.decision"
-        " order by s.decision, s.position"
+        "with decided as (select sequence, strategy_uid, trigger from decisions where sequence > $1"
+        " and ($3 = '' or strategy = $3) and exists (select 1 from signals where decision = sequence)"
+        " order by sequence limit $2)"
+        " select s.*, d.strategy_uid, d.trigger from signals s join decided d on d.sequence = s.decision"
+        " order by s.decision, s.position",
+        page.after,
+        page.limit,
+        page.strategy,
     )
     return [
         {
@@ -136,9 +190,11 @@ async def signals(connection: Any) -> list[Row]:
     ]
 
 
-async def events(connection: Any) -> list[Row]:
-    """Return every control event."""
-    rows = await connection.fetch("select * from control_events order by sequence")
+async def events(connection: Any, page: Page) -> list[Row]:
+    """Return control events."""
+    rows = await connection.fetch(
+        "select * from control_events where sequence > $1 order by sequence limit $2", page.after, page.limit
+    )
     return [
         {
             **json.loads(row["body"]),
@@ -152,7 +208,10 @@ async def events(connection: Any) -> list[Row]:
 
 async def record_sequence(connection: Any) -> list[Row]:
     """Return control events and decisions in one sequence, as the session record has them."""
-    control = await connection.fetch("select sequence, type, body from control_events")
+    # What a person wanted cancelled acts by its end, which is recorded too.
+    control = await connection.fetch(
+        "select sequence, type, body from control_events where type <> $1", journal.CANCEL_WANTED
+    )
     decided = await connection.fetch("select sequence, strategy_uid, trigger, outcome from decisions")
     entries = [{**json.loads(row["body"]), "seq": row["sequence"], "type": row["type"]} for row in control]
     entries += [
@@ -168,25 +227,51 @@ async def record_sequence(connection: Any) -> list[Row]:
     return sorted(entries, key=lambda entry: int(entry["seq"]))
 
 
-async def counts(connection: Any) -> Row:
-    """Return how much of everything there is."""
+@dataclass(slots=True)
+class Totals:
+    """How many rows there were up to a place of the sequence: what is behind it is all that need be counted again."""
+
+    place: int = 0
+    decisions: int = 0
+    intents: int = 0
+    fills: int = 0
+
+
+async def counts(connection: Any, totals: Totals) -> Row:
+    """Return how much of everything there is; brings the totals up to date."""
+    place = await last_place(connection)
+    for table in ("decisions", "intents", "fills"):
+        added = await connection.fetchval(
+            f"select count(*) from {table} where sequence > $1 and sequence <= $2",  # noqa: S608 - constants
+            totals.place,
+            place,
+        )
+        setattr(totals, table, getattr(totals, table) + added)
+    totals.place = place
     row = await connection.fetchrow(
         f"""
-        select (select count(*) from decisions) as decisions,
-               (select count(*) from intents) as intents,
-               (select count(*) from intents where status in ('acknowledged', 'broker-refused')) as orders,
-               (select count(*) from fills) as fills,
-               (select count(*) from orders o join intents i using (client_order_id)
+        select (select count(*) from orders o join intents i using (client_order_id)
                  where i.status in ('sending', 'unknown', 'acknowledged')
                    and {orders_store.MAY_FILL}) as open_orders,
                (select count(*) from intents where status in ('released', 'sending', 'unknown')) as unsettled_intents,
+               (select count(*) from intents where status in ('refused', 'not-sent', 'unseen')) as unsent,
                (select count(*) from intents where status = 'unknown') as unknown
         """  # noqa: S608 - a constant
     )
     rejects = await connection.fetch(
-        "select reason, count(*) as count from intents where reason <> '' group by reason order by reason"
+        "select reason, count(*) as count from intents where status in ('refused', 'not-sent', 'unseen')"
+        " or status = 'broker-refused' group by reason order by reason"
     )
-    return {**dict(row), "rejects": {each["reason"]: each["count"] for each in rejects}}
+    return {
+        "decisions": totals.decisions,
+        "intents": totals.intents,
+        "orders": totals.intents - row["unsettled_intents"] - row["unsent"],
+        "fills": totals.fills,
+        "open_orders": row["open_orders"],
+        "unsettled_intents": row["unsettled_intents"],
+        "unknown": row["unknown"],
+        "rejects": {each["reason"]: each["count"] for each in rejects},
+    }
 
 
 async def strategies(connection: Any) -> list[Row]:

@@ -7,6 +7,7 @@ down_revision = "ledger_0002"
 branch_labels = None
 depends_on = None
 
+_FAILED = "('refused', 'not-sent', 'unseen', 'broker-refused')"
 _LIVE = "status not in ('filled', 'canceled', 'expired', 'replaced', 'rejected') or reported > filled"
 
 # What a fill of before cost: price x quantity in 1e-13 USD, rounded half to even to money; less than zero for a sale.
@@ -47,7 +48,7 @@ _INDICES = (
     f"create index orders_live on orders (strategy_uid) where {_LIVE}",
     "create index orders_irregular on orders (created) where irregular <> ''",
     "create index intents_by_decision on intents (decision)",
-    "create index intents_unsent on intents (reason) where status in ('refused', 'not-sent', 'unseen')",
+    f"create index intents_failed on intents (reason) where status in {_FAILED}",
     "create index intents_unwanted on intents (sequence) where cancel_wanted is not null",
     "create unique index fills_by_sequence on fills (sequence)",
     "create index fills_by_order on fills (client_order_id)",
@@ -79,6 +80,8 @@ def upgrade() -> None:
         "for each statement execute function refuse_change()"
     )
     op.execute("drop index orders_open")
+    # A person wants cancels too, whose place is no decision's.
+    op.execute("alter table intents drop constraint intents_cancel_wanted_fkey")
     for statement in _INDICES:
         op.execute(statement)
 
