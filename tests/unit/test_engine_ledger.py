@@ -1,3 +1,4 @@
+import json
 import random
 from fractions import Fraction
 
@@ -190,3 +191,31 @@ def test_the_order_of_fills_changes_neither_cash_nor_shares(fills: list[orders.F
     source.shuffle(shuffled)
     one, two = booked(*fills), booked(*shuffled)
     assert (one.cash, one.quantities, one.equity(PRICES)) == (two.cash, two.quantities, two.equity(PRICES))
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["AAA", "BBB"]), st.sampled_from(["buy", "sell"]), st.integers(1, 500), st.integers(1, 900)
+        ),
+        max_size=30,
+    ),
+    st.integers(0, 30),
+)
+def test_a_ledger_goes_on_from_its_state(traded: list[tuple[str, str, int, int]], place: int) -> None:
+    """Interrupted anywhere, through JSON, it ends where one that was not interrupted does."""
+    fills = [
+        engine_data.fill(side, quantity, str(price), symbol=symbol, session=f"2020-01-{1 + number // 5:02}")
+        for number, (symbol, side, quantity, price) in enumerate(traded)
+    ]
+    whole, before = booked(*fills), booked(*fills[:place])
+    before.equity(PRICES)
+    after = ledger.Ledger.resumed(START, engine_data.REALISTIC, json.loads(json.dumps(before.state)))
+    for fill in fills[place:]:
+        after.apply(fill)
+    after.check_conservation()
+    assert after.state == whole.state
+    assert (after.equity(PRICES), after.equity_exact_fees(PRICES)) == (
+        whole.equity(PRICES),
+        whole.equity_exact_fees(PRICES),
+    )

@@ -8,6 +8,7 @@ from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from tradeplane_engine import errors
 from tradeplane_engine.core import actions, ledger
@@ -55,6 +56,27 @@ class Ledger:
             self.losses = self.losses + 1 if realised < 0 else 0
         charges = self._costs.charges(fill.side, fill.price, fill.quantity, session=fill.session)
         self._fees.add(charges, fill.session)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Where it stands, as JSON can hold it: all but what it started with and its marks."""
+        return {
+            "realised": self._books.realised,
+            "fills": self._books.fills,
+            "losses": self.losses,
+            "positions": {symbol: [held.quantity, held.cost] for symbol, held in self.positions.items()},
+            "charges": self._fees.charges,
+        }
+
+    @classmethod
+    def resumed(cls, starting: numbers.Money, costs: profile.VenueProfile, state: Mapping[str, Any]) -> "Ledger":
+        """Return a ledger that goes on from the state of another one."""
+        found = cls(starting, costs)
+        held = [(found._id(symbol), *entry) for symbol, entry in state["positions"].items()]
+        found._books.resume(state["realised"], state["fills"], held)
+        found._fees = accrual.Accrual.resumed(state["charges"])
+        found.losses = state["losses"]
+        return found
 
     def split(self, symbol: str, ratio: tuple[int, int]) -> None:
         """Turn ``old`` shares into ``new`` at unchanged cost; a part below 1e-9 share is dropped."""

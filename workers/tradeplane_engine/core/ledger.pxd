@@ -12,6 +12,7 @@ cdef class Ledger:
     cdef const long long[::1] unit
 
     cpdef object widen(self, object unit)
+    cpdef object resume(self, long long realised, long long fills, object held)
 
     @cython.locals(worth=int128, total=int128)
     cpdef object mark(self, int symbol, long long price)

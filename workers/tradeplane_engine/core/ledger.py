@@ -66,6 +66,20 @@ class Ledger:
         self.step = array("q", self.step) + room
         self.worth = array("q", self.worth) + room
 
+    def resume(self, realised: int, fills: int, held: Sequence[tuple[int, int, int]]) -> None:
+        """Stand where another ledger of the same start stood that had fills only, all positions unmarked.
+
+        ``held`` has symbol, quantity and cost of each of its positions.
+        """
+        for symbol, quantity, cost in held:
+            self._hold(symbol, quantity)
+            self.cost[symbol] = cost
+            self.cost_total = exact.add(self.cost_total, cost, "cost")
+        self.realised = realised
+        self.fills = fills
+        self.cash = exact.add(exact.add(self.starting, realised, "cash"), -self.cost_total, "cash")
+        self.check()
+
     # Sums of several terms are taken in 128 bits and fitted once: none can wrap, and none needs a check on the way.
 
     def mark(self, symbol: int, price: int) -> None:

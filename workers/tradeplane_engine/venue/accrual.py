@@ -38,6 +38,19 @@ class Accrual:
         self.booked = numbers.Money(self.booked + after - before)
 
     @property
+    def charges(self) -> dict[str, dict[str, int]]:
+        """Sum of the charges by day and kind, in units of 1e-29 USD."""
+        return {day: dict(kinds) for day, kinds in self._days.items()}
+
+    @classmethod
+    def resumed(cls, charges: Mapping[str, Mapping[str, int]]) -> "Accrual":
+        """Return an accrual that has taken so much by day and kind."""
+        found = cls()
+        for day, kinds in charges.items():
+            found.add([fees.Charge(kind, amount) for kind, amount in kinds.items()], day)
+        return found
+
+    @property
     def owed(self) -> numbers.Money:
         """The exact sum, rounded up to 1e-9 USD once."""
         return numbers.Money(-fees.less_charges(0, self.exact))

@@ -5,6 +5,7 @@ as the broker books them, a strategy's with exact fees on its capital. A backtes
 same numbers from the same fills.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -12,8 +13,11 @@ from typing import Any
 from tradeplane_engine import ledger
 from tradeplane_engine.core import gate
 from tradeplane_engine.domain import bars, numbers, orders, timeframes, times
-from tradeplane_engine.venue import profile
+from tradeplane_engine.venue import fees, profile
 from tradeplane_workers.stores import orders as orders_store
+
+_ACCOUNT = ""
+_SAVED_EVERY = 5000  # places of the ledger's sequence
 
 
 def session_of(at: times.Nanos) -> str:
@@ -24,23 +28,22 @@ def session_of(at: times.Nanos) -> str:
 class Fills:
     """The ledger's fills as the engine's ledgers: one for the account, one per sub-ledger.
 
+    Where they stand is saved from time to time, so that a new process reads only the fills behind that.
+
     Parameters
     ----------
     starting : the account's cash before the first order
     costs : the venue's
-
-    Attributes
-    ----------
-    fees : what each fill added to what its sub-ledger owes, by its place in the sequence, as in a backtest
     """
 
     def __init__(self, starting: numbers.Money, costs: profile.VenueProfile) -> None:
-        self.fees: dict[int, numbers.Money] = {}
         self.starting = starting
         self.account = ledger.Ledger(starting, costs)
         self._costs = costs
         self._sub_ledgers: dict[str, ledger.Ledger] = {}
+        self._walks: dict[str, list[tuple[int, int]]] = {}
         self._last = 0
+        self._saved = 0
 
     def sub_ledger(self, uid: str) -> ledger.Ledger:
         """Return a strategy's ledger; its capital is named when its equity is asked for."""
@@ -48,25 +51,78 @@ class Fills:
             self._sub_ledgers[uid] = ledger.Ledger(numbers.Money(0), self._costs)
         return self._sub_ledgers[uid]
 
+    async def resume(self, connection: Any) -> None:
+        """Go on from where they were saved last."""
+        for row in await orders_store.books(connection):
+            state = json.loads(row["state"])
+            if row["sub_ledger"] == _ACCOUNT:
+                self.account = ledger.Ledger.resumed(self.starting, self._costs, state)
+            else:
+                self._sub_ledgers[row["sub_ledger"]] = ledger.Ledger.resumed(numbers.Money(0), self._costs, state)
+            self._last = self._saved = row["sequence"]
+        await self.advance(connection)
+
     async def advance(self, connection: Any) -> None:
-        """Book the fills that were committed since the last call; the caller holds the ledger's row."""
-        rows = await connection.fetch("select * from fills where sequence > $1 order by sequence", self._last)
-        for row in rows:
-            fill = orders.Fill(
-                client_order_id=row["client_order_id"],
-                symbol=row["symbol"],
-                side=orders.Side(row["side"]),
-                quantity=numbers.Quantity(row["quantity"]),
-                price=numbers.Price(row["price"]),
-                at=times.Nanos(row["at"]),
-                session=session_of(times.Nanos(row["at"])),
-            )
-            self.account.apply(fill)
-            own = self.sub_ledger(row["sub_ledger"])
-            owed = own.fees_owed
-            own.apply(fill)
-            self.fees[row["sequence"]] = numbers.Money(own.fees_owed - owed)
-            self._last = row["sequence"]
+        """Book the fills that were committed since the last call."""
+        while rows := await orders_store.fills_behind(connection, self._last):
+            for row in rows:
+                fill = _fill(row)
+                self.account.apply(fill)
+                self.sub_ledger(row["sub_ledger"]).apply(fill)
+                self._last = row["sequence"]
+            if len(rows) < orders_store.FILLS_AT_ONCE:
+                return
+
+    @property
+    def is_worth_saving(self) -> bool:
+        """Whether a new process would have much to read."""
+        return self._last - self._saved >= _SAVED_EVERY
+
+    async def save(self, connection: Any) -> int:
+        """Write where they stand; once that is committed, :meth:`saved` is to be called with what this returns."""
+        found = {_ACCOUNT: self.account, **self._sub_ledgers}
+        await orders_store.save_books(
+            connection, self._last, {uid: json.dumps(one.state) for uid, one in found.items()}
+        )
+        return self._last
+
+    def saved(self, place: int) -> None:
+        """Remember that they were saved up to a place in the sequence."""
+        self._saved = place
+
+    async def fees(self, connection: Any, uid: str, places: Sequence[int]) -> dict[int, numbers.Money]:
+        """Return what a strategy's fills added to what it owes, as in a backtest, by their places, ascending.
+
+        All its fills between the first and the last must be among them. Who asks page after page is answered from where
+        the last page ended; who asks again from the start has all of them charged again.
+        """
+        found: dict[int, numbers.Money] = {}
+        walks = self._walks.setdefault(uid, [])
+        at, exact = next((walk for walk in reversed(walks) if places and walk[0] < places[0]), (0, 0))
+        before = (at, exact)
+        while places and at < places[-1]:
+            for row in await orders_store.fills_behind(connection, at, sub_ledger=uid, until=places[-1]):
+                fill = _fill(row)
+                charges = self._costs.charges(fill.side, fill.price, fill.quantity, session=fill.session)
+                owed = -fees.less_charges(0, exact)
+                exact += sum(charge.amount for charge in charges)
+                found[row["sequence"]] = numbers.Money(-fees.less_charges(0, exact) - owed)
+                at = row["sequence"]
+        if places:
+            self._walks[uid] = [before, (at, exact)]
+        return found
+
+
+def _fill(row: Any) -> orders.Fill:
+    return orders.Fill(
+        client_order_id=row["client_order_id"],
+        symbol=row["symbol"],
+        side=orders.Side(row["side"]),
+        quantity=numbers.Quantity(row["quantity"]),
+        price=numbers.Price(row["price"]),
+        at=times.Nanos(row["at"]),
+        session=session_of(times.Nanos(row["at"])),
+    )
 
 
 def account_book(fills: Fills, exposures: Sequence[orders_store.Exposure], prices: Mapping[str, bars.Bar]) -> gate.Book:

@@ -146,31 +146,26 @@ class Desk:
     async def order_events(self, uid: str, *, after: int) -> messages.OrderEvents:
         """Return what happened to a strategy's orders behind a place in the ledger's sequence."""
         async with database.transaction(self._pool) as connection:
-            await journal.hold(connection)
-            await self._fills.advance(connection)
             rows = await orders_store.events(connection, uid, after=after)
+            fees = await self._fills.fees(connection, uid, [row["sequence"] for row in rows if row["executed"]])
         return messages.OrderEvents(
-            events=tuple(self._event(row) for row in rows), more=len(rows) == orders_store.EVENTS_AT_ONCE
+            events=tuple(_event(row, fee=fees.get(row["sequence"], numbers.Money(0))) for row in rows),
+            more=len(rows) == orders_store.EVENTS_AT_ONCE,
         )
 
-    def _event(self, row: Any) -> messages.OrderEventMessage:
-        price, executed = numbers.Price(row["price"]), numbers.Quantity(row["executed"])
-        fee = self._fills.fees[row["sequence"]] if executed else numbers.Money(0)
-        return messages.OrderEventMessage(
-            sequence=row["sequence"],
-            event=row["event"],
-            client_order_id=row["client_order_id"],
-            symbol=row["symbol"],
-            side=row["side"],
-            quantity=numbers.quantity_text(row["quantity"]),
-            trigger=times.text(row["trigger"]),
-            at=times.text(row["at"]),
-            executed=numbers.quantity_text(executed),
-            price=numbers.price_text(price),
-            fee=numbers.money_text(fee),
-            status=row["status"],
-            reason=row["reason"],
-        )
+    async def save(self) -> None:
+        """Save where the books stand, if a new process would have much to read."""
+        lead = self._leadership.epoch
+        if lead is None or not self._fills.is_worth_saving:
+            return
+        async with self._one_at_a_time:
+            async with database.transaction(self._pool) as connection:
+                await journal.hold(connection)
+                if not await epochs.holds(connection, epochs.GATEWAY, lead.token):
+                    return
+                await self._fills.advance(connection)
+                place = await self._fills.save(connection)
+            self._fills.saved(place)
 
     async def channel_of(self, message: messages.DecisionMessage) -> str:
         """Return the bars that a decision's Strategy trades on, by the configuration that its fence was granted for."""
@@ -328,6 +323,24 @@ class Desk:
         if verdict.accepted and own:
             reason, detail = state.HALTED, own
         return _Judged(verdict.intent, orders.client_order_id(key), reason, detail[:1000], verdict.accepted)
+
+
+def _event(row: Any, *, fee: numbers.Money) -> messages.OrderEventMessage:
+    return messages.OrderEventMessage(
+        sequence=row["sequence"],
+        event=row["event"],
+        client_order_id=row["client_order_id"],
+        symbol=row["symbol"],
+        side=row["side"],
+        quantity=numbers.quantity_text(row["quantity"]),
+        trigger=times.text(row["trigger"]),
+        at=times.text(row["at"]),
+        executed=numbers.quantity_text(row["executed"]),
+        price=numbers.price_text(row["price"]),
+        fee=numbers.money_text(fee),
+        status=row["status"],
+        reason=row["reason"],
+    )
 
 
 def _checked(message: messages.DecisionMessage) -> times.Nanos:

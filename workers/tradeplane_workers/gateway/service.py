@@ -255,8 +255,20 @@ class Gateway:
         )
         while not self.guard.inputs.is_hearing:
             await self.guard.bell.wait(self.guard.bell.rings, timeout_s=_RETRY_S)
-        fills = books.Fills(reconciler.starting_cash, profile.named(self.settings.venue_profile))
+        fills = await self._read_books(shared.pool, reconciler.starting_cash)
         self._desk = decisions.Desk(shared, fills, known=self._reader.known, reference=self.prices)
+
+    async def _read_books(self, pool: asyncpg.Pool, starting: numbers.Money) -> books.Fills:
+        while True:
+            found = books.Fills(starting, profile.named(self.settings.venue_profile))
+            try:
+                async with pool.acquire(timeout=2) as connection:
+                    await found.resume(connection)
+            except database.FAILURES as error:
+                _log.warning("books not readable", error=f"{type(error).__name__}: {error}")
+                await asyncio.sleep(_RETRY_S)
+            else:
+                return found
 
     async def _keep_records(self, shared: core.Core) -> None:
         """Write down what memory learned: the state's changes, the switch's revisions."""
@@ -272,6 +284,8 @@ class Gateway:
                             if kept.get(uid) != version:
                                 await journal.saw_switch(connection, uid, version)
                                 kept[uid] = version
+                    if self._desk is not None:
+                        await self._desk.save()
             except database.FAILURES as error:
                 kept.clear()
                 _log.warning("state not recorded", error=f"{type(error).__name__}: {error}")

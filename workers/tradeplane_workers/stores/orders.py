@@ -1,6 +1,6 @@
 """Orders, what the broker said about them, their fills, and the positions that follow."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,7 @@ class Adjustment:
 
 
 EVENTS_AT_ONCE = 1000
+FILLS_AT_ONCE = 5000
 
 
 async def events(connection: Any, uid: str, *, after: int) -> list[Any]:
@@ -134,6 +135,35 @@ async def insert_fills(connection: Any, rows: Sequence[tuple[Any, ...]]) -> None
             " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
             rows,
         )
+
+
+async def fills_behind(connection: Any, after: int, *, sub_ledger: str = "", until: int | None = None) -> list[Any]:
+    """Return fills behind a place of the sequence, so many at once, of all sub-ledgers unless one is given."""
+    rows: list[Any] = await connection.fetch(
+        "select sequence, client_order_id, sub_ledger, symbol, side, quantity, price, at from fills"
+        " where sequence > $1 and ($2 = '' or sub_ledger = $2) and ($3::bigint is null or sequence <= $3)"
+        " order by sequence limit $4",
+        after,
+        sub_ledger,
+        until,
+        FILLS_AT_ONCE,
+    )
+    return rows
+
+
+async def books(connection: Any) -> list[Any]:
+    """Return the saved states of the books of account and sub-ledgers, all of one place in the sequence."""
+    rows: list[Any] = await connection.fetch("select sub_ledger, sequence, state from books")
+    return rows
+
+
+async def save_books(connection: Any, sequence: int, states: Mapping[str, str]) -> None:
+    """Write the states of all books as of a place in the sequence."""
+    await connection.executemany(
+        "insert into books (sub_ledger, sequence, state) values ($1, $2, $3)"
+        " on conflict (sub_ledger) do update set sequence = excluded.sequence, state = excluded.state",
+        [(sub_ledger, sequence, state) for sub_ledger, state in states.items()],
+    )
 
 
 async def exposures(connection: Any) -> tuple[Exposure, ...]:

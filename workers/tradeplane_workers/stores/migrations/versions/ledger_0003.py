@@ -27,6 +27,14 @@ create table positions (
     primary key (sub_ledger, symbol)
 )
 """
+# Where the books stood after the fills up to a place of the sequence, so that nobody need book them all again.
+_BOOKS = """
+create table books (
+    sub_ledger text primary key,
+    sequence bigint not null,
+    state jsonb not null
+)
+"""
 # Whoever adds a fill or an adjustment moves the positions in the same statement.
 _FOLLOW = """
 create function move_positions() returns trigger language plpgsql as $$
@@ -52,6 +60,7 @@ _INDICES = (
     "create index intents_unwanted on intents (sequence) where cancel_wanted is not null",
     "create unique index fills_by_sequence on fills (sequence)",
     "create index fills_by_order on fills (client_order_id)",
+    "create index fills_by_sub_ledger on fills (sub_ledger, sequence)",
     "create index control_events_by_type on control_events (type, sequence)",
     "create index strategies_seen on control_events ((body -> 'config' ->> 'uid'), sequence) where type = 'strategy'",
 )
@@ -63,6 +72,7 @@ def upgrade() -> None:
     op.execute(_PAID)
     op.execute("alter view positions rename to positions_before")
     op.execute(_POSITIONS)
+    op.execute(_BOOKS)
     op.execute(
         "insert into positions select p.sub_ledger, p.symbol, p.quantity, coalesce(sum(f.paid), 0)::bigint"
         " from positions_before p left join fills f using (sub_ledger, symbol)"
