@@ -3,10 +3,12 @@
     python benchmarks/gateway.py submit --orders 500          # one client: from the decision to its receipt
     python benchmarks/gateway.py query --orders 500           # one client: its orders, the state
     python benchmarks/gateway.py rate --rate 300 --seconds 60 # 50 clients on an open-loop schedule
+    python benchmarks/gateway.py restart --open 10000 --past 1000000
 
 The last line of the output is JSON, times in ms. ``rate`` counts from the instant at which an order was due, so that a
 gateway that falls behind is charged with what waits; each order must come back from the broker as ``new`` and as a
-fill, and be in the ledger, before the run is over.
+fill, and be in the ledger, before the run is over. ``restart`` kills a gateway whose ledger has many orders and waits
+until the next one trades: three seconds of it are the silence after which the killed one counts as gone.
 """
 
 import argparse
@@ -31,6 +33,7 @@ from tradeplane_engine.domain import times
 from tradeplane_workers import messages
 
 _CLIENTS = 50
+_TOGETHER = 200  # orders of one decision
 _PER_MINUTE = 50  # decisions of one client
 _PATIENCE_S = 120.0
 
@@ -50,14 +53,16 @@ class Client:
         self._config = config
         self._token = ""
         self._last = times.Nanos(0)
+        self.symbol = str(config.spec["universe"]["symbols"][0])
 
-    async def start(self) -> None:
+    async def start(self, attempt: int = 1) -> None:
         """Take the fence."""
+        self._config = self._config.model_copy(update={"attempt": attempt})
         body = messages.FenceRequest(config=self._config).model_dump_json()
         answer = await self._post("fence", body)
         self._token = answer["token"]
 
-    async def order(self, passed: int) -> None:
+    async def order(self, passed: int, *intents: messages.IntentMessage) -> None:
         """Decide once, at a second of the last minute that passed; raises GatewayError where it was refused."""
         begin = times.Nanos(gateway_world.OPEN + (passed - 1) * times.MINUTE)
         self._last = times.Nanos(max(self._last, begin) + times.SECOND)
@@ -66,13 +71,11 @@ class Client:
         decision = messages.DecisionMessage(
             uid=self._config.uid,
             generation=1,
-            attempt=1,
+            attempt=self._config.attempt,
             token=self._token,
             trigger=times.text(self._last),
             outcome="traded",
-            intents=(
-                messages.IntentMessage(symbol=self._config.spec["universe"]["symbols"][0], side="buy", quantity="1"),
-            ),
+            intents=intents or (messages.IntentMessage(symbol=self.symbol, side="buy", quantity="1"),),
         )
         answer = await self._post("decisions", decision.model_dump_json())
         verdict = answer["verdicts"][0]
@@ -81,7 +84,11 @@ class Client:
 
     async def _post(self, what: str, body: str) -> dict[str, Any]:
         path = f"/v1/strategies/{self._config.name}/{what}"
-        answer = await self._http.post(path, content=body, headers={"content-type": "application/json"})
+        while True:
+            answer = await self._http.post(path, content=body, headers={"content-type": "application/json"})
+            if answer.status_code != httpx2.codes.SERVICE_UNAVAILABLE:
+                break
+            await asyncio.sleep(0.02)
         if answer.status_code != httpx2.codes.OK:
             raise GatewayError(answer.text)
         found: dict[str, Any] = answer.json()
@@ -169,6 +176,50 @@ async def rate(world: gateway_world.World, http: httpx2.AsyncClient, chosen: arg
     }
 
 
+async def restart(
+    world: gateway_world.World, http: httpx2.AsyncClient, chosen: argparse.Namespace
+) -> dict[str, object]:
+    """Measure how long a killed gateway's successor takes until it trades, with open orders and a long past."""
+    client = Client(http, world.configs[0])
+    await client.start()
+    for first in range(0, chosen.open, _TOGETHER):
+        await client.order(
+            world.passed,
+            *(
+                messages.IntentMessage(
+                    symbol=client.symbol,
+                    side="buy",
+                    quantity="1",
+                    type="limit",
+                    time_in_force="gtc",
+                    limit_price="1",
+                    number=number,
+                )
+                for number in range(min(_TOGETHER, chosen.open - first))
+            ),
+        )
+    while (counts := (await http.get("/v1/state")).json()["counts"])["open_orders"] < chosen.open:
+        print(counts, file=sys.stderr)
+        await asyncio.sleep(5.0)
+    await asyncio.to_thread(world.seed, chosen.past)
+    took = []
+    for _ in range(3):  # the first one reads the whole past, which nobody has booked yet
+        before = time.perf_counter()
+        world.running.supervisor.kill("gateway")
+        await asyncio.to_thread(world.running.supervisor.start, "gateway")
+        await asyncio.to_thread(world.wait_enabled)
+        await client.start(attempt=2 + len(took))
+        await client.order(world.passed)
+        took.append(round(time.perf_counter() - before, 2))
+        await asyncio.to_thread(world.wait_saved)
+    return {
+        "open": chosen.open,
+        "past": chosen.past,
+        "until_decided_s": took,
+        "gateway_mib": world.resident_mib("gateway"),
+    }
+
+
 async def _all_filled(world: gateway_world.World, http: httpx2.AsyncClient, count: int) -> None:
     """Wait until every order is sent and acknowledged, let the next minutes open, and wait for the fills."""
     began = time.perf_counter()
@@ -209,16 +260,20 @@ async def measured(world: gateway_world.World, chosen: argparse.Namespace) -> di
     """Run what was chosen."""
     limits = httpx2.Limits(max_connections=_CLIENTS, max_keepalive_connections=_CLIENTS)
     async with httpx2.AsyncClient(base_url=world.gateway, timeout=60, limits=limits, trust_env=False) as http:
-        return await {"submit": submit, "query": query, "rate": rate}[chosen.what](world, http, chosen)
+        return await {"submit": submit, "query": query, "rate": rate, "restart": restart}[chosen.what](
+            world, http, chosen
+        )
 
 
 def main(given: Sequence[str]) -> int:
     """Run what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("submit", "query", "rate"))
+    parser.add_argument("what", choices=("submit", "query", "rate", "restart"))
     parser.add_argument("--orders", type=int, default=500)
     parser.add_argument("--rate", type=int, default=300, help="orders per second")
     parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--open", type=int, default=10_000, help="open orders of a restart")
+    parser.add_argument("--past", type=int, default=1_000_000, help="filled orders of its ledger")
     parser.add_argument("--seed", type=int, default=1, help="of the made-up bars")
     chosen = parser.parse_args(given)
     home = Path(tempfile.mkdtemp(prefix="tp-bench-"))

@@ -33,6 +33,29 @@ POLICY = {
     "data": {"maxBarAge": "12h"},
 }
 _PATIENCE_S = 120.0
+_SAVED_WITHIN = 5000  # places of the ledger's sequence
+# Orders of one strategy that is long gone, in the order in which the tables refer to each other.
+_SEED = """
+update ledger set sequence = sequence + 3 * {past} + 3;
+create table seeded as select sequence - 3 * {past} - 3 as base from ledger;
+insert into decisions (sequence, strategy_uid, strategy, generation, attempt, trigger, outcome, detail,
+model_digest, feature_set, policy_hash, account_policy_hash, epoch, digest) select base + n, 'past', 'past',
+1, 1, {at} + n, 'traded', '', '', '', '', '', 1, '' from seeded, generate_series(1, {past}) as n;
+insert into intents (sequence, client_order_id, decision, position, strategy_uid, trigger, symbol, side,
+quantity, type, time_in_force, role, status) select base + {past} + n, 'past-' || n, base + n, 0, 'past', {at}
++ n, 'S001', case n % 2 when 0 then 'sell' else 'buy' end, 1000000000, 'market', 'day', 'order',
+'acknowledged' from seeded, generate_series(1, {past}) as n;
+insert into orders (client_order_id, broker_order_id, sub_ledger, strategy_uid, decision, model_digest,
+feature_set, policy_hash, generation, symbol, side, quantity, type, time_in_force, status, filled, reported)
+select 'past-' || n, 'past-' || n, 'past', 'past', base + n, '', '', '', 1, 'S001', case n % 2 when 0 then
+'sell' else 'buy' end, 1000000000, 'market', 'day', 'filled', 1000000000, 1000000000 from seeded,
+generate_series(1, {past}) as n;
+insert into fills (broker_order_id, cumulative_from, cumulative_to, client_order_id, sub_ledger, symbol, side,
+quantity, price, paid, at, sequence) select 'past-' || n, 0, 1000000000, 'past-' || n, 'past', 'S001', case n
+% 2 when 0 then 'sell' else 'buy' end, 1000000000, 1000000, case n % 2 when 0 then -1 else 1 end *
+100000000000, {at}, base + 2 * {past} + n from seeded, generate_series(1, {past}) as n;
+analyze
+"""
 
 
 def minutes(symbols: int, seed: int) -> list[bars.Bar]:
@@ -117,6 +140,21 @@ class World:
             with redis.Redis.from_url(self.running.valkey.url()) as client:
                 client.xadd("bars:1m", {"message": message.model_dump_json()}, id=f"{end // 1_000_000}-0")
             self.passed += 1
+
+    def seed(self, past: int) -> None:
+        """Write so many filled orders of an earlier day into the ledger: shares bought and sold at one price."""
+        at = int(OPEN) - times.DAY
+        for statement in _SEED.split(";"):
+            self.running.postgres.sql(statement.format(past=past, at=at), database=environment.DATABASE)
+
+    def wait_saved(self) -> None:
+        """Wait until the gateway has saved its books up to a place near the end of the ledger."""
+        question = "select (select max(sequence) from fills) - coalesce((select max(sequence) from books), 0)"
+        began = time.perf_counter()
+        while int(self.running.postgres.sql(question, database=environment.DATABASE) or 0) > _SAVED_WITHIN:
+            if time.perf_counter() - began > _PATIENCE_S:
+                raise TimeoutError("the gateway does not save its books")
+            time.sleep(0.2)
 
     def cpu_s(self) -> dict[str, float]:
         """Return user and system seconds of every process so far, its children's included."""
