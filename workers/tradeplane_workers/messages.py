@@ -46,7 +46,10 @@ class PolicyReference(Message):
 
 
 class StrategyConfig(Message):
-    """Everything a strategy job is told: the spec verbatim plus resolved references; no model where code decides."""
+    """Everything a strategy job is told: the spec verbatim plus resolved references; no model where code decides.
+
+    owner, git_revision : as the manifest's annotations say, empty where they do not; they change nothing
+    """
 
     environment: str
     name: str
@@ -56,6 +59,8 @@ class StrategyConfig(Message):
     spec: dict[str, Any]
     policy: PolicyReference
     model: ModelReference | None = None
+    owner: str = ""
+    git_revision: str = ""
 
 
 class TrainingConfig(Message):
