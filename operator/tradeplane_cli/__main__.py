@@ -26,6 +26,13 @@ COMMANDS: Final = (
     Command("backtest", "tradeplane_cli.backtest", "run manifests, or a session record, on bars, without any server"),
     Command("backtest diff", "tradeplane_cli.difference", "name the first event in which two saved runs differ"),
     Command("sweep", "tradeplane_cli.sweep", "try many parameters of a strategy on bars, and weigh the best result"),
+    Command(
+        "why", "tradeplane_cli.why", "tell the whole story of one order: who wanted it, why, and what became of it"
+    ),
+    Command(
+        "audit verify", "tradeplane_cli.audit.verify", "walk the audit trail and name the first entry that is broken"
+    ),
+    Command("audit export", "tradeplane_cli.audit.export", "write the audit trail to a file that verify reads"),
     Command("up", "tradeplane_cli.local.up", "start the embedded environment and keep it running until Ctrl-C"),
     Command("down", "tradeplane_cli.local.down", "end environments of this checkout, also ones left behind"),
     Command("status", "tradeplane_cli.local.status", "show what runs in this checkout, and where"),

@@ -137,6 +137,17 @@ class BacktestResult(Message):
     measures: dict[str, DecimalText] = {}
 
 
+# --- gateway -> artifact store ----------------------------------------------------------------------------------------
+
+
+class AuditHead(Message):
+    """The last entry of a ledger's audit trail at some time; who keeps it can prove that the trail went that far."""
+
+    ledger: str
+    number: int
+    hash: Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
 # --- strategy -> gateway ---------------------------------------------------------------------------------------------
 
 

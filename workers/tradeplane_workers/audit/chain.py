@@ -4,7 +4,7 @@ An entry's bytes are its fields as netstrings (``<bytes>:<text>,``), so that no 
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -83,33 +83,44 @@ def instant(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def walked(entries: Iterable[Entry], heads: Iterable[Head] = ()) -> Iterator[Entry]:
-    """Yield entries while they are whole and in their place, from number 1; raises Broken at the first that is not.
+class Walk:
+    """A walk along a chain from its first entry; raises Broken where an entry is not whole or not in its place.
 
-    Each head must be one of the chain's, and none may be behind its end.
+    Parameters
+    ----------
+    heads : each must be one of the chain's, and none may be behind its end
     """
-    wanted: dict[int, list[Head]] = {}
-    for head in heads:
-        wanted.setdefault(head.number, []).append(head)
-    number, previous = 0, GENESIS
-    for entry in entries:
-        _follows(entry, number, previous)
-        for head in wanted.pop(entry.number, ()):
+
+    def __init__(self, heads: Iterable[Head] = ()) -> None:
+        self.number = 0
+        self.hash = GENESIS
+        self.agreed = 0
+        """How many heads were found in the chain."""
+        self._heads: dict[int, list[Head]] = {}
+        for head in heads:
+            self._heads.setdefault(head.number, []).append(head)
+
+    def take(self, entry: Entry) -> None:
+        """Go on to the next entry."""
+        if entry.number > self.number + 1:
+            raise Broken(self.number + 1, f"is missing: entry {entry.number} comes after {self.number}")
+        if entry.number <= self.number:
+            raise Broken(entry.number, f"is out of place: it comes after {self.number}")
+        if entry.previous != self.hash:
+            raise Broken(entry.number, "does not follow the entry before it: one of the two was replaced")
+        if entry.hash != digest(entry):
+            raise Broken(entry.number, "was changed: its hash is not that of its content")
+        for head in self._heads.pop(entry.number, ()):
             if head.hash != entry.hash:
-                raise Broken(entry.number, f"has the hash {entry.hash}, had {head.hash} by {head.source}")
-        number, previous = entry.number, entry.hash
-        yield entry
-    if wanted:
-        last = max(wanted)
-        raise Broken(number + 1, f"is missing: the chain went on to entry {last} by {wanted[last][0].source}")
+                raise Broken(
+                    entry.number, f"was replaced: its hash is {entry.hash}, it was {head.hash} by {head.source}"
+                )
+            self.agreed += 1
+        self.number, self.hash = entry.number, entry.hash
 
-
-def _follows(entry: Entry, number: int, previous: str) -> None:
-    if entry.number > number + 1:
-        raise Broken(number + 1, f"is missing: entry {entry.number} comes after {number}")
-    if entry.number <= number:
-        raise Broken(entry.number, f"is out of place: it comes after {number}")
-    if entry.previous != previous:
-        raise Broken(entry.number, "does not follow the entry before it: one of the two was replaced")
-    if entry.hash != digest(entry):
-        raise Broken(entry.number, "was changed: its hash is not that of its content")
+    def end(self) -> None:
+        """Say that there is no further entry."""
+        if self._heads:
+            last = max(self._heads)
+            source = self._heads[last][0].source
+            raise Broken(self.number + 1, f"is missing: the trail went on to entry {last} by {source}")

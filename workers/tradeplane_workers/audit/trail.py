@@ -1,6 +1,6 @@
 """Where the trail is read from: the ledger's database, or an export of it; and whether the ledger is as it says."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -108,6 +108,10 @@ def _words(row: Any) -> str:
     return "is not what the trail says"
 
 
-def ledger_of(found: Sequence[chain.Entry]) -> str:
-    """Return the id of the ledger that entries of kind ``ledger`` name; empty where there is none."""
-    return next((str(orjson.loads(one.body)["id"]) for one in found if one.kind == "ledger"), "")
+def ledger_of(entries: Iterable[chain.Entry]) -> str:
+    """Return the id of the ledger that a trail is of, as its first entry of that kind says; empty without one."""
+    body = next((one.body for one in entries if one.kind == "ledger"), None)
+    try:
+        return "" if body is None else str(orjson.loads(body)["id"])
+    except (ValueError, KeyError, TypeError):
+        return ""

@@ -12,7 +12,7 @@ from tradeplane_engine import errors
 from tradeplane_engine.domain import times
 from tradeplane_workers import messages, metrics
 from tradeplane_workers.gateway import decisions, fence, service
-from tradeplane_workers.stores import database, listing
+from tradeplane_workers.stores import database, listing, story
 
 _RETRY_AFTER = {"Retry-After": "1"}
 _SETTLED_MAX_S = 30.0
@@ -104,6 +104,10 @@ def _reading(gateway: service.Gateway) -> fastapi.APIRouter:
     async def session_record() -> Any:
         return await gateway.views.session_record()
 
+    @router.get("/v1/orders/{identifier}/story")
+    async def order_story(identifier: str) -> Any:
+        return await _story(gateway, identifier)
+
     @router.get("/v1/{name}")
     async def listed(name: str) -> Any:
         if name not in _LISTS:
@@ -121,6 +125,14 @@ def _reading(gateway: service.Gateway) -> fastapi.APIRouter:
         return responses.Response(metrics.exposition(gateway.metrics.registry), media_type=metrics.CONTENT_TYPE)
 
     return router
+
+
+async def _story(gateway: service.Gateway, identifier: str) -> listing.Row:
+    async with database.transaction(gateway.pool) as connection:
+        found = await story.of_order(connection, identifier)
+    if found is None:
+        raise fastapi.HTTPException(404, f"no order {identifier!r} in the ledger")
+    return found
 
 
 def _must_match(name: str, config_name: str) -> None:

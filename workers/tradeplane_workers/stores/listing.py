@@ -37,8 +37,8 @@ async def decisions(connection: Any) -> list[Row]:
 async def orders(connection: Any) -> list[Row]:
     """Return every intent with what became of it."""
     rows = await connection.fetch(
-        "select i.*, d.strategy, d.generation, d.model_digest, d.feature_set, d.policy_hash, o.broker_order_id,"
-        " o.status as order_status, coalesce(o.filled, 0) as filled, o.parent, o.signal_score, o.git_revision"
+        "select i.*, d.strategy, d.owner, d.generation, d.model_digest, d.feature_set, d.policy_hash, d.git_revision,"
+        " o.broker_order_id, o.status as order_status, coalesce(o.filled, 0) as filled, o.parent, o.signal_score"
         " from intents i join decisions d on d.sequence = i.decision left join orders o using (client_order_id)"
         " order by i.sequence"
     )
@@ -49,6 +49,7 @@ async def orders(connection: Any) -> list[Row]:
             "broker_order_id": row["broker_order_id"],
             "decision": row["decision"],
             "strategy": row["strategy"],
+            "owner": row["owner"],
             "uid": row["strategy_uid"],
             "generation": row["generation"],
             "trigger": times.text(row["trigger"]),
