@@ -87,7 +87,7 @@ from pg_trigger t where t.tgname = 'audit' order by relation
 _COMPARED = """
 with told as (
     select distinct on ({key}) {key} as key, image, action from (
-        select number, action, body::jsonb as image from audit_entries where kind = $1
+        select number, action, body::jsonb as image from audit_entries where kind = $1 and action <> 'record'
     ) as entries order by {key}, number desc
 ), held as (
     select {key} as key, image from (select to_jsonb(t) - $2::text::text[] as image from {relation} t) as rows
