@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import json
 import pathlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -187,6 +188,28 @@ async def test_what_differs_from_the_broker_is_in_the_trail(bench: gateway.Bench
     found = [(body["is_clean"], len(body["differences"])) for body in bodies(entries, "reconciliation")]
     assert found == [(True, 0), (False, 1), (True, 0)]
     assert len(bodies(entries, "adjustment")) == 2
+
+
+async def test_no_entry_takes_a_round_trip(
+    venue: simulator.Venue, postgres_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From decision to fill the gateway's statements are those of the ledger, and none is for the trail."""
+    statements: list[str] = []
+
+    async def listen(connection: asyncpg.Connection) -> None:
+        connection.add_query_logger(lambda record: statements.append(record.query))
+
+    monkeypatch.setattr(asyncpg, "create_pool", functools.partial(asyncpg.create_pool, init=listen))
+    async with gateway.running(venue, postgres_url, redis_url) as bench:
+        await bench.enabled()
+        before, _ = await audit.head(bench.gateway.pool)
+        statements.clear()
+        await bought(bench)
+        sent = list(statements)
+        after, _ = await audit.head(bench.gateway.pool)
+    assert after - before >= 8
+    assert any("insert into decisions" in statement for statement in sent)
+    assert [statement for statement in sent if "audit" in statement] == []
 
 
 async def test_a_transaction_that_fails_leaves_no_entry(ledger: asyncpg.Connection) -> None:
