@@ -83,7 +83,8 @@ select t.tgrelid::regclass::text as relation, encode(t.tgargs, 'escape') as argu
 from pg_trigger t where t.tgname = 'audit' order by relation
 """
 
-# Of each row, by its table's key: what the trail says last, and what there is.
+# Of each row, by its table's key: what the trail says last, and what there is. Columns that one of the two does not
+# have were added or dropped in between.
 _COMPARED = """
 with told as (
     select distinct on ({key}) {key} as key, image, action from (
@@ -94,7 +95,10 @@ with told as (
 ), odd as (
     select coalesce(held.key, told.key)::text as key, held.key is null as is_gone, told.key is null as is_new
     from held full join (select * from told where action <> 'delete') as told on told.key = held.key
-    where held.image is distinct from told.image
+    where held.image is distinct from told.image and (held.key is null or told.key is null or exists (
+        select from jsonb_each(told.image) as said (name, value)
+        where held.image ? said.name and held.image -> said.name <> said.value
+    ))
 )
 select (select count(*) from held) as compared, odd.* from (select 1) as one left join odd on true order by odd.key
 """
