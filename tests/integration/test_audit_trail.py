@@ -242,6 +242,10 @@ async def test_entries_are_for_ever(ledger: asyncpg.Connection, postgres_url: st
     )
     entries = await trail_of(postgres_url)
     assert (entries[-1].number, entries[-1].writer) == (len(entries), "postgres")
+    with pytest.raises(asyncpg.CheckViolationError):
+        await ledger.execute(
+            "insert into audit_entries (kind, action, subject, body) values ('halt', 'insert', '', 'x')"
+        )
 
 
 async def test_a_change_by_hand_is_an_entry_too(ledger: asyncpg.Connection, postgres_url: str) -> None:
@@ -459,7 +463,12 @@ async def test_a_forged_ledger_is_not_what_the_trail_says(
     fill = (await bench.listed("fills"))[0]["broker_order_id"]
     assert f'fills ["{fill}", 0]: is not what the trail says' in shown
     assert 'halts ["a"]: is in the ledger and not in the trail' in shown
-    assert "halts: its trigger is disabled" in shown
+    assert "halts: its trigger does not act" in shown
+    await bench.gateway.pool.execute("alter table audit_entries disable trigger append_only")
+    await bench.gateway.pool.execute("drop trigger audit on switch_seen")
+    status, shown = await told(["audit", "verify", "--database", postgres_url], capsys)
+    assert "audit_entries: its trigger append_only does not act" in shown
+    assert "switch: no table has the trigger that enters it" in shown
 
 
 async def test_an_export_is_verified_as_the_database_is(

@@ -102,8 +102,9 @@ async def _of_database(options: argparse.Namespace) -> Report:
                 walk.end()
             except chain.Broken as broken:
                 report.broken, report.how = broken.number, broken.how
-            found, report.rows = await trail.differences(connection)
-            report.differences += found
+            if not report.broken:  # else it is no witness
+                found, report.rows = await trail.differences(connection)
+                report.differences += found
     finally:
         await connection.close()
     return _ended(report, walk)

@@ -55,13 +55,15 @@ def exported(path: Path) -> Iterator[chain.Entry]:
 
 
 async def differences(connection: Any) -> tuple[list[str], int]:
-    """Compare each watched table with the last entries about its rows.
+    """Compare each watched table with the last entries about its rows, and look whether all triggers act.
 
     Returns the first differences of every table in words, and how many rows were compared.
     """
-    found, compared = [], 0
+    found, compared = [f"audit_entries: its trigger {name} does not act" for name in await _idle(connection)], 0
+    kinds = {row["kind"] for row in await connection.fetch(_KINDS)}
     for watched in await connection.fetch(_WATCHED):
         kind, _, left_out = watched["arguments"].split("\\000")[:3]
+        kinds.discard(kind)
         key = ", ".join(f"image -> '{column}'" for column in watched["key"])
         rows = await connection.fetch(
             _COMPARED.format(relation=watched["relation"], key=f"jsonb_build_array({key})"), kind, left_out
@@ -70,14 +72,22 @@ async def differences(connection: Any) -> tuple[list[str], int]:
         found += [
             f"{watched['relation']} {row['key']}: {_words(row)}" for row in rows[:_NAMED] if row["key"] is not None
         ]
-        if not watched["fires"]:
-            found.append(f"{watched['relation']}: its trigger is disabled, changes of it are not in the trail")
-    return found, compared
+        if not watched["acts"]:
+            found.append(f"{watched['relation']}: its trigger does not act, changes of it are not in the trail")
+    return found + [f"{kind}: no table has the trigger that enters it" for kind in sorted(kinds)], compared
 
 
+async def _idle(connection: Any) -> list[str]:
+    rows = await connection.fetch(
+        "select tgname from pg_trigger where tgrelid = 'audit_entries'::regclass and tgenabled in ('A', 'O')"
+    )
+    return sorted({"append_only", "audit_chain"} - {row["tgname"] for row in rows})
+
+
+_KINDS = "select distinct kind from audit_entries where action <> 'record'"
 _WATCHED = """
 select t.tgrelid::regclass::text as relation, encode(t.tgargs, 'escape') as arguments,
-       t.tgenabled in ('A', 'O') as fires,
+       t.tgenabled in ('A', 'O') as acts,
        array(select a.attname::text from pg_index i join pg_attribute a on a.attrelid = i.indrelid
              and a.attnum = any(i.indkey) where i.indrelid = t.tgrelid and i.indisprimary order by a.attnum) as key
 from pg_trigger t where t.tgname = 'audit' order by relation

@@ -1,7 +1,8 @@
 """The audit trail's writing side, as far as it is not the ledger's own triggers.
 
 What changes a row of the ledger needs nothing from here: it is an entry when its transaction commits. A table that is
-added later is watched by its migration: ``select audit_watch('name', 'kind', 'subject')``.
+added later is watched by its migration: ``select audit_watch('name', 'kind', 'subject')``. A migration that writes rows
+of a watched table and alters it afterwards says ``set constraints all immediate`` in between.
 """
 
 import json

@@ -20,7 +20,7 @@ create table audit_entries (
     kind text not null,
     action text not null,
     subject text not null,
-    body text not null,
+    body text not null check (body is json object),
     previous text not null unique,
     hash text not null
 )
