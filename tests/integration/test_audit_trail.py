@@ -23,8 +23,9 @@ from tradeplane_cli import __main__ as command_line
 from tradeplane_cli.local import ports
 from tradeplane_workers.audit import chain, trail
 from tradeplane_workers.gateway import api, epoch, heads
-from tradeplane_workers.stores import audit, database, schema
+from tradeplane_workers.stores import audit, database, epochs, schema
 
+WAITING = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
 BUY = [("AAPL", "buy", "10")]
 OWNED = gateway.config().model_copy(update={"owner": "desk@example.com", "git_revision": "0123abc"})
 TEXTS = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=12)
@@ -316,7 +317,7 @@ async def test_the_chains_lock_is_the_last_of_a_transaction(ledger: asyncpg.Conn
             await one.execute("begin; update halts set message = 'one' where id = 'a'")
             await other.execute("begin; update halts set message = 'other' where id = 'b'")
             waiting = asyncio.create_task(other.execute("update halts set message = 'other' where id = 'a'; commit"))
-            await eventually(lambda: ledger.fetchval("select count(*) from pg_locks where not granted"))
+            await eventually(lambda: ledger.fetchval(WAITING))
             await one.execute("commit")
             await waiting
     finally:
@@ -347,6 +348,32 @@ async def test_many_writers_make_one_chain(postgres_url: str) -> None:
     assert len(entries) == 6 * 10 * 3
     together = [one.subject.rpartition("-")[0] for one in entries[::3]]
     assert [one.subject.rpartition("-")[0] for one in entries] == [each for each in together for _ in range(3)]
+
+
+async def test_what_one_epoch_decided_is_before_the_entry_of_the_next(
+    ledger: asyncpg.Connection, postgres_url: str
+) -> None:
+    """Whoever takes over waits for a decision that is on its way to its commit."""
+    first = await epochs.take(ledger, epochs.GATEWAY, holder="first", expected=None)
+    assert first is not None
+    taking = await asyncpg.connect(postgres_url)
+    try:
+        async with ledger.transaction():
+            assert await epochs.holds(ledger, epochs.GATEWAY, first.token)
+            second = asyncio.create_task(epochs.take(taking, epochs.GATEWAY, holder="second", expected=first))
+            await eventually(lambda: ledger.fetchval(WAITING))
+            await ledger.execute(
+                "insert into decisions (sequence, strategy_uid, strategy, generation, attempt, trigger, outcome,"
+                " detail, model_digest, feature_set, policy_hash, account_policy_hash, epoch, digest)"
+                " values (1, 'u', 's', 1, 1, 1, 'missed', '', '', '', '', '', $1, '')",
+                first.number,
+            )
+        assert (await second) is not None
+        assert not await epochs.holds(ledger, epochs.GATEWAY, first.token)
+    finally:
+        await taking.close()
+    steps = [(one.kind, json.loads(one.body).get("epoch")) for one in await trail_of(postgres_url)]
+    assert steps == [("epoch", None), ("decision", 1), ("epoch", None)]
 
 
 async def test_two_gateways_write_one_chain(
