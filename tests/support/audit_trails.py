@@ -1,9 +1,16 @@
-"""Made-up audit trails, and what a forger does to one."""
+"""Audit trails: made-up ones and what a forger does to them, and the one of a gateway that trades."""
 
+import asyncio
 import dataclasses
-from collections.abc import Sequence
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
-from tradeplane_workers.audit import chain
+from support import gateway
+from tradeplane_workers.audit import chain, trail
+
+BUY = [("AAPL", "buy", "10")]
+OWNED = gateway.config().model_copy(update={"owner": "desk@example.com", "git_revision": "0123abc"})
 
 
 def made(count: int, *, body: str = "{}") -> list[chain.Entry]:
@@ -49,3 +56,41 @@ def walked(entries: Sequence[chain.Entry], *heads: chain.Head) -> chain.Walk:
         walk.take(entry)
     walk.end()
     return walk
+
+
+async def of_database(url: str) -> list[chain.Entry]:
+    """Return the whole trail, which must be unbroken and what the ledger is."""
+    connection = await trail.connect(url)
+    try:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            entries = [one async for one in trail.entries(connection)]
+            found, compared = await trail.differences(connection)
+    finally:
+        await connection.close()
+    walked(entries)
+    assert found == []
+    assert compared >= len({one.subject for one in entries if one.kind == "intent"})
+    return entries
+
+
+def bodies(entries: list[chain.Entry], kind: str) -> list[dict[str, Any]]:
+    """Return the bodies of a kind of entries."""
+    return [json.loads(one.body) for one in entries if one.kind == kind]
+
+
+async def bought(bench: gateway.Bench) -> str:
+    """Buy in the first session, be filled in the second, and return the client order id."""
+    receipt = await bench.decide(await bench.fence(OWNED), 0, BUY)
+    await bench.settled(0)
+    await bench.move(bench.venue.sessions[1].open)
+    await bench.until(lambda s: s["counts"]["fills"] == 1 and s["counts"]["open_orders"] == 0, "filled")
+    return str(receipt["verdicts"][0]["client_order_id"])
+
+
+async def eventually(holds: Callable[[], Awaitable[Any]]) -> None:
+    """Wait until something holds."""
+    for _ in range(500):
+        if await holds():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("not within 10 s")
