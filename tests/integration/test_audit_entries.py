@@ -79,6 +79,16 @@ async def test_a_change_by_hand_is_an_entry_too(ledger: asyncpg.Connection, post
     assert {one.writer for one in entries} == {"postgres"}
 
 
+async def test_a_session_cannot_lead_its_entries_elsewhere(ledger: asyncpg.Connection, postgres_url: str) -> None:
+    """Neither by a table of the same name nor by a path of its own."""
+    await ledger.execute("create temporary table audit_entries (like public.audit_entries)")
+    await ledger.execute("insert into public.halts (id, cause, message) values ('a', '', '')")
+    await ledger.execute("create schema elsewhere; set search_path to elsewhere")
+    await ledger.execute("insert into public.halts (id, cause, message) values ('b', '', '')")
+    entries = await audit_trails.of_database(postgres_url)
+    assert [one.subject for one in entries if one.kind == "halt"] == ["a", "b"]
+
+
 async def test_a_table_that_is_watched_later_brings_its_rows(ledger: asyncpg.Connection, postgres_url: str) -> None:
     """As they are found; so the ledger of before the trail is in it."""
     await ledger.execute("create table extras (id text primary key, note text); insert into extras values ('a', 'n')")

@@ -46,7 +46,8 @@ return encode(sha256(convert_to(
 
 # Whatever an insert says of them, number, time, writer and hashes are the table's own.
 _CHAIN = """
-create function audit_chain() returns trigger language plpgsql as $$
+create function audit_chain() returns trigger language plpgsql
+set search_path to SCHEMA, pg_temp as $$
 declare
     head record;
 begin
@@ -64,7 +65,8 @@ $$
 
 # Arguments: kind, the column that names the subject, the columns that are left out. A change of these alone is none.
 _ROW = """
-create function audit_row() returns trigger language plpgsql set timezone to 'UTC' as $$
+create function audit_row() returns trigger language plpgsql
+set timezone to 'UTC' set search_path to SCHEMA, pg_temp as $$
 declare
     left_out constant text[] := tg_argv[2]::text[];
     image jsonb;
@@ -135,8 +137,10 @@ _COLUMNS = (
 
 def upgrade() -> None:
     """Open the chain with what the ledger holds already, then watch every table of it."""
+    # A session's own path, or a temporary table of the name, must not lead entries elsewhere.
+    schema = op.get_bind().exec_driver_sql("select quote_ident(current_schema())").scalar_one()
     for statement in (*_COLUMNS, *_TABLE, *_HASH, _CHAIN, _ROW, _WATCH):
-        op.execute(statement)
+        op.execute(statement.replace("SCHEMA", schema))
     op.execute("create trigger audit_chain before insert on audit_entries for each row execute function audit_chain()")
     op.execute(
         "create trigger append_only before update or delete or truncate on audit_entries "
