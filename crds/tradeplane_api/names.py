@@ -19,6 +19,11 @@ BACKTEST = "Backtest"
 FINALIZER_ORDERS = f"{GROUP}/orders"
 """Held by a Strategy until its job is stopped and the gateway reports no open order of it."""
 
+ANNOTATION_OWNER = f"{GROUP}/owner"
+"""Who answers for a Strategy; each of its orders says so."""
+ANNOTATION_GIT_REVISION = f"{GROUP}/git-revision"
+"""The commit that a Strategy's manifest was applied from, set by whatever applies it; each of its orders says so."""
+
 FIELD_MANAGER_OPERATOR = "tradeplane-operator"
 FIELD_MANAGER_GATEWAY = "tradeplane-gateway"
 

@@ -30,6 +30,13 @@ COMMANDS: Final = (
     Command("positions", "tradeplane_cli.positions", "show what each strategy of a running environment holds"),
     Command("fills", "tradeplane_cli.fills", "show the executions of a running environment"),
     Command("cancel", "tradeplane_cli.cancel", "end orders of a running environment"),
+    Command(
+        "why", "tradeplane_cli.why", "tell the whole story of one order: who wanted it, why, and what became of it"
+    ),
+    Command(
+        "audit verify", "tradeplane_cli.audit.verify", "walk the audit trail and name the first entry that is broken"
+    ),
+    Command("audit export", "tradeplane_cli.audit.export", "write the audit trail to a file that verify reads"),
     Command("up", "tradeplane_cli.local.up", "start the embedded environment and keep it running until Ctrl-C"),
     Command("down", "tradeplane_cli.local.down", "end environments of this checkout, also ones left behind"),
     Command("status", "tradeplane_cli.local.status", "show what runs in this checkout, and where"),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib import parse
 
-from tradeplane_api import backtest, model
+from tradeplane_api import backtest, model, names
 from tradeplane_operator import canonical
 from tradeplane_operator.ray import port
 
@@ -131,6 +131,7 @@ def strategy_config(manifest: Json, *, environment: str, attempt: int, reference
     """Everything a strategy job is told; ``references`` are the Model's, None for code, and the RiskPolicy's."""
     model_part, policy_part = references
     metadata = manifest["metadata"]
+    annotations = metadata.get("annotations") or {}
     return {
         "environment": environment,
         "name": metadata["name"],
@@ -140,18 +141,22 @@ def strategy_config(manifest: Json, *, environment: str, attempt: int, reference
         "spec": manifest["spec"],
         "model": model_part,
         "policy": policy_part,
+        "owner": annotations.get(names.ANNOTATION_OWNER, ""),
+        "git_revision": annotations.get(names.ANNOTATION_GIT_REVISION, ""),
     }
 
 
 def config_hash(config: Json) -> str:
     """Name of what a running strategy process cannot learn without a new attempt.
 
-    Left out: the attempt itself; the RiskPolicy, whose edit acts at the gateway on the next order; the Model's
-    generation, because an edit of its batch size is none of the strategy's business.
+    Left out: the attempt itself; the RiskPolicy, whose edit acts at the gateway on the next order; owner and Git
+    revision, which decide nothing; the Model's generation, because an edit of its batch size is none of the strategy's
+    business.
     """
     model_part = config["model"] and {key: value for key, value in config["model"].items() if key != "generation"}
+    left_out = {"attempt", "policy", "owner", "git_revision"}
     return canonical.digest(
-        {**{key: value for key, value in config.items() if key not in {"attempt", "policy"}}, "model": model_part}
+        {**{key: value for key, value in config.items() if key not in left_out}, "model": model_part}
     )
 
 

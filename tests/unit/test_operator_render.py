@@ -55,6 +55,21 @@ def test_a_strategy_with_code_is_told_of_no_model() -> None:
     assert render.config_hash(rendered(5)) == render.config_hash(rendered(5)) != render.config_hash(rendered(6))
 
 
+def test_owner_and_git_revision_are_told_and_start_nothing_anew() -> None:
+    """They come from the annotations; an edit of these alone must not restart a strategy."""
+
+    def rendered(**annotations: str) -> render.Json:
+        manifest = objects.stored("Strategy")
+        manifest["metadata"]["annotations"] = {f"tradeplane.dev/{name}": value for name, value in annotations.items()}
+        references = (None, render.policy_reference(objects.stored("RiskPolicy")))
+        return render.strategy_config(manifest, environment="demo", attempt=1, references=references)
+
+    config = rendered(**{"owner": "desk@example.com", "git-revision": "0123abc"})
+    assert (config["owner"], config["git_revision"]) == ("desk@example.com", "0123abc")
+    assert (rendered()["owner"], rendered()["git_revision"]) == ("", "")
+    assert render.config_hash(config) == render.config_hash(rendered())
+
+
 def test_a_training_job_is_told_a_valid_configuration() -> None:
     """The variable of the job is a TrainingConfig, field by field."""
     run = model.TrainingRun(

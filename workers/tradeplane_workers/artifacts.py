@@ -1,8 +1,9 @@
 """The artifact store: content-addressed files under an fsspec URL, and the results of runs.
 
 ``sha256/<64 hex digits>`` holds an artifact, ``runs/<submission id>.json`` a run's
-:class:`~tradeplane_workers.messages.TrainingResult` or ``BacktestResult``. A digest is written
-``sha256:<64 hex digits>``. Reading verifies the digest; writing is atomic: a reader sees a whole file or none.
+:class:`~tradeplane_workers.messages.TrainingResult` or ``BacktestResult``, and ``audit/<ledger>/<number>.json`` a head
+of a ledger's audit trail. A digest is written ``sha256:<64 hex digits>``. Reading verifies the digest; writing is
+atomic: a reader sees a whole file or none.
 """
 
 import hashlib
@@ -19,7 +20,7 @@ from tradeplane_engine import errors
 from tradeplane_workers import messages
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
 
 
 def digest_of(content: bytes) -> str:
@@ -77,16 +78,22 @@ class ArtifactStore:
         content = self._read(self._path_of_run(submission_id))
         return None if content is None else messages.BacktestResult.model_validate_json(content)
 
+    def put_head(self, head: messages.AuditHead) -> None:
+        """Store a head of an audit trail beside all earlier ones."""
+        self._write(f"{self._root}/audit/{_name(head.ledger, 'ledger')}/{head.number:020}.json", canonical(head))
+
+    def heads(self, ledger: str) -> list[messages.AuditHead]:
+        """Return every head that was stored of a ledger's audit trail, by number; raises ValidationError."""
+        paths = self._filesystem.glob(f"{self._root}/audit/{_name(ledger, 'ledger')}/*.json")
+        return [messages.AuditHead.model_validate_json(self._filesystem.cat_file(path)) for path in sorted(paths)]
+
     def _path_of(self, digest: str) -> str:
         if not _DIGEST.fullmatch(digest):
             raise errors.ModelRefused(f"digest: must be sha256:<64 hex digits>, got {digest!r}")
         return f"{self._root}/sha256/{digest.removeprefix('sha256:')}"
 
     def _path_of_run(self, submission_id: str) -> str:
-        # The id becomes a file name: a slash or a leading dot would leave the folder.
-        if not _RUN.fullmatch(submission_id):
-            raise errors.ValueRefused("submission_id", "letters, digits, '-', '_' and '.'", submission_id)
-        return f"{self._root}/runs/{submission_id}.json"
+        return f"{self._root}/runs/{_name(submission_id, 'submission_id')}.json"
 
     def _read(self, path: str) -> bytes | None:
         try:
@@ -111,6 +118,13 @@ class ArtifactStore:
             partial.replace(final)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def _name(identifier: str, field: str) -> str:
+    # It becomes the name of a file or folder: a slash or a leading dot would leave the store.
+    if not _NAME.fullmatch(identifier):
+        raise errors.ValueRefused(field, "letters, digits, '-', '_' and '.'", identifier)
+    return identifier
 
 
 def fetch(uri: str, digest: str) -> bytes:

@@ -46,7 +46,10 @@ class PolicyReference(Message):
 
 
 class StrategyConfig(Message):
-    """Everything a strategy job is told: the spec verbatim plus resolved references; no model where code decides."""
+    """Everything a strategy job is told: the spec verbatim plus resolved references; no model where code decides.
+
+    owner, git_revision : as the manifest's annotations say, empty where they do not; they change nothing
+    """
 
     environment: str
     name: str
@@ -56,6 +59,8 @@ class StrategyConfig(Message):
     spec: dict[str, Any]
     policy: PolicyReference
     model: ModelReference | None = None
+    owner: str = ""
+    git_revision: str = ""
 
 
 class TrainingConfig(Message):
@@ -130,6 +135,17 @@ class BacktestResult(Message):
     audit: Literal["Passed", "Failed", "NotRun"] = "NotRun"
     accusation: str = ""
     measures: dict[str, DecimalText] = {}
+
+
+# --- gateway -> artifact store ----------------------------------------------------------------------------------------
+
+
+class AuditHead(Message):
+    """The last entry of a ledger's audit trail at some time; who keeps it can prove that the trail went that far."""
+
+    ledger: str
+    number: int
+    hash: Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 # --- strategy -> gateway ---------------------------------------------------------------------------------------------

@@ -214,6 +214,7 @@ class Environment:
                 "TRADEPLANE_DATABASE_URL": self.postgres.url(DATABASE),
                 "TRADEPLANE_REDIS_URL": self.valkey.url(),
                 "TRADEPLANE_VENUE_PROFILE": VENUE_PROFILE,
+                "TRADEPLANE_ARTIFACTS": self.layout.artifacts.as_uri(),
             },
             port=self.addresses.gateway,
         )

@@ -11,6 +11,7 @@ from tradeplane_engine import errors
 from tradeplane_engine.domain import times
 from tradeplane_workers import messages, metrics
 from tradeplane_workers.gateway import entrance, fence, lists, problems, service
+from tradeplane_workers.stores import database, story
 
 VERSION = "1"
 _SETTLED_MAX_S = 30.0
@@ -67,12 +68,20 @@ def _strategies(gateway: service.Gateway) -> fastapi.APIRouter:
 
 
 def _persons(gateway: service.Gateway) -> fastapi.APIRouter:
-    """What a person may want done."""
+    """What a person may want done, or told."""
     router = fastapi.APIRouter()
 
     @router.post("/v1/cancels", status_code=202)
     async def cancel(request: messages.CancelRequest) -> messages.CancelReceipt:
         return await gateway.cancel(request)
+
+    @router.get("/v1/orders/{identifier}/story")
+    async def order_story(identifier: str) -> Any:
+        async with database.transaction(gateway.pool) as connection:
+            found = await story.of_order(connection, identifier)
+        if found is None:
+            raise problems.Problem(404, "absent", f"no order {identifier!r} in the ledger")
+        return found
 
     return router
 

@@ -228,6 +228,8 @@ class Desk:
                 account_policy_hash="" if given.account is None else given.account.hash,
                 epoch=epoch_number,
                 digest=content_digest(message),
+                owner=config.owner,
+                git_revision=config.git_revision,
             ),
             signals=[_signal(signal) for signal in message.signals],
             intents=intents,

@@ -17,7 +17,7 @@ import structlog
 from tradeplane_engine.domain import numbers, times
 from tradeplane_workers.brokers import port
 from tradeplane_workers.gateway import booking, bookkeeper, core
-from tradeplane_workers.stores import database, journal
+from tradeplane_workers.stores import audit, database, journal
 from tradeplane_workers.stores import orders as orders_store
 
 _log = structlog.get_logger(__name__)
@@ -26,6 +26,7 @@ _OVERLAP_HEARD = times.Nanos(10 * times.MINUTE)
 _AGAIN_S = 1.0
 _TRIES = 4
 _TOGETHER = 200  # events booked in one transaction
+_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class Reconciler:
                 break
             before = differences
             await asyncio.sleep(_AGAIN_S)
+        await self._enter(differences)
         if not differences:
             async with self._pool.acquire(timeout=2) as connection:
                 await connection.execute("update ledger set last_clean = $1", venue_time)
@@ -79,10 +81,18 @@ class Reconciler:
                     await journal.adopt_history(connection)
         else:
             _log.error("ledger and broker differ", differences=differences)
-        self.last = Result(not differences, self._clock().text, differences[:100])
+        self.last = Result(not differences, self._clock().text, differences[:_SHOWN])
         self._metrics.reconciliations.labels("clean" if not differences else "different").inc()
         self._metrics.differences.set(len(differences))
         return self.last
+
+    async def _enter(self, differences: tuple[str, ...]) -> None:
+        """Enter what is found in the audit trail whenever it is not what was found before."""
+        if self.last is not None and self.last.differences == differences[:_SHOWN]:
+            return
+        body = {"is_clean": not differences, "differences": differences}
+        async with database.transaction(self._pool) as connection:
+            await audit.record(connection, "reconciliation", subject=self._ledger, body=body)
 
     async def standing(self) -> dict[str, Any] | None:
         """Return the broker's own figures, or nothing when it does not answer."""

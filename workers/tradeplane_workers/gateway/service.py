@@ -15,7 +15,7 @@ import structlog
 
 from tradeplane_engine.domain import numbers, times
 from tradeplane_engine.venue import profile
-from tradeplane_workers import messages
+from tradeplane_workers import artifacts, messages
 from tradeplane_workers.brokers import alpaca, port
 from tradeplane_workers.gateway import (
     bookkeeper,
@@ -25,6 +25,7 @@ from tradeplane_workers.gateway import (
     decisions,
     epoch,
     fence,
+    heads,
     machine,
     manifests,
     metrics,
@@ -250,8 +251,15 @@ class Gateway:
         self._sender = sender.Sender(shared, broker, results=self._outcomes, known=self._reader.known)
         self.views.shared, self.views.reconciler = shared, reconciler
         writer = status.StatusWriter(self._cluster, self._reader.known, guard=self.guard, shown=self.views)
+        store = artifacts.ArtifactStore(self.settings.artifacts) if self.settings.artifacts else None
         self._run(
-            group, listener.run(), self._sender.run(), self._canceller.run(), writer.run(), self._keep_records(shared)
+            group,
+            listener.run(),
+            self._sender.run(),
+            self._canceller.run(),
+            writer.run(),
+            heads.Heads(shared, store).run(),
+            self._keep_records(shared),
         )
         while not self.guard.inputs.is_hearing:
             await self.guard.bell.wait(self.guard.bell.rings, timeout_s=_RETRY_S)

@@ -15,6 +15,7 @@ class Settings(pydantic_settings.BaseSettings):
     redis_url : where the bars are, for reference prices
     listen : ``host:port``; loopback only, because clients are not authenticated
     venue_profile : costs, the same as the backtest's
+    artifacts : fsspec URL of the store that keeps the audit trail's heads; empty where none does
     holder : who leads, for people
     """
 
@@ -29,6 +30,7 @@ class Settings(pydantic_settings.BaseSettings):
     redis_url: pydantic.SecretStr
     listen: str = "127.0.0.1:0"
     venue_profile: str = "realistic"
+    artifacts: str = ""
     holder: str = pydantic.Field(default_factory=socket.gethostname)
 
     @pydantic.field_validator("listen")

@@ -28,6 +28,8 @@ class Decision:
     account_policy_hash: str
     epoch: int
     digest: str
+    owner: str = ""
+    git_revision: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +58,8 @@ async def insert(
     """Write a decision with everything that belongs to it."""
     await connection.execute(
         "insert into decisions (sequence, strategy_uid, strategy, generation, attempt, trigger, outcome, detail,"
-        " model_digest, feature_set, policy_hash, account_policy_hash, epoch, digest)"
-        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+        " model_digest, feature_set, policy_hash, account_policy_hash, epoch, digest, owner, git_revision)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
         *(getattr(decision, name) for name in decision.__slots__),
     )
     if signals:

@@ -65,8 +65,8 @@ async def orders(connection: Any, page: Page, *, only_open: bool = False) -> lis
         f"and (i.status in ('released', 'sending', 'unknown') or i.status = 'acknowledged' and {orders_store.MAY_FILL})"
     )
     rows = await connection.fetch(
-        "select i.*, d.strategy, d.generation, d.model_digest, d.feature_set, d.policy_hash, o.broker_order_id,"  # noqa: S608 - constants
-        " o.status as order_status, coalesce(o.filled, 0) as filled, o.parent, o.signal_score, o.git_revision"
+        "select i.*, d.strategy, d.owner, d.generation, d.model_digest, d.feature_set, d.policy_hash, d.git_revision,"  # noqa: S608 - constants
+        " o.broker_order_id, o.status as order_status, coalesce(o.filled, 0) as filled, o.parent, o.signal_score"
         " from intents i join decisions d on d.sequence = i.decision left join orders o using (client_order_id)"
         " where i.sequence > $1 and ($3 = '' or d.strategy = $3) and ($4 = '' or i.symbol = $4)"
         f" {is_open if only_open else ''} order by i.sequence limit $2",
@@ -82,6 +82,7 @@ async def orders(connection: Any, page: Page, *, only_open: bool = False) -> lis
             "broker_order_id": row["broker_order_id"],
             "decision": row["decision"],
             "strategy": row["strategy"],
+            "owner": row["owner"],
             "uid": row["strategy_uid"],
             "generation": row["generation"],
             "trigger": times.text(row["trigger"]),

@@ -83,10 +83,12 @@ async def insert(connection: Any, intent: decisions.Intent) -> None:
     """Write the order of an intent that is about to be sent, with the ids that trace it (invariant 8)."""
     await connection.execute(
         "insert into orders (client_order_id, sub_ledger, strategy_uid, decision, signal_score, model_digest,"  # noqa: S608
-        f" feature_set, policy_hash, generation, symbol, side, quantity, status, {decisions.TERMS})"
+        " feature_set, policy_hash, generation, owner, git_revision, symbol, side, quantity, status,"
+        f" {decisions.TERMS})"
         " select i.client_order_id, d.strategy_uid, d.strategy_uid, d.sequence,"
         " (select score from signals s where s.decision = d.sequence and s.symbol = i.symbol limit 1),"
-        " d.model_digest, d.feature_set, d.policy_hash, d.generation, i.symbol, i.side, i.quantity, '',"
+        " d.model_digest, d.feature_set, d.policy_hash, d.generation, d.owner, d.git_revision, i.symbol, i.side,"
+        " i.quantity, '',"
         f" {decisions.TERMS}"
         " from intents i join decisions d on d.sequence = i.decision where i.client_order_id = $1"
         " on conflict do nothing",
