@@ -502,3 +502,21 @@ async def test_a_deposed_gateway_ends_and_commits_nothing(around: Surroundings) 
         assert done
         assert around.broker.received == []
         assert await around.rows("select 1 from decisions") == []
+
+
+async def test_a_cancelled_transaction_ends_cancelled_on_a_dead_connection(postgres_url: str) -> None:
+    """A failure to roll back must not hide what ended it, or a loop that tries again would never end."""
+    pool = await database.connect(postgres_url)
+    is_inside = asyncio.Event()
+
+    async def stay() -> None:
+        async with database.transaction(pool):
+            is_inside.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(stay())
+    await is_inside.wait()
+    pool.terminate()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

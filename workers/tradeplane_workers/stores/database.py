@@ -5,7 +5,7 @@ server, so that a frozen gateway cannot hold a fence that another one waits for.
 """
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import asyncpg
@@ -32,8 +32,17 @@ async def connect(url: str) -> asyncpg.Pool:
 @asynccontextmanager
 async def transaction(pool: asyncpg.Pool) -> AsyncIterator[Any]:
     """Run one read-committed transaction on a connection of the pool, which is waited for at most 2 s."""
-    async with pool.acquire(timeout=2) as connection, connection.transaction():
-        yield connection
+    async with pool.acquire(timeout=2) as connection:
+        change = connection.transaction()
+        await change.start()
+        try:
+            yield connection
+        except BaseException:
+            # What ended it counts, most of all a cancellation; on a dead connection there is nothing to roll back.
+            with suppress(*FAILURES):
+                await change.rollback()
+            raise
+        await change.commit()
 
 
 async def identity(connection: Any) -> tuple[str, int]:
