@@ -65,15 +65,22 @@ class Model:
         for slot in self._slots:
             yield from self._broker(state, slot)
         if state.before is not None and state.faults < self._world.faults:
-            yield _fault("the database restarts without the epoch's last commit", state.restarted(state.before))
+            if state.before.token != state.ledger.token:
+                yield _fault("the database restarts without the epoch's last commit", state.restarted(state.before))
+            other = state.restarted(state.before)._replace(history=state.history + 1)
+            yield _fault("the database fails over to one without its last commit", other)
 
     # The gateway.
 
     def _gateway(self, state: world.State, place: int, gateway: world.Gateway) -> Steps:
         name = NAMES[place]
         if gateway.at == "standby":
-            if self._may_take(state):
+            # What B can do first A can do first: one of two equal halves is enough.
+            if self._may_take(state) and (state.tokens or not place):
                 yield explore.Step(f"{name} takes the epoch", state.taken(place))
+            return
+        if self._is_cut_off(state, gateway):
+            yield from self._ending(state, place, gateway)
             return
         if not self._holds(state, gateway):
             yield explore.Step(f"{name} finds that it does not lead", state.deposed(place))
@@ -104,12 +111,26 @@ class Model:
             return gateway.token == state.ledger.token
         return gateway.number == state.ledger.number
 
+    def _is_cut_off(self, state: world.State, gateway: world.Gateway) -> bool:
+        return self.has("one-history") and gateway.history != state.history
+
+    def _ending(self, state: world.State, place: int, gateway: world.Gateway) -> Steps:
+        name = NAMES[place]
+        yield explore.Step(f"{name} finds another history and ends", state.deposed(place))
+        if gateway.is_valid:
+            yield explore.Step(f"the lease of {name} ends", state.having(place, gateway._replace(is_valid=False)))
+        if gateway.at in {"marked", "checked"}:
+            yield from self._sending(state, place, gateway)
+
     def _recovering(self, state: world.State, place: int, gateway: world.Gateway) -> Steps:
         name, ledger = NAMES[place], state.ledger
-        if "sending" in ledger.status and self.has("sending-resolved-first"):
-            status = tuple("unknown" if each == "sending" else each for each in ledger.status)
+        is_foreign = ledger.history != state.history and self.has("one-history")
+        if is_foreign or ("sending" in ledger.status and self.has("sending-resolved-first")):
+            doubted = {"sending", "released"} if is_foreign else {"sending"}
+            status = tuple("unknown" if each in doubted else each for each in ledger.status)
             label = f"{name} marks what was being sent as unknown"
-            yield explore.Step(label, self._write(state, place, gateway, ledger=ledger._replace(status=status)))
+            after = ledger._replace(status=status, history=state.history)
+            yield explore.Step(label, self._write(state, place, gateway, ledger=after))
         elif "unknown" not in ledger.status or not self.has("sending-resolved-first"):
             yield explore.Step(f"{name} has recovered", state.having(place, gateway._replace(at="idle")))
 
@@ -165,7 +186,7 @@ class Model:
                 f"{name} finds order {slot + 1} settled", open_.having(place, gateway._replace(at="idle"))
             )
             return
-        open_ = open_._replace(ledger=state.ledger.marked(slot, "sending"), before=None)
+        open_ = open_._replace(ledger=state.ledger.marked(slot, "sending"), before=state.ledger)
         label = f"{name} commits the mark of order {slot + 1}"
         yield explore.Step(label, open_.having(place, gateway._replace(at="marked")))
         if state.faults < self._world.faults:
@@ -185,7 +206,8 @@ class Model:
     def _sent(self, state: world.State, place: int, gateway: world.Gateway) -> world.State:
         slot, other = gateway.slot, 1 - gateway.slot
         first = state.orders[0]
-        is_there = state.flight[0] > 0 or (first is not None and not first.is_refused)
+        was_refused = first is not None and (first.is_refused or first.was_refused)
+        is_there = not was_refused and (first is not None or state.flight[0] > 0)
         violated = ""
         if gateway.token != state.ledger.token:
             violated = world.LEAVES_UNDER_ANOTHER
@@ -205,7 +227,7 @@ class Model:
         name, slot, order = NAMES[place], gateway.slot, state.orders[gateway.slot]
         idle, ledger = gateway._replace(at="idle"), state.ledger
         if order is not None and order.is_refused:
-            after = self._write(state, place, idle, ledger=ledger.marked(slot, "broker-refused"))
+            after = self._given_up(state, place, idle, slot=slot, status="broker-refused")
             yield explore.Step(f"{name} hears that order {slot + 1} is refused", after)
         elif order is not None:
             after = self._booked(state.having(place, idle), place, slot)
@@ -227,9 +249,7 @@ class Model:
             status, order = state.ledger.status[slot], state.orders[slot]
             is_found = order is not None and order.is_shown
             if status == "unknown" and not is_found:
-                after = self._write(state, place, gateway, ledger=state.ledger.marked(slot, "unseen"))
-                if after.ledger.status[slot] == "unseen":
-                    after = after._replace(gave_up=world.put(state.gave_up, slot, value=True))
+                after = self._given_up(state, place, gateway, slot=slot, status="unseen")
                 yield explore.Step(f"{name} looks for order {slot + 1} in vain and gives it up", after)
             if order is None or not is_found:
                 continue
@@ -243,8 +263,18 @@ class Model:
         if self._world.has_fills and state.ledger.status[0] == "acknowledged":
             yield from self._booking(state, place)
 
+    def _given_up(
+        self, state: world.State, place: int, gateway: world.Gateway, *, slot: int, status: str
+    ) -> world.State:
+        after = self._write(state, place, gateway, ledger=state.ledger.marked(slot, status))
+        if after.ledger.status[slot] != status:
+            return after
+        return after._replace(gave_up=world.put(state.gave_up, slot, value=True))
+
     def _booked(self, state: world.State, place: int, slot: int) -> world.State:
         """An order is at the broker: its intent is acknowledged, and unwanted if it had been given up."""
+        if state.ledger.status[slot] == "released":
+            return state  # its mark was lost, and so the ledger has no such order
         ledger = state.ledger.marked(slot, "acknowledged")
         if state.ledger.status[slot] in {"unseen", "broker-refused"}:
             if self.has("late-cancel-written"):
@@ -278,7 +308,7 @@ class Model:
 
     def _write(self, state: world.State, place: int, gateway: world.Gateway, *, ledger: world.Ledger) -> world.State:
         """Commit what only a leader may, or find out that another one leads."""
-        if not self._holds(state, gateway):
+        if self._is_cut_off(state, gateway) or not self._holds(state, gateway):
             return state.deposed(place)
         return state.having(place, gateway)._replace(ledger=ledger, before=None)
 
@@ -306,15 +336,7 @@ class Model:
     def _broker(self, state: world.State, slot: int) -> Steps:
         name, order = f"order {slot + 1}", state.orders[slot]
         if state.flight[slot]:
-            landed = state._replace(flight=world.put(state.flight, slot, state.flight[slot] - 1))
-            taken = order or world.Order()  # a second one under the same id is refused by the broker
-            yield explore.Step(f"{name} arrives", landed.broker_has(slot, taken))
-            if order is None and not slot:
-                refused = world.Order(is_live=False, is_refused=True)
-                after = landed.broker_has(slot, refused)
-                yield explore.Step(f"{name} arrives and is refused", after)
-            if state.faults < self._world.faults:
-                yield _fault(f"{name} is lost on its way", landed)
+            yield from self._travelling(state, slot, order)
         if order is None or order.is_refused:
             return
         if not order.is_shown:
@@ -324,6 +346,20 @@ class Model:
             yield from self._executing(state, order)
         if self._world.has_fills and state.events and state.faults < self._world.faults:
             yield _fault("the stream loses what it carries", state._replace(events=0))
+
+    def _travelling(self, state: world.State, slot: int, order: world.Order | None) -> Steps:
+        name, count = f"order {slot + 1}", state.flight[slot]
+        landed = state._replace(flight=world.put(state.flight, slot, count - 1))
+        # A copy of an order that the broker has is refused by its id; one of a refused order may be taken.
+        has = order if order is not None and not order.is_refused else world.Order(was_refused=order is not None)
+        yield explore.Step(f"{name} arrives", landed.broker_has(slot, has))
+        if not slot and (order is None or order.is_refused):
+            refused = world.Order(is_live=False, is_refused=True)
+            yield explore.Step(f"{name} arrives and is refused", landed.broker_has(slot, refused))
+        if state.faults < self._world.faults:
+            yield _fault(f"{name} is lost on its way", landed)
+            copied = state._replace(flight=world.put(state.flight, slot, count + 1))
+            yield _fault(f"{name} is doubled on its way", copied)
 
     def _executing(self, state: world.State, order: world.Order) -> Steps:
         filled = order._replace(filled=order.filled + 1, is_live=order.filled + 1 < world.SHARES)

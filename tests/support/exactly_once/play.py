@@ -16,15 +16,15 @@ import asyncpg
 import pytest
 
 from support import gateway
-from support.exactly_once import process, wired, world
+from support.exactly_once import process, removals, wired, world
 from tradeplane_engine.domain import numbers, times
 from tradeplane_workers import messages
 from tradeplane_workers.brokers import wire
-from tradeplane_workers.gateway import epoch, fence, outcomes, reconcile
-from tradeplane_workers.stores import decisions, epochs, schema
+from tradeplane_workers.gateway import bookkeeper, epoch, fence, outcomes, reconcile
+from tradeplane_workers.stores import database, decisions, epochs, schema
 from tradeplane_workers.stores import orders as orders_store
 
-_SOON_S = 2.0
+_SOON_S = 4.0
 _TAKE_S = 4.0
 _SETTLE_S = 5.0
 _STEPS: list[tuple[re.Pattern[str], str]] = []
@@ -41,7 +41,7 @@ def _takes(pattern: str) -> Callable[[Any], Any]:
 def hold_at_doors(patch: pytest.MonkeyPatch) -> None:
     """Make every process wait before it commits a decision or a mark, and before its first byte."""
     read, insert, mark = epochs.read, decisions.insert, decisions.mark
-    connect = wire.Backend.connect_tcp
+    connect, identity = wire.Backend.connect_tcp, database.identity
 
     async def seen_read(*given: Any) -> Any:
         found = await read(*given)
@@ -64,6 +64,12 @@ def hold_at_doors(patch: pytest.MonkeyPatch) -> None:
         await _at("connected")
         return found
 
+    async def history(connection: Any) -> tuple[str, int]:
+        system, timeline = await identity(connection)
+        return system, timeline + process.HISTORY[0]
+
+    patch.setattr(database, "identity", history)
+    patch.setattr(process, "HISTORY", [0])
     patch.setattr(epochs, "read", seen_read)
     patch.setattr(decisions, "insert", held_insert)
     patch.setattr(decisions, "mark", held_mark)
@@ -71,6 +77,7 @@ def hold_at_doors(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(epoch, "_PERIOD_S", 0.05)
     patch.setattr(outcomes, "UNSEEN_AFTER_S", 0.0)
     patch.setattr(reconcile, "_AGAIN_S", 0.01)
+    patch.setattr(bookkeeper, "_RETRY_S", 0.05)
 
 
 async def _at(door: str) -> None:
@@ -128,16 +135,14 @@ class Play:
         actor = self._processes[name]
         row = await self._epoch()
         actor.has_read.clear()
-        task = actor.start(actor.leadership.acquire(actor.pool))
+        task = actor.start(actor.lead())
         if row is not None and row["holder"] != epoch.FREE:
             await self._until(actor.has_read.is_set)
             self._clock.boot_s += epoch.TAKEOVER_S
-        await asyncio.wait([task], timeout=_TAKE_S)
-        if not task.done():
+        if not await self._until(actor.has_opened.is_set, timeout_s=_TAKE_S):
             task.cancel()
             return False
         self._before = row
-        actor.start(actor.sender.run())
         return True
 
     @_takes(r"(\w) has recovered")
@@ -170,6 +175,25 @@ class Play:
                 json.dumps(dict(self._before), default=str),
             )
 
+    @_takes(r"the database fails over to one without its last commit")
+    async def _fail_over(self) -> None:
+        """The last commit marked an intent; of it and of the old connections nothing is left."""
+        await self._connection.execute("delete from orders where client_order_id = $1", self._names[-1])
+        await self._connection.execute(
+            "update intents set status = 'released', sent = null where client_order_id = $1", self._names[-1]
+        )
+        process.HISTORY[0] += 1
+        await self._connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
+        )
+        await self._restart_those(lambda each: not each.token)  # a standby reads all the time, and ends at once
+
+    async def _restart_those(self, must_end: Callable[[process.Process], bool]) -> None:
+        for name, each in tuple(self._processes.items()):
+            if must_end(each):
+                await self._kill(name)
+
     # Deciding and sending.
 
     @_takes(r"(\w) begins to decide order (\d)")
@@ -197,6 +221,8 @@ class Play:
         actor, intent = self._processes[name], await self._intent(number)
         if intent is None:
             return False
+        if not actor.guard.inputs.is_hearing and not actor.has_ended:
+            await self._reconcile(name)
         actor.sender.enqueue([replace(intent, status="released")], since_s=float("inf"))
         return await self._until(lambda: actor.in_transaction.waiting.is_set() or actor.connected.waiting.is_set())
 
@@ -227,16 +253,15 @@ class Play:
             self.violated.append(world.OVERTAKES)
         return True
 
-    @_takes(r"\w gets no answer about order (\d)")
-    async def _no_answer(self, number: str) -> bool:
-        message = self._message(number)
-        message.writer.close()
-        return await self._until(lambda: self._is_not(number, "sending"))
+    @_takes(r"(\w) gets no answer about order (\d)")
+    async def _no_answer(self, name: str, number: str) -> bool:
+        self._message(number).writer.close()
+        return await self._until(self._processes[name].is_done_with_it)
 
-    @_takes(r"\w hears that order (\d) is taken")
-    async def _hear(self, number: str) -> bool:
+    @_takes(r"(\w) hears that order (\d) is taken")
+    async def _hear(self, name: str, number: str) -> bool:
         self._broker.answer(self._message(number))
-        return await self._until(lambda: self._is_not(number, "sending"))
+        return await self._until(self._processes[name].is_done_with_it)
 
     # Looking and booking.
 
@@ -250,7 +275,8 @@ class Play:
     @_takes(r"(\w) (?:finds order \d|reconciles)")
     async def _reconcile(self, name: str) -> None:
         self._broker.may_look.set()
-        await self._processes[name].reconciler.run()
+        actor = self._processes[name]
+        actor.guard.inputs.is_hearing = (await actor.reconciler.run()).is_clean
         self._broker.may_look.clear()
 
     @_takes(r"(\w) has order \d cancelled")
@@ -312,6 +338,7 @@ class Play:
             self.violated.append(world.LEDGER_ABOVE)
 
     async def _leader(self) -> process.Process | None:
+        await self._restart_those(lambda each: each.history != process.HISTORY[0])
         awake = [each for each in self._processes.values() if not each.is_paused]
         for each in awake:
             each.in_transaction.free()
@@ -319,12 +346,12 @@ class Play:
         row = await self._epoch()
         for each in awake:
             if row is not None and each.token == row["token"]:
-                each.start(each.leadership.keep(each.pool, each.sender._guard))
+                each.start(each.leadership.keep(each.pool, each.guard))
                 return each
         successor = next(each for each in awake if not each.token)
         if not await self._take(successor.name):
             return None
-        successor.start(successor.leadership.keep(successor.pool, successor.sender._guard))
+        successor.start(successor.leadership.keep(successor.pool, successor.guard))
         return successor
 
     async def _is_settled(self, leader: process.Process) -> bool:
@@ -424,9 +451,11 @@ class Play:
 
 
 @contextlib.asynccontextmanager
-async def playing(url: str, patch: pytest.MonkeyPatch, *, second: str) -> AsyncIterator[Play]:
-    """Run two gateways for the length of a test."""
+async def playing(url: str, patch: pytest.MonkeyPatch, *, second: str, without: str = "") -> AsyncIterator[Play]:
+    """Run two gateways for the length of a test, perhaps without a guard."""
     hold_at_doors(patch)
+    if without:
+        removals.REMOVALS[without](patch)
     connection = await asyncpg.connect(url)
     broker = wired.WiredBroker()
     async with broker.serving():

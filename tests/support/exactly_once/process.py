@@ -33,6 +33,9 @@ from tradeplane_workers.stores import database, journal
 ACTOR: contextvars.ContextVar["Process | None"] = contextvars.ContextVar("actor", default=None)
 """The process whose code runs."""
 
+HISTORY = [0]
+"""How often the database failed over."""
+
 
 class Clock:
     """The machine's clocks, which stand still until a trace moves them."""
@@ -76,20 +79,24 @@ class Door:
 class Process:
     """One gateway's parts; it stops at two doors: ``in_transaction`` before a commit, ``connected`` before a byte."""
 
-    def __init__(self, name: str, pool: asyncpg.Pool, *, ledger: str, broker: wired.WiredBroker, clock: Clock) -> None:
+    def __init__(
+        self, name: str, pool: asyncpg.Pool, *, ledger: journal.Ledger, broker: wired.WiredBroker, clock: Clock
+    ) -> None:
         self.name = name
         self.pool = pool
         self.in_transaction, self.connected = Door(), Door()
         self.has_read = asyncio.Event()  # of the epoch's row
+        self.has_opened = asyncio.Event()  # the ledger, as the leader
         self.is_paused = False
         self.deciding: asyncio.Task[Any] | None = None
         self.leadership = epoch.Leadership(holder=name, clock=clock)
         guard = state.Guard(clock=clock, has_epoch=self.leadership.is_valid, window_s=1e9)
+        self.guard = guard
         guard.inputs.environment, guard.inputs.is_hearing = "", True
         guard.inputs.strategies = {gateway.UID: state.Strategy(gateway.UID, "momentum")}
         switch = {"metadata": {"uid": "s", "resourceVersion": "5"}, "data": {"trading": "enabled"}}
         guard.switch.finish(guard.switch.begin(clock()), switch)
-        shared = core.Core(pool, ledger, guard, self.leadership, metrics.Metrics())
+        shared = core.Core(pool, ledger.id, guard, self.leadership, metrics.Metrics())
         known = manifests.Known(
             environment=manifests.Environment("demo", "e", {"mode": "paper", "riskPolicyRef": "prudent"}, False),  # noqa: FBT003 - a literal
             policies={"prudent": manifests.policy({"metadata": {"name": "prudent"}, "spec": gateway.POLICY})},
@@ -97,6 +104,8 @@ class Process:
         self.canceller = cancels.Canceller(shared, broker)
         self.keeper = bookkeeper.Bookkeeper(shared, unwanted=self.canceller.bell)
         self.reconciler = reconcile.Reconciler(shared, broker, books=self.keeper)
+        self.ledger = ledger
+        self.history = HISTORY[0]
         self.outcomes = outcomes.Outcomes(shared, broker, books=self.keeper)
         self.sender = sender.Sender(shared, broker, results=self.outcomes, known=known)
         read = prices.Prices(redis_asyncio.Redis(), clock=clock)  # never asked: the bars are given
@@ -105,6 +114,24 @@ class Process:
         fills = books.Fills(broker.cash, profile.named("realistic"))
         self.desk = decisions.Desk(shared, fills, known=known, reference=read)
         self._tasks: list[asyncio.Task[Any]] = []
+
+    async def lead(self) -> None:
+        """Take the epoch, open the ledger, and send what is released, for ever."""
+        taken = await self.leadership.acquire(self.pool)
+        async with database.transaction(self.pool) as connection:
+            await reconcile.must_be_full(connection, self.ledger, token=taken.token)
+        self.has_opened.set()
+        await self.sender.run()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it met what a process ends for."""
+        ended = (task for task in self._tasks if task.done() and not task.cancelled())
+        return any(isinstance(task.exception(), database.OtherHistory) for task in ended)
+
+    def is_done_with_it(self) -> bool:
+        """Whether the order in its hand was dealt with, well or badly."""
+        return not self.sender._queue or self.in_transaction.waiting.is_set() or self.has_ended
 
     @property
     def token(self) -> str:
@@ -133,7 +160,7 @@ async def opened(name: str, url: str, *, broker: wired.WiredBroker, clock: Clock
     pool = await database.connect(url)
     async with database.transaction(pool) as connection:
         ledger = await journal.open_ledger(connection, environment="demo", mode="paper", venue_profile="realistic")
-    return Process(name, pool, ledger=ledger.id, broker=broker, clock=clock)
+    return Process(name, pool, ledger=ledger, broker=broker, clock=clock)
 
 
 def _slice(end: times.Nanos) -> bars.BarSlice:

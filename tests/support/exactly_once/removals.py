@@ -59,6 +59,15 @@ def _wait_for_ever(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(database, "_SETTINGS", settings)
 
 
+@_removes("one-history")
+def _go_on_in_another(patch: pytest.MonkeyPatch) -> None:
+    async def same(_: object) -> tuple[str, int]:
+        await asyncio.sleep(0)
+        return "one", 1
+
+    patch.setattr(database, "identity", same)
+
+
 @_removes("lease-ends-first")
 def _send_for_longer(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(epoch, "VALID_S", epoch.TAKEOVER_S + 10)

@@ -93,6 +93,13 @@ async def insert(connection: Any, intent: decisions.Intent) -> None:
     )
 
 
+async def doubt_released(connection: Any) -> None:
+    """Take every intent that seems unsent as unknown: the commit that marked it, and wrote its order, may be lost."""
+    rows = await connection.fetch("update intents set status = 'unknown' where status = 'released' returning *")
+    for row in rows:
+        await insert(connection, decisions.intent(row))
+
+
 async def locate(connection: Any, *, client_order_id: str, broker_order_id: str) -> Any | None:
     """Return the row of an order by our id, or else by the broker's, locked."""
     if client_order_id:
