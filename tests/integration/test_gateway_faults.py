@@ -196,6 +196,15 @@ async def test_a_halt_between_permit_and_byte_stops_the_order(around: Surroundin
         assert "not-sent" in events
 
 
+async def gateway_idle(one: sender.Sender) -> None:
+    """Wait until everything that was handed to a sender is dealt with."""
+    for _ in range(1000):
+        if not one._queue:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"still in hand: {list(one._queue)}")
+
+
 STOPS = ["before-mark", "after-mark", "in-flight", "after-answer"]
 
 
@@ -401,6 +410,31 @@ async def test_an_intent_that_was_settled_meanwhile_is_not_sent(around: Surround
         gateway_sender.enqueue([replace(known, status="released")], since_s=float("inf"))
         await asyncio.sleep(0.3)
         assert around.broker.received == [name]
+
+
+async def test_an_old_memory_of_an_unknown_intent_neither_sends_nor_settles_it(
+    around: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A decision posted again hands its intents over as they were read; one may have left by then."""
+    monkeypatch.setattr(outcomes, "UNSEEN_AFTER_S", 600.0)
+    async with around.gateway() as bench:
+        await bench.enabled()
+        around.broker.faults.append("lost-request")
+        name = await order(bench)
+        await intent(bench, "unknown")
+        gateway_sender = bench.gateway._sender
+        assert gateway_sender is not None
+        async with bench.gateway.pool.acquire() as connection:
+            (known,) = await decisions.in_flight(connection)
+        stale = replace(known, status="released")
+        gateway_sender.enqueue([stale], since_s=float("inf"))
+        await gateway_idle(gateway_sender)
+        bench.cluster.set_switch("halted")
+        await bench.until(lambda s: s["state"] == "halted", "halted")
+        gateway_sender.enqueue([stale], since_s=float("inf"))
+        await gateway_idle(gateway_sender)
+        shown = await bench.until(lambda s: s["halt"]["waiting_for"] == [name], "waits for the unknown one")
+        assert (shown["counts"]["unknown"], around.broker.received) == (1, [])
 
 
 async def test_a_halt_needs_no_database(around: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:

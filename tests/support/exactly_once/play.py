@@ -8,25 +8,17 @@ import asyncio
 import contextlib
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
 import asyncpg
 import pytest
 
-from support import gateway
-from support.exactly_once import process, removals, wired, world
-from tradeplane_engine.domain import numbers, times
-from tradeplane_workers import messages
-from tradeplane_workers.brokers import wire
-from tradeplane_workers.gateway import bookkeeper, epoch, fence, outcomes, reconcile
-from tradeplane_workers.stores import database, decisions, epochs, schema
-from tradeplane_workers.stores import orders as orders_store
+from support.exactly_once import doors, process, removals, stage, wired, world
+from tradeplane_workers.gateway import epoch
+from tradeplane_workers.stores import epochs
 
-_SOON_S = 4.0
-_TAKE_S = 4.0
-_SETTLE_S = 5.0
 _STEPS: list[tuple[re.Pattern[str], str]] = []
 
 
@@ -38,83 +30,12 @@ def _takes(pattern: str) -> Callable[[Any], Any]:
     return keep
 
 
-def hold_at_doors(patch: pytest.MonkeyPatch) -> None:
-    """Make every process wait before it commits a decision or a mark, and before its first byte."""
-    read, insert, mark = epochs.read, decisions.insert, decisions.mark
-    connect, identity = wire.Backend.connect_tcp, database.identity
-
-    async def seen_read(*given: Any) -> Any:
-        found = await read(*given)
-        actor = process.ACTOR.get()
-        if actor is not None:
-            actor.has_read.set()
-        return found
-
-    async def held_insert(*given: Any, **named: Any) -> None:
-        await _at("in_transaction")
-        await insert(*given, **named)
-
-    async def held_mark(connection: Any, name: str, status: str, **named: Any) -> bool:
-        if status == "sending":
-            await _at("in_transaction")
-        return await mark(connection, name, status, **named)
-
-    async def held_connect(*given: Any, **named: Any) -> Any:
-        found = await connect(*given, **named)
-        await _at("connected")
-        return found
-
-    async def history(connection: Any) -> tuple[str, int]:
-        system, timeline = await identity(connection)
-        return system, timeline + process.HISTORY[0]
-
-    patch.setattr(database, "identity", history)
-    patch.setattr(process, "HISTORY", [0])
-    patch.setattr(epochs, "read", seen_read)
-    patch.setattr(decisions, "insert", held_insert)
-    patch.setattr(decisions, "mark", held_mark)
-    patch.setattr(wire.Backend, "connect_tcp", held_connect)
-    patch.setattr(epoch, "_PERIOD_S", 0.05)
-    patch.setattr(outcomes, "UNSEEN_AFTER_S", 0.0)
-    patch.setattr(reconcile, "_AGAIN_S", 0.01)
-    patch.setattr(bookkeeper, "_RETRY_S", 0.05)
-
-
-async def _at(door: str) -> None:
-    actor = process.ACTOR.get()
-    if actor is not None:
-        await getattr(actor, door).pass_through()
-
-
-class Play:
-    """Two gateways, a ledger and a broker, and what was violated so far."""
+class Play(stage.Stage):
+    """The steps of the model, as what happens on a stage; ``left_out`` are those that the real code did not take."""
 
     def __init__(self, url: str, connection: asyncpg.Connection, *, broker: wired.WiredBroker, second: str) -> None:
-        self.violated: list[str] = []
+        super().__init__(url, connection, broker=broker, second=second)
         self.left_out: list[str] = []
-        """Steps that the real code did not take."""
-        self._url = url
-        self._connection = connection
-        self._broker = broker
-        self._second = second
-        self._clock = process.Clock()
-        self._processes: dict[str, process.Process] = {}
-        self._token = ""
-        self._names: list[str] = []
-        self._before: Any = None
-
-    async def open(self) -> None:
-        """Make the ledger, and start both gateways as standbys."""
-        await schema.upgrade(self._url)
-        for name in "AB":
-            await self._start(name)
-        granted = await fence.take(self._processes["A"].pool, gateway.config())
-        self._token = granted.token
-
-    async def close(self) -> None:
-        """Kill both."""
-        for each in self._processes.values():
-            await each.kill()
 
     async def trace(self, labels: tuple[str, ...]) -> None:
         """Take these steps."""
@@ -131,19 +52,8 @@ class Play:
     # Epochs.
 
     @_takes(r"(\w) takes the epoch")
-    async def _take(self, name: str) -> bool:
-        actor = self._processes[name]
-        row = await self._epoch()
-        actor.has_read.clear()
-        task = actor.start(actor.lead())
-        if row is not None and row["holder"] != epoch.FREE:
-            await self._until(actor.has_read.is_set)
-            self._clock.boot_s += epoch.TAKEOVER_S
-        if not await self._until(actor.has_opened.is_set, timeout_s=_TAKE_S):
-            task.cancel()
-            return False
-        self._before = row
-        return True
+    async def _takes_epoch(self, name: str) -> bool:
+        return await self._take(name)
 
     @_takes(r"(\w) has recovered")
     async def _recovered(self, name: str) -> bool:
@@ -160,10 +70,10 @@ class Play:
 
     @_takes(r"the server ends \w's transaction")
     async def _ended(self) -> bool:
-        return await self._until(self._nobody_in_transaction, timeout_s=_TAKE_S)
+        return await self._until(self._nobody_in_transaction)
 
     @_takes(r"the database restarts without the epoch's last commit")
-    async def _restart(self) -> None:
+    async def _restart_database(self) -> None:
         await self._connection.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity"
             " where datname = current_database() and state = 'idle in transaction'"
@@ -189,11 +99,6 @@ class Play:
         )
         await self._restart_those(lambda each: not each.token)  # a standby reads all the time, and ends at once
 
-    async def _restart_those(self, must_end: Callable[[process.Process], bool]) -> None:
-        for name, each in tuple(self._processes.items()):
-            if must_end(each):
-                await self._kill(name)
-
     # Deciding and sending.
 
     @_takes(r"(\w) begins to decide order (\d)")
@@ -209,7 +114,7 @@ class Play:
         actor = self._processes[name]
         assert actor.deciding is not None
         actor.in_transaction.open()
-        await asyncio.wait([actor.deciding], timeout=_TAKE_S)
+        await asyncio.wait([actor.deciding], timeout=stage.LONG_S)
         if not actor.deciding.done() or actor.deciding.exception() is not None:
             return False
         self._names.append(actor.deciding.result().verdicts[0].client_order_id)
@@ -268,7 +173,7 @@ class Play:
     @_takes(r"\w looks for order (\d) in vain and gives it up")
     async def _look(self, number: str) -> bool:
         self._broker.may_look.set()
-        gave_up = await self._until(lambda: self._is_not(number, "unknown"), timeout_s=_TAKE_S)
+        gave_up = await self._until(lambda: self._is_not(number, "unknown"))
         self._broker.may_look.clear()
         return gave_up
 
@@ -296,8 +201,7 @@ class Play:
 
     @_takes(r"(\w) is killed")
     async def _kill(self, name: str) -> None:
-        await self._processes[name].kill()
-        await self._start(name)
+        await self._restart(name)
 
     @_takes(r"(\w) (is paused|resumes)")
     async def _pause(self, name: str, what: str) -> None:
@@ -320,140 +224,11 @@ class Play:
         (broker_order_id,) = self._broker.kept
         await self._broker.cancel(broker_order_id)
 
-    # The end.
-
-    async def settle(self) -> None:
-        """Let everything happen that happens by itself; what is not settled then never is."""
-        broker = self._broker
-        self._deliver()
-        broker.may_look.set()
-        there = [kept for kept in broker.kept.values() if kept.report.is_open or kept.report.filled]
-        if self._second == "attempt" and len(there) > 1:
-            self.violated.append(world.DOUBLED)
-        leader = await self._leader()
-        if leader is None or not await self._until(lambda: self._is_settled(leader), timeout_s=_SETTLE_S):
-            self.violated.append(world.NEVER_SETTLES)
-        booked = await self._connection.fetchval("select coalesce(sum(quantity), 0)::bigint from fills")
-        if booked > sum(kept.report.filled for kept in broker.kept.values()):
-            self.violated.append(world.LEDGER_ABOVE)
-
-    async def _leader(self) -> process.Process | None:
-        await self._restart_those(lambda each: each.history != process.HISTORY[0])
-        awake = [each for each in self._processes.values() if not each.is_paused]
-        for each in awake:
-            each.in_transaction.free()
-            each.connected.free()
-        row = await self._epoch()
-        for each in awake:
-            if row is not None and each.token == row["token"]:
-                each.start(each.leadership.keep(each.pool, each.guard))
-                return each
-        successor = next(each for each in awake if not each.token)
-        if not await self._take(successor.name):
-            return None
-        successor.start(successor.leadership.keep(successor.pool, successor.guard))
-        return successor
-
-    async def _is_settled(self, leader: process.Process) -> bool:
-        self._deliver()
-        await leader.reconciler.run()
-        await leader.canceller._ask()
-        rows = await self._connection.fetch("select * from intents order by sequence")
-        # The strategy posts its decisions again, as one does that got no answer.
-        leader.sender.enqueue(map(decisions.intent, rows), since_s=float("inf"))
-        status = {row["client_order_id"]: row["status"] for row in rows}
-        if {"released", "sending", "unknown"} & set(status.values()):
-            return False
-        given_up = await self._connection.fetch(
-            "select body ->> 'client_order_id' as name from control_events where type = 'not-sent'"
-        )
-        unwanted = {row["name"] for row in given_up}
-        fills = await self._connection.fetch(
-            "select client_order_id as name, sum(quantity)::bigint as booked from fills group by 1"
-        )
-        booked = {row["name"]: row["booked"] for row in fills}
-        return all(
-            status[report.client_order_id] == "acknowledged"
-            and booked.get(report.client_order_id, 0) >= report.filled
-            and not (report.client_order_id in unwanted and report.is_open)
-            for report in (kept.report for kept in self._broker.kept.values())
-        )
-
-    def _deliver(self) -> None:
-        """Let all orders arrive, answer none, and show all."""
-        for message in self._broker.flight:
-            if not message.has_arrived:
-                self._broker.arrive(message)
-            message.writer.close()
-        self._broker.hidden.clear()
-
-    # Helpers.
-
-    async def _start(self, name: str) -> None:
-        made = await process.opened(name, self._url, broker=self._broker, clock=self._clock)
-        self._processes[name] = made
-
-    async def _epoch(self) -> Any:
-        return await self._connection.fetchrow("select * from epochs where scope = $1", epochs.GATEWAY)
-
-    async def _must_lead(self, actor: process.Process, violated: str) -> None:
-        row = await self._epoch()
-        if row is None or row["token"] != actor.token:
-            self.violated.append(violated)
-
-    def _decision(self, number: str) -> messages.DecisionMessage:
-        ends = {"1": times.Nanos(self._broker.now - times.HOUR), "2": self._broker.now}
-        symbol = "IBM" if self._second == "other" and number == "2" else "AAPL"
-        return messages.DecisionMessage(
-            uid=gateway.UID,
-            generation=1,
-            attempt=1,
-            token=self._token,
-            trigger=times.text(ends[number]),
-            outcome="traded",
-            intents=(messages.IntentMessage(symbol=symbol, side="buy", quantity=str(world.SHARES)),),
-        )
-
-    async def _is_working(self) -> bool:
-        exposures = await orders_store.exposures(self._connection)
-        return sum(each.position + each.working_buy for each in exposures) >= numbers.quantity(str(world.SHARES))
-
-    async def _intent(self, number: str) -> decisions.Intent | None:
-        rows = await self._connection.fetch("select * from intents order by sequence")
-        return decisions.intent(rows[int(number) - 1]) if len(rows) >= int(number) else None
-
-    async def _status(self, number: str) -> str:
-        intent = await self._intent(number)
-        return "" if intent is None else intent.status
-
-    async def _is_not(self, number: str, status: str) -> bool:
-        return await self._status(number) != status
-
-    async def _nobody_in_transaction(self) -> bool:
-        count = await self._connection.fetchval(
-            "select count(*) from pg_stat_activity where datname = current_database() and state = 'idle in transaction'"
-        )
-        return count == 0
-
-    def _message(self, number: str) -> wired.Message:
-        name = self._names[int(number) - 1]
-        return next(each for each in reversed(self._broker.flight) if each.body["client_order_id"] == name)
-
-    async def _until(self, holds: Callable[[], bool | Awaitable[bool]], *, timeout_s: float = _SOON_S) -> bool:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                while True:
-                    answer = holds()
-                    if answer if isinstance(answer, bool) else await answer:
-                        return True
-                    await asyncio.sleep(0.01)
-        return False
-
 
 @contextlib.asynccontextmanager
 async def playing(url: str, patch: pytest.MonkeyPatch, *, second: str, without: str = "") -> AsyncIterator[Play]:
     """Run two gateways for the length of a test, perhaps without a guard."""
-    hold_at_doors(patch)
+    doors.hold(patch)
     if without:
         removals.REMOVALS[without](patch)
     connection = await asyncpg.connect(url)

@@ -44,7 +44,7 @@ def create(gateway: service.Gateway) -> fastapi.FastAPI:
     async def not_ready(_: fastapi.Request, error: decisions.NotReady) -> responses.JSONResponse:
         return responses.JSONResponse({"reason": "not-ready", "detail": str(error)}, 503, _RETRY_AFTER)
 
-    for failure in database.FAILURES:
+    for failure in (*database.FAILURES, database.OtherHistory):
         app.add_exception_handler(failure, _ledger_away)
     return app
 

@@ -181,7 +181,7 @@ class Views:
         self._shown.is_ledger_readable = False
         if self.shared is None:
             return
-        with contextlib.suppress(*database.FAILURES):
+        with contextlib.suppress(*database.FAILURES, database.OtherHistory):
             async with self.shared.pool.acquire(timeout=1) as connection:
                 self._shown.counts = await listing.counts(connection)
                 self._shown.strategies = await listing.strategies(connection)
