@@ -538,6 +538,45 @@ async def test_a_deposed_gateway_ends_and_commits_nothing(around: Surroundings) 
         assert await around.rows("select 1 from decisions") == []
 
 
+async def test_a_gateway_ends_when_the_database_has_another_history(
+    around: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it remembers may not be there: the next process reconciles everything first."""
+    async with around.gateway() as bench:
+        await bench.enabled()
+        identity = database.identity
+
+        async def promoted(connection: Any) -> tuple[str, int]:
+            system, timeline = await identity(connection)
+            return system, timeline + 1
+
+        monkeypatch.setattr(database, "identity", promoted)
+        await around.rows(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
+        )
+        done, _ = await asyncio.wait([bench.task], timeout=10)
+        assert done
+        error = bench.task.exception()
+        assert isinstance(error, BaseExceptionGroup)
+        assert error.subgroup(database.OtherHistory) is not None
+
+
+async def test_in_another_history_nothing_is_taken_as_unsent(around: Surroundings) -> None:
+    """The commit that marked an intent is lost: it is looked up, found and ours, and not sent again."""
+    async with around.gateway() as bench:
+        await bench.enabled()
+        name = await order(bench)
+        await intent(bench, "acknowledged")
+    await around.rows("delete from orders returning 1")
+    await around.rows("update intents set status = 'released' returning 1")
+    await around.rows("update ledger set timeline = timeline + 1 returning 1")
+    async with around.gateway() as bench:
+        await bench.until(lambda s: s["reconciliation"]["clean"], "clean")
+        await intent(bench, "acknowledged")
+        assert around.broker.received == [name]
+
+
 async def test_a_cancelled_transaction_ends_cancelled_on_a_dead_connection(postgres_url: str) -> None:
     """A failure to roll back must not hide what ended it, or a loop that tries again would never end."""
     pool = await database.connect(postgres_url)

@@ -63,6 +63,8 @@ class Stage:
         leader = await self._leader()
         if leader is None or not await self._until(lambda: self._is_settled(leader), timeout_s=_SETTLE_S):
             self.violated.append(world.NEVER_SETTLES)
+        if len(set(broker.left)) < len(broker.left):
+            self.violated.append(world.LEAVES_TWICE)
         booked = await self._connection.fetchval("select coalesce(sum(quantity), 0)::bigint from fills")
         if booked > sum(kept.report.filled for kept in broker.kept.values()):
             self.violated.append(world.LEDGER_ABOVE)
