@@ -30,6 +30,7 @@ async def test_a_guard_prevents_the_harm(guard: guards.Guard, postgres_url: str,
 async def test_without_a_guard_the_same_steps_harm(
     guard: guards.Guard, postgres_url: str, patch: pytest.MonkeyPatch
 ) -> None:
-    """What the model says of its absence is true of the real code."""
+    """What the model says of its absence is true of the real code: every step is taken, and does that harm."""
     made = await played(guard, postgres_url, patch, without=guard.name)
-    assert guard.violated in made.violated, f"left out: {made.left_out}"
+    assert made.left_out == []
+    assert guard.violated in made.violated

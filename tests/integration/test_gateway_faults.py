@@ -171,6 +171,20 @@ async def test_the_brokers_refusal_is_final_and_named(around: Surroundings) -> N
         assert (await bench.state())["counts"]["open_orders"] == 0
 
 
+async def test_a_copy_that_the_broker_took_after_its_refusal_is_booked_and_cancelled(around: Surroundings) -> None:
+    """The network doubled the order, and the refusal was of the first one: its word is no word about the second."""
+    async with around.gateway() as bench:
+        await bench.enabled()
+        around.broker.faults.append("refused")
+        name = await order(bench)
+        await intent(bench, "broker-refused")
+        around.broker._accept(port.Request(name, "AAPL", port.orders.Side.BUY, port.numbers.quantity("10")))
+        await intent(bench, "acknowledged")
+        await bench.until(lambda s: s["counts"]["orders"] == 1 and s["counts"]["open_orders"] == 0, "cancelled")
+        (row,) = await bench.listed("orders")
+        assert [kept.report.status for kept in around.broker.kept.values()] == [row["order_status"]] == ["canceled"]
+
+
 async def test_a_halt_between_permit_and_byte_stops_the_order(around: Surroundings) -> None:
     """The last instant is asked, not the commit: the intent is recorded as not sent."""
     async with around.gateway() as bench:

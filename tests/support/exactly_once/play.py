@@ -106,18 +106,20 @@ class Play(stage.Stage):
         actor = self._processes[name]
         if self._second == "attempt" and number == "2" and await self._is_working():
             return False  # a strategy orders what it lacks, and it lacks nothing
-        actor.deciding = actor.start(actor.desk.decide(self._decision(number)))
-        return await self._until(lambda: actor.in_transaction.waiting.is_set() or actor.deciding.done())
+        deciding = actor.deciding = actor.start(actor.desk.decide(self._decision(number)))
+        return await self._until(lambda: actor.in_transaction.waiting.is_set() or deciding.done())
 
     @_takes(r"(\w) commits the decision")
     async def _commit_decision(self, name: str) -> bool:
         actor = self._processes[name]
-        assert actor.deciding is not None
-        actor.in_transaction.open()
-        await asyncio.wait([actor.deciding], timeout=stage.LONG_S)
-        if not actor.deciding.done() or actor.deciding.exception() is not None:
+        deciding, actor.deciding = actor.deciding, None
+        if deciding is None:
             return False
-        self._names.append(actor.deciding.result().verdicts[0].client_order_id)
+        actor.in_transaction.open()
+        await asyncio.wait([deciding], timeout=stage.LONG_S)
+        if not deciding.done() or deciding.exception() is not None:
+            return False
+        self._names.append(deciding.result().verdicts[0].client_order_id)
         await self._must_lead(actor, world.DEPOSED_COMMITS)
         return True
 

@@ -5,7 +5,7 @@ Guard ``late-cancel-written``: that nobody wants it any more is written with it,
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -51,15 +51,18 @@ async def book(connection: Any, event: port.Event) -> Booked:
     if row is None:
         return Booked(event, None)
     before = _order(row, await orders_store.fills_of(connection, row["client_order_id"]))
+    intent = await decisions.intent_of(connection, before.client_order_id)
+    is_adopted = intent is not None and intent.status in _ADOPTED_FROM
+    is_late = intent is not None and intent.status in _GIVEN_UP
+    if is_adopted:
+        # What stands there is not of the broker's order, but of its refusal of another copy.
+        before = replace(before, status="")
     change = reducer.apply(before, event)
     after = change.order
-    is_late = False
-    intent = await decisions.intent_of(connection, before.client_order_id)
-    if intent is not None and intent.status in _ADOPTED_FROM:
-        is_late = intent.status in _GIVEN_UP
-        await decisions.mark(connection, intent.client_order_id, "acknowledged", expected=_ADOPTED_FROM)
+    if is_adopted:
+        await decisions.mark(connection, after.client_order_id, "acknowledged", expected=_ADOPTED_FROM)
         if is_late:
-            await decisions.unwanted(connection, intent.client_order_id)
+            await decisions.unwanted(connection, after.client_order_id)
     elif after == before:
         return Booked(event, after)
     await _write(connection, before, after)
