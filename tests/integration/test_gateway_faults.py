@@ -171,6 +171,20 @@ async def test_the_brokers_refusal_is_final_and_named(around: Surroundings) -> N
         assert (await bench.state())["counts"]["open_orders"] == 0
 
 
+async def test_a_copy_that_the_broker_took_after_its_refusal_is_booked_and_cancelled(around: Surroundings) -> None:
+    """The network doubled the order, and the refusal was of the first one: its word is no word about the second."""
+    async with around.gateway() as bench:
+        await bench.enabled()
+        around.broker.faults.append("refused")
+        name = await order(bench)
+        await intent(bench, "broker-refused")
+        around.broker._accept(port.Request(name, "AAPL", port.orders.Side.BUY, port.numbers.quantity("10")))
+        await intent(bench, "acknowledged")
+        await bench.until(lambda s: s["counts"]["orders"] == 1 and s["counts"]["open_orders"] == 0, "cancelled")
+        (row,) = await bench.listed("orders")
+        assert [kept.report.status for kept in around.broker.kept.values()] == [row["order_status"]] == ["canceled"]
+
+
 async def test_a_halt_between_permit_and_byte_stops_the_order(around: Surroundings) -> None:
     """The last instant is asked, not the commit: the intent is recorded as not sent."""
     async with around.gateway() as bench:
@@ -194,6 +208,15 @@ async def test_a_halt_between_permit_and_byte_stops_the_order(around: Surroundin
         assert (row["reason"], around.broker.received) == ("halted", [])
         events = [event["type"] for event in await bench.listed("events")]
         assert "not-sent" in events
+
+
+async def gateway_idle(one: sender.Sender) -> None:
+    """Wait until everything that was handed to a sender is dealt with."""
+    for _ in range(1000):
+        if not one._queue:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"still in hand: {list(one._queue)}")
 
 
 STOPS = ["before-mark", "after-mark", "in-flight", "after-answer"]
@@ -403,6 +426,31 @@ async def test_an_intent_that_was_settled_meanwhile_is_not_sent(around: Surround
         assert around.broker.received == [name]
 
 
+async def test_an_old_memory_of_an_unknown_intent_neither_sends_nor_settles_it(
+    around: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A decision posted again hands its intents over as they were read; one may have left by then."""
+    monkeypatch.setattr(outcomes, "UNSEEN_AFTER_S", 600.0)
+    async with around.gateway() as bench:
+        await bench.enabled()
+        around.broker.faults.append("lost-request")
+        name = await order(bench)
+        await intent(bench, "unknown")
+        gateway_sender = bench.gateway._sender
+        assert gateway_sender is not None
+        async with bench.gateway.pool.acquire() as connection:
+            (known,) = await decisions.in_flight(connection)
+        stale = replace(known, status="released")
+        gateway_sender.enqueue([stale], since_s=float("inf"))
+        await gateway_idle(gateway_sender)
+        bench.cluster.set_switch("halted")
+        await bench.until(lambda s: s["state"] == "halted", "halted")
+        gateway_sender.enqueue([stale], since_s=float("inf"))
+        await gateway_idle(gateway_sender)
+        shown = await bench.until(lambda s: s["halt"]["waiting_for"] == [name], "waits for the unknown one")
+        assert (shown["counts"]["unknown"], around.broker.received) == (1, [])
+
+
 async def test_a_halt_needs_no_database(around: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:
     """A person's halt cancels from the broker's own list while the ledger is away, and says what it cannot know."""
     async with around.gateway() as bench:
@@ -411,7 +459,7 @@ async def test_a_halt_needs_no_database(around: Surroundings, monkeypatch: pytes
         await intent(bench, "acknowledged")
 
         @contextlib.asynccontextmanager
-        async def gone(_: object) -> AsyncIterator[Any]:
+        async def gone(_: object, **__: object) -> AsyncIterator[Any]:
             raise OSError("database gone")
             yield
 
@@ -432,7 +480,7 @@ async def test_without_the_database_nothing_is_sent(around: Surroundings, monkey
         await bench.publish(0)
 
         @contextlib.asynccontextmanager
-        async def gone(_: object) -> AsyncIterator[Any]:
+        async def gone(_: object, **__: object) -> AsyncIterator[Any]:
             raise OSError("database gone")
             yield
 
@@ -502,3 +550,60 @@ async def test_a_deposed_gateway_ends_and_commits_nothing(around: Surroundings) 
         assert done
         assert around.broker.received == []
         assert await around.rows("select 1 from decisions") == []
+
+
+async def test_a_gateway_ends_when_the_database_has_another_history(
+    around: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it remembers may not be there: the next process reconciles everything first."""
+    async with around.gateway() as bench:
+        await bench.enabled()
+        identity = database.identity
+
+        async def promoted(connection: Any) -> tuple[str, int]:
+            system, timeline = await identity(connection)
+            return system, timeline + 1
+
+        monkeypatch.setattr(database, "identity", promoted)
+        await around.rows(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
+        )
+        done, _ = await asyncio.wait([bench.task], timeout=10)
+        assert done
+        error = bench.task.exception()
+        assert isinstance(error, BaseExceptionGroup)
+        assert error.subgroup(database.OtherHistory) is not None
+
+
+async def test_in_another_history_nothing_is_taken_as_unsent(around: Surroundings) -> None:
+    """The commit that marked an intent is lost: it is looked up, found and ours, and not sent again."""
+    async with around.gateway() as bench:
+        await bench.enabled()
+        name = await order(bench)
+        await intent(bench, "acknowledged")
+    await around.rows("delete from orders returning 1")
+    await around.rows("update intents set status = 'released' returning 1")
+    await around.rows("update ledger set timeline = timeline + 1 returning 1")
+    async with around.gateway() as bench:
+        await bench.until(lambda s: s["reconciliation"]["clean"], "clean")
+        await intent(bench, "acknowledged")
+        assert around.broker.received == [name]
+
+
+async def test_a_cancelled_transaction_ends_cancelled_on_a_dead_connection(postgres_url: str) -> None:
+    """A failure to roll back must not hide what ended it, or a loop that tries again would never end."""
+    pool = await database.connect(postgres_url)
+    is_inside = asyncio.Event()
+
+    async def stay() -> None:
+        async with database.transaction(pool):
+            is_inside.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(stay())
+    await is_inside.wait()
+    pool.terminate()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

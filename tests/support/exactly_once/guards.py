@@ -34,6 +34,7 @@ GUARDS = (
     Guard("epoch-locked", "tradeplane_workers/stores/epochs.py", world.DEPOSED_COMMITS),
     Guard("token-not-number", "tradeplane_workers/stores/epochs.py", world.DEPOSED_COMMITS),
     Guard("lock-time-outs", "tradeplane_workers/stores/database.py", world.NEVER_SETTLES),
+    Guard("one-history", "tradeplane_workers/stores/database.py", world.LEAVES_TWICE),
     Guard("lease-ends-first", "tradeplane_workers/gateway/epoch.py", world.LEAVES_UNDER_ANOTHER),
     Guard("check-with-first-byte", "tradeplane_workers/brokers/wire.py", world.LEAVES_UNDER_ANOTHER),
     Guard("marked-before-sent", "tradeplane_workers/gateway/sender.py", world.LEAVES_UNDER_ANOTHER),

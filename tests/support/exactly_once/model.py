@@ -9,14 +9,10 @@ What happens by itself in the end is progress; crashes, pauses, losses and doubl
 ``World.faults`` of them. A guard that is taken out by name is asked for in one place, :meth:`Model.has`.
 """
 
-from collections.abc import Iterator
-
-from support.exactly_once import explore, world
+from support.exactly_once import explore, venue, world
 
 NAMES = "AB"
 _LEADING = ("recovering", "idle")
-
-Steps = Iterator[explore.Step[world.State]]
 
 
 class Model:
@@ -24,6 +20,7 @@ class Model:
 
     def __init__(self, explored: world.World, without: str = "") -> None:
         self._world = explored
+        self._venue = venue.Venue(explored)
         self._without = without
         self._slots = (0, 1) if explored.second else (0,)
 
@@ -54,7 +51,7 @@ class Model:
                 return False
         return True
 
-    def steps(self, state: world.State) -> Steps:
+    def steps(self, state: world.State) -> venue.Steps:
         """Yield everything that may happen next."""
         for place, gateway in enumerate(state.gateways):
             if gateway.is_paused:
@@ -63,17 +60,26 @@ class Model:
                 yield from self._gateway(state, place, gateway)
                 yield from self._gateway_faults(state, place, gateway)
         for slot in self._slots:
-            yield from self._broker(state, slot)
+            yield from self._venue.steps(state, slot)
         if state.before is not None and state.faults < self._world.faults:
-            yield _fault("the database restarts without the epoch's last commit", state.restarted(state.before))
+            if state.before.token != state.ledger.token:
+                yield venue.fault(
+                    "the database restarts without the epoch's last commit", state.restarted(state.before)
+                )
+            other = state.restarted(state.before)._replace(history=state.history + 1)
+            yield venue.fault("the database fails over to one without its last commit", other)
 
     # The gateway.
 
-    def _gateway(self, state: world.State, place: int, gateway: world.Gateway) -> Steps:
+    def _gateway(self, state: world.State, place: int, gateway: world.Gateway) -> venue.Steps:
         name = NAMES[place]
         if gateway.at == "standby":
-            if self._may_take(state):
+            # What B can do first A can do first: one of two equal halves is enough.
+            if self._may_take(state) and (state.tokens or not place):
                 yield explore.Step(f"{name} takes the epoch", state.taken(place))
+            return
+        if self._is_cut_off(state, gateway):
+            yield from self._ending(state, place, gateway)
             return
         if not self._holds(state, gateway):
             yield explore.Step(f"{name} finds that it does not lead", state.deposed(place))
@@ -104,16 +110,30 @@ class Model:
             return gateway.token == state.ledger.token
         return gateway.number == state.ledger.number
 
-    def _recovering(self, state: world.State, place: int, gateway: world.Gateway) -> Steps:
+    def _is_cut_off(self, state: world.State, gateway: world.Gateway) -> bool:
+        return self.has("one-history") and gateway.history != state.history
+
+    def _ending(self, state: world.State, place: int, gateway: world.Gateway) -> venue.Steps:
+        name = NAMES[place]
+        yield explore.Step(f"{name} finds another history and ends", state.deposed(place))
+        if gateway.is_valid:
+            yield explore.Step(f"the lease of {name} ends", state.having(place, gateway._replace(is_valid=False)))
+        if gateway.at in {"marked", "checked"}:
+            yield from self._sending(state, place, gateway)
+
+    def _recovering(self, state: world.State, place: int, gateway: world.Gateway) -> venue.Steps:
         name, ledger = NAMES[place], state.ledger
-        if "sending" in ledger.status and self.has("sending-resolved-first"):
-            status = tuple("unknown" if each == "sending" else each for each in ledger.status)
+        is_foreign = ledger.history != state.history and self.has("one-history")
+        if is_foreign or ("sending" in ledger.status and self.has("sending-resolved-first")):
+            doubted = {"sending", "released"} if is_foreign else {"sending"}
+            status = tuple("unknown" if each in doubted else each for each in ledger.status)
             label = f"{name} marks what was being sent as unknown"
-            yield explore.Step(label, self._write(state, place, gateway, ledger=ledger._replace(status=status)))
+            after = ledger._replace(status=status, history=state.history)
+            yield explore.Step(label, self._write(state, place, gateway, ledger=after))
         elif "unknown" not in ledger.status or not self.has("sending-resolved-first"):
             yield explore.Step(f"{name} has recovered", state.having(place, gateway._replace(at="idle")))
 
-    def _idle(self, state: world.State, place: int, gateway: world.Gateway) -> Steps:
+    def _idle(self, state: world.State, place: int, gateway: world.Gateway) -> venue.Steps:
         name = NAMES[place]
         for slot in self._slots:
             status = state.ledger.status
@@ -136,7 +156,7 @@ class Model:
         locks = state.locks | (1 << place) if self.has("epoch-locked") else state.locks
         return state.having(place, gateway)._replace(locks=locks)
 
-    def _deciding(self, state: world.State, place: int, gateway: world.Gateway) -> Steps:
+    def _deciding(self, state: world.State, place: int, gateway: world.Gateway) -> venue.Steps:
         # Whether the answer to this commit is lost makes no difference: a repeated decision changes nothing.
         bad = world.DEPOSED_COMMITS if gateway.token != state.ledger.token else ""
         after = state.having(place, gateway._replace(at="idle")).unlocked(place)
@@ -145,10 +165,10 @@ class Model:
             f"{NAMES[place]} commits the decision", after._replace(ledger=ledger, before=None, violated=bad)
         )
 
-    def _in_hand(self, state: world.State, place: int, gateway: world.Gateway) -> Steps:
+    def _in_hand(self, state: world.State, place: int, gateway: world.Gateway) -> venue.Steps:
         return self._marking(state, place, gateway.slot)
 
-    def _marking(self, state: world.State, place: int, slot: int) -> Steps:
+    def _marking(self, state: world.State, place: int, slot: int) -> venue.Steps:
         gateway = state.gateways[place]._replace(slot=slot)
         name, order = NAMES[place], f"order {slot + 1}"
         if self.has("marked-before-sent"):
@@ -157,7 +177,7 @@ class Model:
         else:
             yield explore.Step(f"{name} takes {order}", state.having(place, gateway._replace(at="marked")))
 
-    def _marked(self, state: world.State, place: int, gateway: world.Gateway) -> Steps:
+    def _marked(self, state: world.State, place: int, gateway: world.Gateway) -> venue.Steps:
         name, slot = NAMES[place], gateway.slot
         open_ = state.unlocked(place)
         if state.ledger.status[slot] not in {"released", "sending"}:
@@ -165,13 +185,13 @@ class Model:
                 f"{name} finds order {slot + 1} settled", open_.having(place, gateway._replace(at="idle"))
             )
             return
-        open_ = open_._replace(ledger=state.ledger.marked(slot, "sending"), before=None)
+        open_ = open_._replace(ledger=state.ledger.marked(slot, "sending"), before=state.ledger)
         label = f"{name} commits the mark of order {slot + 1}"
         yield explore.Step(label, open_.having(place, gateway._replace(at="marked")))
         if state.faults < self._world.faults:
-            yield _fault(f"{label}, the answer is lost", open_.having(place, gateway._replace(at="in hand")))
+            yield venue.fault(f"{label}, the answer is lost", open_.having(place, gateway._replace(at="in hand")))
 
-    def _sending(self, state: world.State, place: int, gateway: world.Gateway) -> Steps:
+    def _sending(self, state: world.State, place: int, gateway: world.Gateway) -> venue.Steps:
         name, order = NAMES[place], f"order {gateway.slot + 1}"
         if gateway.at == "marked" and not gateway.is_valid:
             put_back = state.ledger.marked(gateway.slot, "released")
@@ -185,7 +205,8 @@ class Model:
     def _sent(self, state: world.State, place: int, gateway: world.Gateway) -> world.State:
         slot, other = gateway.slot, 1 - gateway.slot
         first = state.orders[0]
-        is_there = state.flight[0] > 0 or (first is not None and not first.is_refused)
+        was_refused = first is not None and (first.is_refused or first.was_refused)
+        is_there = not was_refused and (first is not None or state.flight[0] > 0)
         violated = ""
         if gateway.token != state.ledger.token:
             violated = world.LEAVES_UNDER_ANOTHER
@@ -201,11 +222,11 @@ class Model:
             violated=violated,
         )
 
-    def _answered(self, state: world.State, place: int, gateway: world.Gateway) -> Steps:
+    def _answered(self, state: world.State, place: int, gateway: world.Gateway) -> venue.Steps:
         name, slot, order = NAMES[place], gateway.slot, state.orders[gateway.slot]
         idle, ledger = gateway._replace(at="idle"), state.ledger
         if order is not None and order.is_refused:
-            after = self._write(state, place, idle, ledger=ledger.marked(slot, "broker-refused"))
+            after = self._given_up(state, place, idle, slot=slot, status="broker-refused")
             yield explore.Step(f"{name} hears that order {slot + 1} is refused", after)
         elif order is not None:
             after = self._booked(state.having(place, idle), place, slot)
@@ -221,15 +242,13 @@ class Model:
             status = "broker-refused"
         yield explore.Step(label, self._write(state, place, idle, ledger=ledger.marked(slot, status)))
 
-    def _resolving(self, state: world.State, place: int, gateway: world.Gateway) -> Steps:
+    def _resolving(self, state: world.State, place: int, gateway: world.Gateway) -> venue.Steps:
         name = NAMES[place]
         for slot in self._slots:
             status, order = state.ledger.status[slot], state.orders[slot]
             is_found = order is not None and order.is_shown
             if status == "unknown" and not is_found:
-                after = self._write(state, place, gateway, ledger=state.ledger.marked(slot, "unseen"))
-                if after.ledger.status[slot] == "unseen":
-                    after = after._replace(gave_up=world.put(state.gave_up, slot, value=True))
+                after = self._given_up(state, place, gateway, slot=slot, status="unseen")
                 yield explore.Step(f"{name} looks for order {slot + 1} in vain and gives it up", after)
             if order is None or not is_found:
                 continue
@@ -243,8 +262,18 @@ class Model:
         if self._world.has_fills and state.ledger.status[0] == "acknowledged":
             yield from self._booking(state, place)
 
+    def _given_up(
+        self, state: world.State, place: int, gateway: world.Gateway, *, slot: int, status: str
+    ) -> world.State:
+        after = self._write(state, place, gateway, ledger=state.ledger.marked(slot, status))
+        if after.ledger.status[slot] != status:
+            return after
+        return after._replace(gave_up=world.put(state.gave_up, slot, value=True))
+
     def _booked(self, state: world.State, place: int, slot: int) -> world.State:
         """An order is at the broker: its intent is acknowledged, and unwanted if it had been given up."""
+        if state.ledger.status[slot] == "released":
+            return state  # its mark was lost, and so the ledger has no such order
         ledger = state.ledger.marked(slot, "acknowledged")
         if state.ledger.status[slot] in {"unseen", "broker-refused"}:
             if self.has("late-cancel-written"):
@@ -253,7 +282,7 @@ class Model:
                 state = state.having(place, state.gateways[place]._replace(late=slot))
         return state._replace(ledger=ledger, before=None)
 
-    def _booking(self, state: world.State, place: int) -> Steps:
+    def _booking(self, state: world.State, place: int) -> venue.Steps:
         name, order = NAMES[place], state.orders[0]
         for share in range(world.SHARES):
             if state.events & (1 << share):
@@ -261,7 +290,7 @@ class Model:
                 label = f"{name} books share {share + 1}"
                 yield explore.Step(label, booked._replace(events=state.events & ~(1 << share)).compared())
                 if state.faults < self._world.faults:
-                    yield _fault(f"{label}, the event comes again", booked.compared())
+                    yield venue.fault(f"{label}, the event comes again", booked.compared())
         if state.events & world.END:
             ledger = state.ledger._replace(is_ended=True)
             yield explore.Step(f"{name} books the end", state._replace(ledger=ledger, events=state.events & ~world.END))
@@ -278,20 +307,20 @@ class Model:
 
     def _write(self, state: world.State, place: int, gateway: world.Gateway, *, ledger: world.Ledger) -> world.State:
         """Commit what only a leader may, or find out that another one leads."""
-        if not self._holds(state, gateway):
+        if self._is_cut_off(state, gateway) or not self._holds(state, gateway):
             return state.deposed(place)
         return state.having(place, gateway)._replace(ledger=ledger, before=None)
 
     # What goes wrong with a gateway.
 
-    def _gateway_faults(self, state: world.State, place: int, gateway: world.Gateway) -> Steps:
+    def _gateway_faults(self, state: world.State, place: int, gateway: world.Gateway) -> venue.Steps:
         if state.faults < self._world.faults and gateway.at != "standby":
             name = NAMES[place]
-            yield _fault(f"{name} is killed", state.deposed(place)._replace(events=0))
+            yield venue.fault(f"{name} is killed", state.deposed(place)._replace(events=0))
             if not any(each.is_paused for each in state.gateways):
-                yield _fault(f"{name} is paused", state.having(place, gateway._replace(is_paused=True)))
+                yield venue.fault(f"{name} is paused", state.having(place, gateway._replace(is_paused=True)))
 
-    def _paused(self, state: world.State, place: int, gateway: world.Gateway) -> Steps:
+    def _paused(self, state: world.State, place: int, gateway: world.Gateway) -> venue.Steps:
         name = NAMES[place]
         if gateway.is_valid:
             yield explore.Step(f"the lease of {name} ends", state.having(place, gateway._replace(is_valid=False)))
@@ -300,40 +329,3 @@ class Model:
             yield explore.Step(f"the server ends {name}'s transaction", after.unlocked(place))
         resumed = state.having(place, gateway._replace(is_paused=False))
         yield explore.Step(f"{name} resumes", resumed, is_progress=False)
-
-    # Network and broker.
-
-    def _broker(self, state: world.State, slot: int) -> Steps:
-        name, order = f"order {slot + 1}", state.orders[slot]
-        if state.flight[slot]:
-            landed = state._replace(flight=world.put(state.flight, slot, state.flight[slot] - 1))
-            taken = order or world.Order()  # a second one under the same id is refused by the broker
-            yield explore.Step(f"{name} arrives", landed.broker_has(slot, taken))
-            if order is None and not slot:
-                refused = world.Order(is_live=False, is_refused=True)
-                after = landed.broker_has(slot, refused)
-                yield explore.Step(f"{name} arrives and is refused", after)
-            if state.faults < self._world.faults:
-                yield _fault(f"{name} is lost on its way", landed)
-        if order is None or order.is_refused:
-            return
-        if not order.is_shown:
-            after = state.broker_has(slot, order._replace(is_shown=True))
-            yield explore.Step(f"the broker shows {name}", after)
-        if self._world.has_fills and order.is_live:
-            yield from self._executing(state, order)
-        if self._world.has_fills and state.events and state.faults < self._world.faults:
-            yield _fault("the stream loses what it carries", state._replace(events=0))
-
-    def _executing(self, state: world.State, order: world.Order) -> Steps:
-        filled = order._replace(filled=order.filled + 1, is_live=order.filled + 1 < world.SHARES)
-        after = state.broker_has(0, filled)._replace(events=state.events | (1 << order.filled))
-        yield explore.Step(f"share {order.filled + 1} of order 1 is filled", after, is_progress=False)
-        if not state.was_cancelled:
-            ended = state.broker_has(0, order._replace(is_live=False))._replace(was_cancelled=True)
-            label = "order 1 is cancelled at the broker"
-            yield explore.Step(label, ended._replace(events=state.events | world.END), is_progress=False)
-
-
-def _fault(label: str, after: world.State) -> explore.Step[world.State]:
-    return explore.Step(label, after._replace(faults=after.faults + 1), is_progress=False)

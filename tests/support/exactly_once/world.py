@@ -36,15 +36,17 @@ class Gateway(NamedTuple):
     number: int = 0
     is_valid: bool = False
     is_paused: bool = False
+    history: int = 0
     unwritten: int = -1
     late: int = -1
 
 
 class Ledger(NamedTuple):
-    """What is committed; ``seen`` are the shares that are booked, as bits."""
+    """What is committed; ``history`` was reconciled, ``seen`` are the shares that are booked, as bits."""
 
     number: int = 0
     token: int = 0
+    history: int = 0
     status: tuple[str, ...] = ("", "")
     wish: tuple[bool, ...] = (False, False)
     booked: int = 0
@@ -57,21 +59,23 @@ class Ledger(NamedTuple):
 
 
 class Order(NamedTuple):
-    """An order at the broker; look-ups show it late."""
+    """An order at the broker; look-ups show it late, and a copy of a refused one may be taken."""
 
     is_shown: bool = False
     is_live: bool = True
     filled: int = 0
     is_refused: bool = False
+    was_refused: bool = False
 
 
 class State(NamedTuple):
-    """Everything; ``before`` is the epoch that a lost commit brings back, ``flight`` and ``left`` count messages."""
+    """Everything; ``before`` is what a lost commit brings back, ``flight`` and ``left`` count messages."""
 
     gateways: tuple[Gateway, ...] = (Gateway(), Gateway())
     ledger: Ledger = Ledger()
     locks: int = 0
-    before: tuple[int, int] | None = None
+    before: Ledger | None = None
+    history: int = 0
     tokens: int = 0
     flight: tuple[int, ...] = (0, 0)
     left: tuple[int, ...] = (0, 0)
@@ -97,10 +101,10 @@ class State(NamedTuple):
     def taken(self, place: int) -> "State":
         """A gateway takes the epoch."""
         number, token = self.ledger.number + 1, self.tokens + 1
-        leader = Gateway(at="recovering", token=token, number=number, is_valid=True)
+        leader = Gateway(at="recovering", token=token, number=number, is_valid=True, history=self.history)
         return self.having(place, leader)._replace(
             tokens=token,
-            before=(self.ledger.number, self.ledger.token),
+            before=self.ledger,
             ledger=self.ledger._replace(number=number, token=token),
         )
 
@@ -108,11 +112,9 @@ class State(NamedTuple):
         """A gateway's process ends, and is started again as a standby."""
         return self.having(place, Gateway()).unlocked(place)
 
-    def restarted(self, epoch: tuple[int, int]) -> "State":
-        """The database restarts, with an older epoch; every transaction ends."""
-        number, token = epoch
+    def restarted(self, ledger: Ledger) -> "State":
+        """The database restarts as it was; every transaction ends."""
         gateways = tuple(each._replace(at=ABORTED.get(each.at, each.at)) for each in self.gateways)
-        ledger = self.ledger._replace(number=number, token=token)
         return self._replace(gateways=gateways, ledger=ledger, locks=0, before=None)
 
     def compared(self) -> "State":

@@ -6,7 +6,7 @@ Guard ``late-cancel-written``: that nobody wants it any more is written with it,
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -82,10 +82,11 @@ async def book(connection: Any, events: Sequence[port.Event]) -> list[Booked]:
 
 
 def _apply(one: _Held, event: port.Event, page: _Page) -> Booked:
-    before = one.order
+    is_adopted, is_late = one.intent in _ADOPTED_FROM, one.intent in _GIVEN_UP
+    # What stands there of one that is adopted is not of the broker's order, but of its refusal of another copy.
+    before = replace(one.order, status="") if is_adopted else one.order
     change = reducer.apply(before, event)
     after = one.order = change.order
-    is_adopted, is_late = one.intent in _ADOPTED_FROM, one.intent in _GIVEN_UP
     if is_adopted:
         one.intent = "acknowledged"
         page.adopted[after.client_order_id] = is_late

@@ -111,7 +111,7 @@ class Leadership:
                     epochs.GATEWAY,
                     self._epoch.token,
                 )
-        except database.FAILURES as error:
+        except (*database.FAILURES, database.OtherHistory) as error:
             _log.warning("epoch not released", error=str(error))
 
 

@@ -58,6 +58,7 @@ def install(app: fastapi.FastAPI) -> None:
     """Let an application answer every error with its problem."""
     for kind in (
         *(Problem, fence.Fenced, decisions.Conflict, decisions.NotReady, errors.ValueRefused, *database.FAILURES),
+        database.OtherHistory,
         *(fastapi_exceptions.RequestValidationError, starlette_exceptions.HTTPException, Exception),
     ):
         app.add_exception_handler(kind, _answer)
@@ -98,7 +99,7 @@ _KINDS: tuple[tuple[Any, Callable[[Any], Problem]], ...] = (
     (fastapi_exceptions.RequestValidationError, _unreadable),
     (starlette_exceptions.HTTPException, _plain),
     (
-        database.FAILURES,
+        (*database.FAILURES, database.OtherHistory),
         lambda error: Problem(503, "ledger-away", f"{type(error).__name__}: {error}", retry_after_s=1),
     ),
 )

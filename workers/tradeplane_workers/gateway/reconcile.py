@@ -17,7 +17,7 @@ import structlog
 from tradeplane_engine.domain import numbers, times
 from tradeplane_workers.brokers import port
 from tradeplane_workers.gateway import booking, bookkeeper, core
-from tradeplane_workers.stores import audit, database, journal
+from tradeplane_workers.stores import audit, database, epochs, journal
 from tradeplane_workers.stores import orders as orders_store
 
 _log = structlog.get_logger(__name__)
@@ -36,6 +36,18 @@ class Result:
     is_clean: bool
     at: str
     differences: tuple[str, ...] = ()
+
+
+async def must_be_full(connection: Any, ledger: journal.Ledger, *, token: str) -> bool:
+    """Say whether everything must be reconciled because the database has another history than the ledger.
+
+    What seems unsent is unknown then, in the transaction of the one who leads: it is looked up, never sent.
+    """
+    if not await journal.is_foreign_history(connection, ledger):
+        return False
+    if await epochs.holds(connection, epochs.GATEWAY, token):
+        await orders_store.doubt_released(connection)
+    return True
 
 
 class Reconciler:

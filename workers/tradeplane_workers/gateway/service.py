@@ -233,9 +233,9 @@ class Gateway:
         group.create_task(sweeper.run())
         pool = await self._open_database()
         self._pool = pool
-        await self.leadership.acquire(pool)
+        lead = await self.leadership.acquire(pool)
         group.create_task(self.leadership.keep(pool, self.guard))
-        ledger, is_foreign_history = await self._open_ledger(pool, environment)
+        ledger, is_foreign_history = await self._open_ledger(pool, environment, lead)
         shared = core.Core(pool, ledger.id, self.guard, self.leadership, self.metrics)
         await self._start(group, shared, broker, sweeper=sweeper, full=is_foreign_history)
 
@@ -319,7 +319,9 @@ class Gateway:
                 _log.warning("ledger not reachable", error=f"{type(error).__name__}: {error}")
                 await asyncio.sleep(_RETRY_S)
 
-    async def _open_ledger(self, pool: asyncpg.Pool, environment: manifests.Environment) -> tuple[journal.Ledger, bool]:
+    async def _open_ledger(
+        self, pool: asyncpg.Pool, environment: manifests.Environment, lead: epochs.Epoch
+    ) -> tuple[journal.Ledger, bool]:
         while True:
             try:
                 async with database.transaction(pool) as connection:
@@ -329,7 +331,7 @@ class Gateway:
                         mode=environment.mode,
                         venue_profile=self.settings.venue_profile,
                     )
-                    is_foreign = await journal.is_foreign_history(connection, ledger)
+                    is_foreign = await reconcile.must_be_full(connection, ledger, token=lead.token)
                     self.guard.switch.remember(await journal.highest_switch(connection))
                     self.guard.inputs.halts.update(await journal.open_halts(connection))
             except database.FAILURES as error:

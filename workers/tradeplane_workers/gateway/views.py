@@ -182,7 +182,7 @@ class Views:
         self._shown.is_ledger_readable = False
         if self.shared is None:
             return
-        with contextlib.suppress(*database.FAILURES):
+        with contextlib.suppress(*database.FAILURES, database.OtherHistory):
             totals = replace(self._shown.totals)
             async with self.shared.pool.acquire(timeout=1) as connection:
                 self._shown.counts = await listing.counts(connection, totals)

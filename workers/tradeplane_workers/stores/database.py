@@ -2,10 +2,13 @@
 
 Guard ``lock-time-outs``: a statement, a lock or an idle transaction that lasts longer than a second is ended by the
 server, so that a frozen gateway cannot hold a fence that another one waits for.
+
+Guard ``one-history``: a database that failed over, or was restored, may lack what was committed. A process ends when it
+meets another history than its own; the next one trusts nothing that is not known to have been sent.
 """
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import asyncpg
@@ -22,10 +25,29 @@ _SETTINGS = {
 }
 
 
+class OtherHistory(Exception):  # noqa: N818 - named for what happened
+    """The database has another history than the one that this process began with; the process ends."""
+
+
 async def connect(url: str) -> asyncpg.Pool:
-    """Open a small pool; raises one of FAILURES."""
+    """Open a small pool of one history; raises one of FAILURES, and later OtherHistory at any use."""
+    known: list[tuple[str, int]] = []
+
+    async def must_be_the_same(connection: Any) -> None:
+        found = await identity(connection)
+        if known and known != [found]:
+            raise OtherHistory(f"system identifier and timeline: must stay {known[0]}, got {found}")
+        known[:] = [found]
+
     return await asyncpg.create_pool(
-        url, min_size=1, max_size=8, timeout=3, command_timeout=2, server_settings=_SETTINGS, reset=_leave
+        url,
+        min_size=1,
+        max_size=8,
+        timeout=3,
+        command_timeout=2,
+        server_settings=_SETTINGS,
+        init=must_be_the_same,
+        reset=_leave,
     )
 
 
@@ -40,20 +62,26 @@ async def transaction(pool: asyncpg.Pool, *, keep: bool = True) -> AsyncIterator
     ``keep`` says whether what it wrote stays.
     """
     async with pool.acquire(timeout=2) as connection:
-        started = connection.transaction()
-        await started.start()
+        change = connection.transaction()
+        await change.start()
         try:
             yield connection
         except BaseException:
-            await started.rollback()
+            # What ended it counts, most of all a cancellation; on a dead connection there is nothing to roll back.
+            with suppress(*FAILURES):
+                await change.rollback()
             raise
-        await (started.commit() if keep else started.rollback())
+        await (change.commit() if keep else change.rollback())
 
 
 async def identity(connection: Any) -> tuple[str, int]:
-    """Return system identifier and timeline: a change of either means that this is another history."""
+    """Return system identifier and timeline: a change of either means that this is another history.
+
+    Raises one of FAILURES on a standby. The timeline is that of the log: the control file names the new one only after
+    the first checkpoint that follows a promotion.
+    """
     row = await connection.fetchrow(
         "select (select system_identifier::text from pg_control_system()) as system,"
-        " (select timeline_id from pg_control_checkpoint()) as timeline"
+        " substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) as timeline"
     )
-    return row["system"], row["timeline"]
+    return row["system"], int(row["timeline"], 16)

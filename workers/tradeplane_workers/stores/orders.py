@@ -96,6 +96,13 @@ async def insert(connection: Any, intent: decisions.Intent) -> None:
     )
 
 
+async def doubt_released(connection: Any) -> None:
+    """Take every intent that seems unsent as unknown: the commit that marked it, and wrote its order, may be lost."""
+    rows = await connection.fetch("update intents set status = 'unknown' where status = 'released' returning *")
+    for row in rows:
+        await insert(connection, decisions.intent(row))
+
+
 async def located(
     connection: Any, *, client_order_ids: Collection[str], broker_order_ids: Collection[str]
 ) -> list[Any]:
