@@ -134,6 +134,7 @@ class Venue:
     sessions: list[Session]
     clock: str
     cash: str = "1000000"
+    profile: str = "realistic"
     account: str = "demo"
     key_id: str = "AKDEMO"
     secret_key: str = "secret-of-demo"
@@ -179,7 +180,7 @@ class Venue:
             *("--data", str(self.folder / "data"), "--state", str(self.state_file)),
             *("--accounts", str(self.folder / "accounts.json")),
             *("--listen", self.listen, "--control", self.control),
-            *("--clock", self.clock, "--profile", "realistic"),
+            *("--clock", self.clock, "--profile", self.profile),
         ]
 
     def start(self) -> None:
@@ -272,6 +273,7 @@ def prepare(
     cash: str = "1000000",
     first: str = FIRST,
     minutes: Sequence[bars.Bar] = (),
+    profile: str = "realistic",
 ) -> Venue:
     """Write accounts and dataset, of ``minutes`` if given; the clock stands one hour before the first open."""
     if minutes:
@@ -279,7 +281,7 @@ def prepare(
     else:
         days = write_dataset(folder / "data", prices, actions=actions, first=first)
     clock = dt.datetime.fromisoformat(days[0].open) - dt.timedelta(hours=1)
-    venue = Venue(folder=folder, sessions=days, clock=_text(clock), cash=cash)
+    venue = Venue(folder=folder, sessions=days, clock=_text(clock), cash=cash, profile=profile)
     accounts = [
         {
             "name": venue.account,
@@ -303,9 +305,10 @@ def running(
     cash: str = "1000000",
     first: str = FIRST,
     minutes: Sequence[bars.Bar] = (),
+    profile: str = "realistic",
 ) -> Iterator[Venue]:
     """Run a simulator for the length of a test."""
-    venue = prepare(folder, prices, actions=actions, cash=cash, first=first, minutes=minutes)
+    venue = prepare(folder, prices, actions=actions, cash=cash, first=first, minutes=minutes, profile=profile)
     venue.start()
     try:
         yield venue
@@ -323,9 +326,10 @@ def threaded(
     cash: str = "1000000",
     first: str = FIRST,
     minutes: Sequence[bars.Bar] = (),
+    profile: str = "realistic",
 ) -> Iterator[Venue]:
     """Run the same server on real sockets in a thread of the test, which saves the start of a process."""
-    venue = prepare(folder, prices, actions=actions, cash=cash, first=first, minutes=minutes)
+    venue = prepare(folder, prices, actions=actions, cash=cash, first=first, minutes=minutes, profile=profile)
     chosen = __main__.settings(venue.command[3:])
     ready: queue.Queue[server.Addresses | Exception] = queue.Queue()
     stop: queue.Queue[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = queue.Queue()

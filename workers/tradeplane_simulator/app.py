@@ -39,7 +39,6 @@ _NOT_ENTITLED = (
     "/v2beta1/{rest:path}",
 )
 _NOT_ENTITLED_METHODS = (
-    ("PATCH", "/v2/orders/{order_id}", "replacing orders"),
     ("DELETE", "/v2/positions", "closing positions without an order"),
     ("DELETE", "/v2/positions/{symbol}", "closing positions without an order"),
     ("POST", "/v2/positions/{symbol}/exercise", "options"),

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -18,8 +19,8 @@ def asset_id(symbol: str) -> str:
     return book.identity("asset", symbol)
 
 
-def order(value: book.Order) -> dict[str, Any]:
-    """Shape an order as REST and stream show it."""
+def order(value: book.Order, legs: Sequence[book.Order] = ()) -> dict[str, Any]:
+    """Shape an order, with its legs where they are asked for, as REST and stream show it."""
     return {
         "id": value.id,
         "client_order_id": value.client_order_id,
@@ -30,18 +31,18 @@ def order(value: book.Order) -> dict[str, Any]:
         "expired_at": _moment(value.expired_at),
         "expires_at": times.text(value.expires_at),
         "canceled_at": _moment(value.canceled_at),
-        "failed_at": None,
-        "replaced_at": None,
-        "replaced_by": None,
-        "replaces": None,
+        "failed_at": _moment(value.failed_at),
+        "replaced_at": _moment(value.replaced_at),
+        "replaced_by": value.replaced_by or None,
+        "replaces": value.replaces or None,
         "asset_id": asset_id(value.symbol),
         "symbol": value.symbol,
         "asset_class": "us_equity",
-        "notional": None,
-        "qty": numbers.quantity_text(value.quantity),
-        "filled_qty": numbers.quantity_text(value.filled_quantity),
-        "filled_avg_price": None if value.filled_price is None else numbers.price_text(value.filled_price),
-        "order_class": "",
+        "notional": numbers.money_text(value.notional) if value.notional else None,
+        "qty": None if value.notional else numbers.quantity_text(value.quantity),
+        "filled_qty": numbers.quantity_text(value.filled),
+        "filled_avg_price": None if value.average_price is None else numbers.money_text(value.average_price),
+        "order_class": "" if value.order_class == "simple" else value.order_class,
         "order_type": value.kind,
         "type": value.kind,
         "side": value.side.value,
@@ -51,10 +52,10 @@ def order(value: book.Order) -> dict[str, Any]:
         "stop_price": _price(value.stop_price),
         "status": value.status.value,
         "extended_hours": value.extended_hours,
-        "legs": None,
+        "legs": [order(leg) for leg in legs] or None,
         "trail_percent": f"{value.trail_bps / 100:g}" if value.trail_bps else None,
         "trail_price": _price(value.trail_price),
-        "hwm": None,
+        "hwm": _price(value.high_water),
         "subtag": None,
         "source": None,
     }

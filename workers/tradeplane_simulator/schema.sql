@@ -42,22 +42,39 @@ CREATE TABLE IF NOT EXISTS orders (
     submitted_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
     expires_at INTEGER NOT NULL,
+    root TEXT NOT NULL,
+    sent_at INTEGER NOT NULL,
+    sent_quantity INTEGER NOT NULL,
+    sent_limit INTEGER NOT NULL,
+    sent_stop INTEGER NOT NULL,
+    waits INTEGER NOT NULL,
+    parent TEXT NOT NULL,
+    order_class TEXT NOT NULL,
     kind TEXT NOT NULL,
     time_in_force TEXT NOT NULL,
+    notional INTEGER NOT NULL,
     limit_price INTEGER NOT NULL,
     stop_price INTEGER NOT NULL,
     trail_price INTEGER NOT NULL,
     trail_bps INTEGER NOT NULL,
+    high_water INTEGER NOT NULL,
     extended_hours INTEGER NOT NULL,
+    filled INTEGER NOT NULL,
+    filled_value TEXT NOT NULL,
     filled_at INTEGER,
-    filled_price INTEGER,
     canceled_at INTEGER,
     expired_at INTEGER,
+    failed_at INTEGER,
+    replaced_at INTEGER,
+    replaces TEXT NOT NULL,
+    replaced_by TEXT NOT NULL,
     UNIQUE (account, client_order_id),
     UNIQUE (account, sequence)
 ) STRICT;
 
 CREATE INDEX IF NOT EXISTS orders_by_status ON orders (account, status, sequence);
+CREATE INDEX IF NOT EXISTS orders_by_root ON orders (account, root, sequence);
+CREATE INDEX IF NOT EXISTS orders_by_parent ON orders (account, parent, sequence);
 
 CREATE TABLE IF NOT EXISTS executions (
     id TEXT PRIMARY KEY,

@@ -7,14 +7,15 @@ happen one after the other.
 import asyncio
 import bisect
 import dataclasses
+import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tradeplane_engine.domain import bars, numbers, times
-from tradeplane_engine.venue import profile
+from tradeplane_engine.venue import changes, profile
 from tradeplane_simulator import account as accounts
-from tradeplane_simulator import book, dataset, desk, errors, exchange, metrics, sessions, store, working
+from tradeplane_simulator import book, commands, dataset, desk, errors, exchange, metrics, sessions, store, working
 
 # Commands that arrive while the clock stands still get distinct times, because order listings page on them.
 _TICK = 1_000
@@ -79,14 +80,20 @@ class Simulator:
         self._command = saved.command
         self.desks = self.state.desks()
         self._hours = working.hours(self.data.sessions.days)
-        self._waiting: dict[str, working.Working] = {}
+        self._waiting: dict[str, working.Working] = {}  # by the root of the group
+        self._ends: list[times.Nanos] = []  # when orders that are good till cancelled are too old
         self._market = self._look(self.clock)
+        days = self.data.sessions.days
         self._instants = sorted(
-            {instant for day in self.data.sessions.days for instant in (day.open, day.close)} | set(self.data.instants)
+            {instant for day in days for instant in (day.open, day.close)}
+            | {instant for day in days for instant in self._edges(day)}
+            | {bar.end for rows in self.data.series.values() for bar in rows}
+            | set(self.data.instants)
         )
+        self._resume()
         for account in self.desks.values():
             for order in account.open_orders.values():
-                self._wait(order)  # what had become of it by now is in the state file
+                self._remember(order)
         metrics.CLOCK.set(self.clock / times.SECOND)
 
     @property
@@ -96,9 +103,12 @@ class Simulator:
 
     @property
     def next_event(self) -> times.Nanos | None:
-        """The next open, close, start of a minute or publication of bars."""
+        """The next open, close, start of a minute, publication of bars or end of an old order."""
+        while self._ends and self._ends[0] <= self.clock:
+            heapq.heappop(self._ends)
         place = bisect.bisect_right(self._instants, self.clock)
-        return times.Nanos(self._instants[place]) if place < len(self._instants) else None
+        found = [self._instants[place]] if place < len(self._instants) else []
+        return times.Nanos(min(found + self._ends[:1])) if found or self._ends else None
 
     def open_account(self, name: str, cash: numbers.Money) -> None:
         """Make an account; one that the state file already has stays as it is."""
@@ -114,41 +124,56 @@ class Simulator:
         )
         self._keep([desk.Step(desk.Desk(account))])
 
-    def submit(self, account: str, request: book.Request) -> book.Order:
-        """Take an order and return it as it was accepted; raises Refused."""
+    def submit(self, account: str, request: book.Request) -> list[book.Order]:
+        """Take an order and return it with its legs, as they were accepted; raises Refused."""
         if request.client_order_id and self.state.order(account, client_order_id=request.client_order_id):
             raise errors.Refused(errors.malformed("client_order_id must be unique"))
-        market = self._now()
-        step = exchange.submit(self.desks[account], request, market)
+        step = commands.submit(self.desks[account], request, self._now())
         if isinstance(step, errors.Refusal):
             raise errors.Refused(step)
-        self._keep([step])
         order = step.updates[0].order
-        self._wait(order)
-        return order
+        self._keep([self._begun(step, order)])
+        return [order, *(update.order for update in step.updates if update.order.parent == order.id)]
+
+    def replace(self, account: str, order_id: str, change: commands.Change) -> book.Order:
+        """Put another order in the place of one and return it; raises Refused."""
+        order = self._found(account, order_id)
+        taken = change.client_order_id
+        used = {taken} if taken and self.state.order(account, client_order_id=taken) else set()
+        step = commands.replace(self.desks[account], order, change, self._now(), used=used)
+        if isinstance(step, errors.Refusal):
+            raise errors.Refused(step)
+        new = next(update.order for update in step.updates if update.order.replaces == order.id)
+        self._keep([self._begun(step, new)])
+        return new
 
     def cancel(self, account: str, order_id: str) -> None:
-        """End an open order; a canceled one stays canceled; raises Refused."""
-        order = self.state.order(account, order_id=order_id)
-        if order is None:
-            raise errors.Refused(errors.not_found(f"order not found for {order_id}"))
-        if order.status is book.Status.CANCELED:
-            return
-        if order.status not in book.OPEN:
-            raise errors.Refused(errors.unprocessable(f'order is already in "{order.status.value}" state'))
-        self._keep([exchange.cancel(self.desks[account], order, at=self._now().at)])
+        """End an open order and its group; a canceled one stays canceled; raises Refused."""
+        order = self._found(account, order_id)
+        refusal = changes.cancel_refusal(order.status.value)
+        if refusal is not None:
+            raise errors.Refused(refusal)
+        if order.status in book.OPEN:
+            self._keep([commands.cancel(self.desks[account], order, at=self._now().at)])
 
     def cancel_all(self, account: str) -> list[str]:
         """End every open order of an account at one instant; returns their ids, oldest first."""
         at = self._now().at
         step = desk.Step(self.desks[account])
         ids = list(step.desk.open_orders)
-        for order in tuple(step.desk.open_orders.values()):
-            after = exchange.cancel(step.desk, order, at=at)
-            step = desk.Step(after.desk, (*step.updates, *after.updates))
+        for order_id in ids:
+            order = step.desk.open_orders.get(order_id)
+            if order is not None:
+                step = step.then(commands.cancel(step.desk, order, at=at))
         if ids:
             self._keep([step])
         return ids
+
+    def _found(self, account: str, order_id: str) -> book.Order:
+        order = self.state.order(account, order_id=order_id)
+        if order is None:
+            raise errors.Refused(errors.not_found(f"order not found for {order_id}"))
+        return order
 
     async def advance(self, to: times.Nanos) -> None:
         """Move the clock through every event up to ``to``; an instant that is past changes nothing."""
@@ -194,28 +219,55 @@ class Simulator:
             return self._waited(exchange.open_session(found, actions, market), market)
         if not found.open_orders:
             return None
+        if market.is_extended:
+            return self._waited(exchange.open_extended(found, market), market)
         trades = bool(market.opens) and not self.data.is_daily
         return self._waited(exchange.trade(found, market) if trades else desk.Step(found), market)
 
     def _waited(self, step: desk.Step, market: desk.Market) -> desk.Step:
         """Add what became, by now, of orders that wait for a price or a time."""
+        for root in dict.fromkeys(order.root for order in step.desk.open_orders.values()):
+            if root in self._waiting:
+                step = _happened(step, self._waiting[root].advance(market.at))
         for order in tuple(step.desk.open_orders.values()):
-            waiting = self._waiting.get(order.id)
-            for happened in [] if waiting is None else waiting.advance(market.at):
-                current = step.desk.open_orders[order.id]
-                step = step.then(exchange.happen(step.desk, current, happened))
             if order.waits and order.id in step.desk.open_orders and market.at >= order.expires_at:
-                step = step.then(exchange.cancel(step.desk, step.desk.open_orders[order.id], at=market.at))
+                step = step.then(exchange.lapse(step.desk, order, at=market.at))
         return step
 
-    def _wait(self, order: book.Order) -> None:
-        """Let an order wait, from when it came to now."""
-        if order.waits:
-            known = self.data.bars_around(order.symbol, order.submitted_at, order.expires_at)
-            splits = self.data.splits(order.symbol)
-            waiting = working.Working(order, known, splits, self._hours, self.profile)
-            waiting.advance(self.clock)
-            self._waiting[order.id] = waiting
+    def _begun(self, step: desk.Step, order: book.Order) -> desk.Step:
+        """Add what becomes at once of an order that waits, and remember it."""
+        self._remember(order)
+        if not order.waits:
+            return step
+        known = {one.id: one for one in self.state.group(order.account, order.root)}
+        known |= {update.order.id: update.order for update in step.updates if update.order.root == order.root}
+        self._waiting[order.root], found = self._working(list(known.values()))
+        return _happened(step, found)
+
+    def _working(self, group: Sequence[book.Order]) -> tuple[working.Working, list[working.Happened]]:
+        """Return the market of a group, and what it says by now of the newest order."""
+        first = group[0]
+        until = times.Nanos(max(order.expires_at for order in group))
+        known = self.data.bars_around(first.symbol, first.sent_at, until)
+        found = working.Working(group, known, self.data.splits(first.symbol), self._hours, self.profile)
+        return found, found.advance(self.clock)
+
+    def _resume(self) -> None:
+        """Let all orders that wait do so again; what had become of them by now is in the state file."""
+        self._waiting.clear()
+        for account in self.desks.values():
+            for order in account.open_orders.values():
+                if order.waits and order.root not in self._waiting:
+                    self._waiting[order.root], _ = self._working(self.state.group(order.account, order.root))
+
+    def _remember(self, order: book.Order) -> None:
+        if order.time_in_force == "gtc":
+            heapq.heappush(self._ends, order.expires_at)
+
+    def _edges(self, day: sessions.Session) -> tuple[times.Nanos, ...]:
+        """Return when a day's extended hours begin and end, where the dataset has prices in them."""
+        hours = sessions.extended(day)
+        return () if self.data.is_daily else (hours.start, hours.end)
 
     def _now(self) -> desk.Market:
         self._command = times.Nanos(max(self.clock, self._command + _TICK))
@@ -224,7 +276,11 @@ class Simulator:
     def _keep(self, steps: Iterable[desk.Step], *, market: desk.Market | None = None) -> None:
         # Stored first: memory never knows more than the file, so a failed write leaves the event to be tried again.
         steps = tuple(steps)
-        self.state.commit(steps, clock=self.clock if market is None else market.at, command=self._command)
+        try:
+            self.state.commit(steps, clock=self.clock if market is None else market.at, command=self._command)
+        except BaseException:
+            self._resume()  # they have told what is lost now
+            raise
         if market is not None:
             self._market, self.clock = market, market.at
             metrics.CLOCK.set(self.clock / times.SECOND)
@@ -232,10 +288,12 @@ class Simulator:
             name = step.desk.account.name
             self.desks[name] = step.desk
             for update in step.updates:
-                if update.order.status not in book.OPEN:
-                    self._waiting.pop(update.order.id, None)
-                metrics.UPDATES.labels(update.event).inc()
-            self._audience.trade_updates(name, step.updates)
+                if update.event:
+                    metrics.UPDATES.labels(update.event).inc()
+            for root in {update.order.root for update in step.updates}:
+                if root in self._waiting and not any(one.root == root for one in step.desk.open_orders.values()):
+                    del self._waiting[root]
+            self._audience.trade_updates(name, [update for update in step.updates if update.event])
 
     def _look(self, at: times.Nanos) -> desk.Market:
         session = self.data.sessions.upcoming(at)
@@ -247,6 +305,23 @@ class Simulator:
         }
         opens = self.data.opens(session, at) if session is not None and is_open else {}
         today = self.data.sessions.on(sessions.new_york_date(at))
+        hours = None if today is None else sessions.extended(today)
         return desk.Market(
-            at=at, session=session, is_open=is_open, prices=prices, opens=opens, profile=self.profile, today=today
+            at=at,
+            session=session,
+            is_open=is_open,
+            prices=prices,
+            opens=opens,
+            profile=self.profile,
+            today=today,
+            is_extended=not is_open and hours is not None and hours.start <= at < hours.end,
+            clock=at,
+            since=session.open if is_open and session is not None and self.data.is_daily else at,
         )
+
+
+def _happened(step: desk.Step, found: Sequence[working.Happened]) -> desk.Step:
+    for one in found:
+        if one.order in step.desk.open_orders:
+            step = step.then(exchange.happen(step.desk, one))
+    return step

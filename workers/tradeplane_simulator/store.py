@@ -18,19 +18,21 @@ from tradeplane_engine.domain import numbers, orders, times
 from tradeplane_simulator import account as accounts
 from tradeplane_simulator import book, desk, errors
 
-_VERSION = 2
+_VERSION = 3
 _ORDER_COLUMNS = ", ".join(field.name for field in fields(book.Order))
 _ORDER_CHANGES = (
-    "quantity",
-    "limit_price",
-    "stop_price",
-    "status",
-    "reserve",
-    "updated_at",
-    "filled_at",
-    "filled_price",
-    "canceled_at",
-    "expired_at",
+    *(
+        "quantity",
+        "limit_price",
+        "stop_price",
+        "high_water",
+        "status",
+        "reserve",
+        "updated_at",
+        "parent",
+        "replaced_by",
+    ),
+    *("filled", "filled_value", "filled_at", "canceled_at", "expired_at", "failed_at", "replaced_at"),
 )
 _EXECUTION_COLUMNS = ", ".join(field.name for field in fields(book.Execution))
 
@@ -47,7 +49,10 @@ class Venue:
 
 @dataclass(frozen=True, slots=True)
 class OrderQuery:
-    """Filters of an order listing; empty means any. ``after`` and ``until`` are exclusive."""
+    """Filters of an order listing; empty means any. ``after`` and ``until`` are exclusive.
+
+    legs : whether those of other orders are in it too
+    """
 
     account: str
     status: str = "open"
@@ -57,6 +62,7 @@ class OrderQuery:
     ascending: bool = False
     side: str = ""
     symbols: Sequence[str] = ()
+    legs: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +140,8 @@ class Store:
         if query.symbols:
             where.append(f"symbol IN ({', '.join('?' for _ in query.symbols)})")
             values += query.symbols
+        if not query.legs:
+            where.append("parent = ''")
         direction = "ASC" if query.ascending else "DESC"
         rows = self._connection.execute(
             f"SELECT {_ORDER_COLUMNS} FROM orders WHERE {' AND '.join(where)} "  # noqa: S608 - only marks and constants
@@ -150,6 +158,24 @@ class Store:
             (account, value),
         ).fetchone()
         return None if row is None else _order(row)
+
+    def group(self, account: str, root: str) -> list[book.Order]:
+        """Return every order that ever belonged to a group, in the sequence of their acceptance."""
+        return self._orders_where("account = ? AND root = ? ORDER BY sequence", account, root)
+
+    def legs(self, account: str, parent: str) -> list[book.Order]:
+        """Return an order's legs; of one that was replaced the newest."""
+        replaced = book.Status.REPLACED.value
+        return self._orders_where(
+            "account = ? AND parent = ? AND status <> ? ORDER BY sequence", account, parent, replaced
+        )
+
+    def _orders_where(self, condition: str, *values: str) -> list[book.Order]:
+        rows = self._connection.execute(
+            f"SELECT {_ORDER_COLUMNS} FROM orders WHERE {condition}",  # noqa: S608 - constants
+            values,
+        )
+        return [_order(row) for row in rows]
 
     def activities(self, query: ActivityQuery) -> list[book.Activity]:
         """List activities as they were booked; an unknown page token gives nothing."""
@@ -277,13 +303,18 @@ def _write(connection: sqlite3.Connection, step: desk.Step) -> None:
 
 
 def _row(value: book.Order | book.Execution) -> list[Any]:
-    return [getattr(value, field.name) for field in fields(value)]
+    # The sum of price x quantity leaves 64 bits.
+    return [
+        str(getattr(value, field.name)) if field.name == "filled_value" else getattr(value, field.name)
+        for field in fields(value)
+    ]
 
 
 def _order(row: Sequence[Any]) -> book.Order:
     values = dict(zip((field.name for field in fields(book.Order)), row, strict=True))
     words = {"side": orders.Side(values["side"]), "status": book.Status(values["status"])}
-    return book.Order(**{**values, **words, "extended_hours": bool(values["extended_hours"])})
+    flags = {name: bool(values[name]) for name in ("extended_hours", "waits")}
+    return book.Order(**{**values, **words, **flags, "filled_value": int(values["filled_value"])})
 
 
 def _execution(row: Sequence[Any]) -> book.Execution:
