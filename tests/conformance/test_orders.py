@@ -1,8 +1,7 @@
 """Conformance checks of single orders: types, times in force, sizes and ids."""
 
-import contextlib
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -13,19 +12,6 @@ from support import conformance, simulator
 from support.conformance import client_of, flat, moment, order, path, refusal, send
 
 Start = Callable[..., tuple[simulator.Venue, TradingClient]]
-
-
-@pytest.fixture
-def start(tmp_path: pathlib.Path) -> Iterator[Start]:
-    """Start a venue on the minutes that a check gives it, with its client."""
-    with contextlib.ExitStack() as stack:
-
-        def started(minutes: list[Any], at: str, **settings: Any) -> tuple[simulator.Venue, TradingClient]:
-            venue = stack.enter_context(simulator.threaded(tmp_path, minutes=minutes, **settings))
-            venue.move(at)
-            return venue, client_of(venue)
-
-        yield started
 
 
 def test_check_11_market_buy_fills_at_the_ask(start: Start) -> None:

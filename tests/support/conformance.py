@@ -25,8 +25,8 @@ def client_of(venue: simulator.Venue) -> TradingClient:
 
 
 def moment(text: str, day: str = DAY) -> str:
-    """Return an instant of a day, given in New York's winter time as ``09:30``."""
-    local = dt.datetime.fromisoformat(f"{day}T{text}:00-05:00")
+    """Return an instant of a day, given in New York's winter time as ``09:30`` or ``09:30:15``."""
+    local = dt.datetime.fromisoformat(f"{day}T{text}-05:00")
     return local.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -1,4 +1,6 @@
-"""What an account asks for: an order, another in its place, an end. Each gives a step from desk and market, or a refusal.
+"""What an account asks for: an order, another in its place, an end.
+
+Each gives a step from desk and market, or a refusal.
 
 An order with exits makes its legs with it; they are held until the entry is filled, and end with it.
 """
