@@ -172,7 +172,7 @@ def test_closing_needs_no_buying_power() -> None:
     """A long whose value fell below the debit can still be sold."""
     state = holding("AAPL", "buy", "390")
     crashed = market(OPEN, prices={**PRICES, "AAPL": numbers.price("1")})
-    assert account.value(state.account, crashed.prices).buying_power() == 0
+    assert state.buying_power(crashed) == 0
     assert taken(state, request("AAPL", "sell", "390"), crashed).updates[-1].event == "fill"
 
 

@@ -10,21 +10,21 @@ from tradeplane_simulator import (
     credentials,
     data_api,
     errors,
+    events_api,
     market_api,
     orders_api,
+    positions_api,
     queries,
     simulator,
     streams,
+    watchlists_api,
 )
 
 _LOG = structlog.get_logger()
 
 # Parts of Alpaca's service that exist there and not here: answered as an account that lacks them, never half.
 _NOT_ENTITLED = (
-    "/v2/account/configurations",
-    "/v2/account/portfolio/history",
     "/v2/corporate_actions/{rest:path}",
-    "/v2/events/{rest:path}",
     "/v2/options/{rest:path}",
     "/v2/stocks/auctions",
     "/v2/stocks/quotes",
@@ -32,17 +32,11 @@ _NOT_ENTITLED = (
     "/v2/stocks/snapshots",
     "/v2/stocks/trades",
     "/v2/stocks/trades/latest",
-    "/v2/watchlists",
-    "/v2/watchlists/{rest:path}",
     "/v1beta1/{rest:path}",
     "/v1beta3/{rest:path}",
     "/v2beta1/{rest:path}",
 )
-_NOT_ENTITLED_METHODS = (
-    ("DELETE", "/v2/positions", "closing positions without an order"),
-    ("DELETE", "/v2/positions/{symbol}", "closing positions without an order"),
-    ("POST", "/v2/positions/{symbol}/exercise", "options"),
-)
+_NOT_ENTITLED_METHODS = (("POST", "/v2/positions/{symbol}/exercise", "options"),)
 
 
 def bare() -> FastAPI:
@@ -75,8 +69,8 @@ def build(venue: simulator.Simulator, *, keys: credentials.Keys, hub: streams.Hu
     application = bare()
     application.state.keys = keys
     application.state.venue = venue
-    for routes in (account_api.ROUTES, orders_api.ROUTES, market_api.ROUTES, data_api.ROUTES):
-        application.include_router(routes)
+    for part in (account_api, orders_api, positions_api, watchlists_api, events_api, market_api, data_api):
+        application.include_router(part.ROUTES)
     application.include_router(_not_entitled())
 
     @application.websocket("/stream")

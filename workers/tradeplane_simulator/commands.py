@@ -61,7 +61,7 @@ def replace(
     needed = rules.reserve_of(before, new, market)
     room = changes.Room(
         added=max(needed - order.reserve, 0),
-        buying_power=rules.buying_power(before, market),
+        buying_power=before.buying_power(market),
         available=_available(before, order),
         used_ids=used,
     )

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tradeplane_engine.domain import numbers, orders, times
-from tradeplane_engine.venue import profile, ticket
+from tradeplane_engine.venue import margin, profile, ticket
 from tradeplane_simulator import account as accounts
 from tradeplane_simulator import book, sessions
 
@@ -38,6 +38,12 @@ class Desk:
         return numbers.Quantity(
             sum(order.counted for order in self.open_orders.values() if (order.symbol, order.side) == (symbol, side))
         )
+
+    def buying_power(self, market: "Market") -> numbers.Money:
+        """Return what new orders may cost beside those that are open."""
+        now = accounts.standing(self.account, market.prices)
+        factor = accounts.factor(self.account, now.equity, is_open=market.is_open)
+        return numbers.Money(margin.buying_power(now, factor, reserved=self.reserved))
 
     def group(self, order: book.Order) -> tuple[book.Order, ...]:
         """Open orders that hang together with one, itself first where it is open."""

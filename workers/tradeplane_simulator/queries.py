@@ -105,6 +105,13 @@ class Query:
             raise errors.Refused(errors.malformed(f"{name} must be one of {list(values)}, got {value!r}"))
         return value
 
+    def exactly(self, name: str, values: Sequence[str]) -> str:
+        """Return one of ``values``, capitalised as they are; the first is the default."""
+        value = self.text(name) or values[0]
+        if value not in values:
+            raise errors.Refused(errors.malformed(f"{name} must be one of {list(values)}, got {value!r}"))
+        return value
+
     def flag(self, name: str) -> bool:
         """Return a boolean, however it is capitalised."""
         return self.choice(name, ("false", "true")) == "true"

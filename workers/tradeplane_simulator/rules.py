@@ -52,11 +52,6 @@ def reserve_of(desk: desks.Desk, order: book.Order, market: desks.Market) -> num
     return reserve(desk, request, market)
 
 
-def buying_power(desk: desks.Desk, market: desks.Market) -> numbers.Money:
-    """Buying power that is free."""
-    return accounts.value(desk.account, market.prices).buying_power(desk.reserved)
-
-
 def shares_of(request: book.Request, market: desks.Market) -> numbers.Quantity:
     """Shares that an amount of money buys at the last price, rounded up."""
     price = market.prices[request.symbol]
@@ -85,12 +80,16 @@ def _request(request: book.Request) -> ticket.Request:
 
 
 def _account(desk: desks.Desk, request: book.Request, market: desks.Market) -> ticket.AccountView:
-    worth = accounts.value(desk.account, market.prices)
+    now = accounts.standing(desk.account, market.prices)
+    settings = desk.account.configuration
     return ticket.AccountView(
-        equity=worth.equity,
-        cash=worth.cash,
-        buying_power=worth.buying_power(desk.reserved),
-        factor=margin.REG_T,
+        equity=now.equity,
+        cash=now.cash,
+        buying_power=desk.buying_power(market),
+        factor=accounts.factor(desk.account, now.equity, is_open=market.is_open),
+        shorting_enabled=not settings.no_shorting,
+        fractional_enabled=settings.fractional_trading,
+        blocked=settings.suspend_trade,
         position=desk.account.held(request.symbol),
         held=desk.working(request.symbol, request.side),
         open_orders=tuple(

@@ -14,6 +14,7 @@ CREATE TABLE IF NOT EXISTS accounts (
     cash INTEGER NOT NULL,
     last_equity INTEGER NOT NULL,
     settled_at INTEGER NOT NULL,
+    configuration TEXT NOT NULL,
     orders INTEGER NOT NULL,
     executions INTEGER NOT NULL,
     activities INTEGER NOT NULL,
@@ -111,4 +112,37 @@ CREATE TABLE IF NOT EXISTS journal (
     venue_time TEXT NOT NULL,
     received_monotonic_ns INTEGER NOT NULL,
     answered_monotonic_ns INTEGER
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS events (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    account TEXT NOT NULL,
+    id TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    text TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX IF NOT EXISTS events_by_account ON events (account, sequence);
+
+CREATE TABLE IF NOT EXISTS equity (
+    account TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    worth INTEGER NOT NULL,
+    PRIMARY KEY (account, at)
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS watchlists (
+    id TEXT PRIMARY KEY,
+    account TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    symbols TEXT NOT NULL,
+    UNIQUE (account, name)
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS watchlist_numbers (
+    account TEXT PRIMARY KEY,
+    last INTEGER NOT NULL
 ) STRICT;

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from tradeplane_engine.domain import times
 from tradeplane_engine.venue import profile
-from tradeplane_simulator import app, control, credentials, dataset, journal, simulator, store, streams
+from tradeplane_simulator import app, assets, control, credentials, dataset, journal, simulator, store, streams
 
 _STOP_S = 2
 _BACKLOG = 2048
@@ -29,6 +29,7 @@ class Settings:
     listen, control : ``HOST:PORT`` of the trading and data port and of the control port; port 0 takes a free one
     clock : where a new venue starts
     profile : name of the venue profile
+    assets : JSON file of assets with which not everything may be done, if there is one
     """
 
     data: pathlib.Path
@@ -38,6 +39,7 @@ class Settings:
     control: tuple[str, int]
     clock: times.Nanos
     profile: profile.VenueProfile
+    assets: pathlib.Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,13 @@ async def serve(chosen: Settings, *, stop: asyncio.Event, listening: Callable[[A
         data = dataset.read(chosen.data)
         hub = streams.Hub(keys, has_minutes=not data.is_daily)
         venue = simulator.Simulator(
-            simulator.Setup(data=data, profile=chosen.profile, state=state, audience=hub),
+            simulator.Setup(
+                data=data,
+                profile=chosen.profile,
+                state=state,
+                audience=hub,
+                assets=assets.read(chosen.assets),
+            ),
             clock=chosen.clock,
         )
         for entry in entries:

@@ -8,14 +8,15 @@ import asyncio
 import bisect
 import dataclasses
 import heapq
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tradeplane_engine.domain import bars, numbers, times
 from tradeplane_engine.venue import changes, profile
 from tradeplane_simulator import account as accounts
-from tradeplane_simulator import book, commands, dataset, desk, errors, exchange, metrics, sessions, store, working
+from tradeplane_simulator import assets as asset_file
+from tradeplane_simulator import book, commands, dataset, desk, errors, exchange, metrics, sessions, store, waiting
 
 # Commands that arrive while the clock stands still get distinct times, because order listings page on them.
 _TICK = 1_000
@@ -49,6 +50,7 @@ class Setup:
     profile: profile.VenueProfile
     state: store.Store
     audience: Audience
+    assets: Mapping[str, asset_file.Entry] = field(default_factory=dict)
 
 
 class Simulator:
@@ -58,12 +60,19 @@ class Simulator:
     ----------
     setup : dataset, profile, state file and audience
     clock : where a new state file starts; an existing one goes on where it stood
+
+    Attributes
+    ----------
+    changed : set once anything happens after it was looked at
     """
 
     def __init__(self, setup: Setup, *, clock: times.Nanos) -> None:
         self.data = setup.data
         self.profile = setup.profile
         self.state = setup.state
+        self.assets = setup.assets
+        self._tickets = {symbol: entry.asset(symbol) for symbol, entry in setup.assets.items()}
+        self.changed = asyncio.Event()
         self._audience = setup.audience
         self._moving = asyncio.Lock()
         saved = self.state.venue()
@@ -79,8 +88,7 @@ class Simulator:
         self.clock = saved.clock
         self._command = saved.command
         self.desks = self.state.desks()
-        self._hours = working.hours(self.data.sessions.days)
-        self._waiting: dict[str, working.Working] = {}  # by the root of the group
+        self._waiting = waiting.Waiting(self.data, self.state, self.profile)
         self._ends: list[times.Nanos] = []  # when orders that are good till cancelled are too old
         self._market = self._look(self.clock)
         days = self.data.sessions.days
@@ -90,7 +98,7 @@ class Simulator:
             | {bar.end for rows in self.data.series.values() for bar in rows}
             | set(self.data.instants)
         )
-        self._resume()
+        self._waiting.resume(self.desks.values(), clock=self.clock)
         for account in self.desks.values():
             for order in account.open_orders.values():
                 self._remember(order)
@@ -169,6 +177,11 @@ class Simulator:
             self._keep([step])
         return ids
 
+    def configure(self, account: str, configuration: accounts.Configuration) -> None:
+        """Change what an account's user has set."""
+        found = self.desks[account]
+        self._keep([desk.Step(found).with_account(dataclasses.replace(found.account, configuration=configuration))])
+
     def _found(self, account: str, order_id: str) -> book.Order:
         order = self.state.order(account, order_id=order_id)
         if order is None:
@@ -226,39 +239,12 @@ class Simulator:
 
     def _waited(self, step: desk.Step, market: desk.Market) -> desk.Step:
         """Add what became, by now, of orders that wait for a price or a time."""
-        for root in dict.fromkeys(order.root for order in step.desk.open_orders.values()):
-            if root in self._waiting:
-                step = _happened(step, self._waiting[root].advance(market.at))
-        for order in tuple(step.desk.open_orders.values()):
-            if order.waits and order.id in step.desk.open_orders and market.at >= order.expires_at:
-                step = step.then(exchange.lapse(step.desk, order, at=market.at))
-        return step
+        return self._waiting.advance(step, at=market.at)
 
     def _begun(self, step: desk.Step, order: book.Order) -> desk.Step:
-        """Add what becomes at once of an order that waits, and remember it."""
+        """Add what becomes at once of an order that waits."""
         self._remember(order)
-        if not order.waits:
-            return step
-        known = {one.id: one for one in self.state.group(order.account, order.root)}
-        known |= {update.order.id: update.order for update in step.updates if update.order.root == order.root}
-        self._waiting[order.root], found = self._working(list(known.values()))
-        return _happened(step, found)
-
-    def _working(self, group: Sequence[book.Order]) -> tuple[working.Working, list[working.Happened]]:
-        """Return the market of a group, and what it says by now of the newest order."""
-        first = group[0]
-        until = times.Nanos(max(order.expires_at for order in group))
-        known = self.data.bars_around(first.symbol, first.sent_at, until)
-        found = working.Working(group, known, self.data.splits(first.symbol), self._hours, self.profile)
-        return found, found.advance(self.clock)
-
-    def _resume(self) -> None:
-        """Let all orders that wait do so again; what had become of them by now is in the state file."""
-        self._waiting.clear()
-        for account in self.desks.values():
-            for order in account.open_orders.values():
-                if order.waits and order.root not in self._waiting:
-                    self._waiting[order.root], _ = self._working(self.state.group(order.account, order.root))
+        return self._waiting.begin(step, order, clock=self.clock)
 
     def _remember(self, order: book.Order) -> None:
         if order.time_in_force == "gtc":
@@ -277,9 +263,10 @@ class Simulator:
         # Stored first: memory never knows more than the file, so a failed write leaves the event to be tried again.
         steps = tuple(steps)
         try:
-            self.state.commit(steps, clock=self.clock if market is None else market.at, command=self._command)
+            self._commit(steps, self._market if market is None else market)
         except BaseException:
-            self._resume()  # they have told what is lost now
+            # They have told what is lost now.
+            self._waiting.resume(self.desks.values(), clock=self.clock)
             raise
         if market is not None:
             self._market, self.clock = market, market.at
@@ -290,10 +277,15 @@ class Simulator:
             for update in step.updates:
                 if update.event:
                     metrics.UPDATES.labels(update.event).inc()
-            for root in {update.order.root for update in step.updates}:
-                if root in self._waiting and not any(one.root == root for one in step.desk.open_orders.values()):
-                    del self._waiting[root]
+            self._waiting.forget(step)
             self._audience.trade_updates(name, [update for update in step.updates if update.event])
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+    def _commit(self, steps: tuple[desk.Step, ...], market: desk.Market) -> None:
+        after = self.desks | {step.desk.account.name: step.desk for step in steps}
+        worth = {name: accounts.value(found.account, market.prices).equity for name, found in after.items()}
+        self.state.commit(steps, clock=market.clock, command=self._command, worth=worth)
 
     def _look(self, at: times.Nanos) -> desk.Market:
         session = self.data.sessions.upcoming(at)
@@ -316,12 +308,6 @@ class Simulator:
             today=today,
             is_extended=not is_open and hours is not None and hours.start <= at < hours.end,
             clock=at,
+            assets=self._tickets,
             since=session.open if is_open and session is not None and self.data.is_daily else at,
         )
-
-
-def _happened(step: desk.Step, found: Sequence[working.Happened]) -> desk.Step:
-    for one in found:
-        if one.order in step.desk.open_orders:
-            step = step.then(exchange.happen(step.desk, one))
-    return step

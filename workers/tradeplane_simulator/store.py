@@ -7,6 +7,7 @@ failure could take it. One thread uses the connection.
 import importlib.resources
 import pathlib
 import sqlite3
+import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
@@ -16,7 +17,7 @@ import orjson
 
 from tradeplane_engine.domain import numbers, orders, times
 from tradeplane_simulator import account as accounts
-from tradeplane_simulator import book, desk, errors
+from tradeplane_simulator import book, desk, equity, errors, events, watchlists
 
 _VERSION = 3
 _ORDER_COLUMNS = ", ".join(field.name for field in fields(book.Order))
@@ -94,6 +95,9 @@ class Store:
         self._connection.execute("PRAGMA busy_timeout=5000")
         schema = importlib.resources.files("tradeplane_simulator").joinpath("schema.sql").read_text(encoding="utf-8")
         self._connection.executescript(schema)
+        self.events = events.Events(self._connection)
+        self.equity = equity.Equity(self._connection)
+        self.watchlists = watchlists.Watchlists(self._connection)
 
     def close(self) -> None:
         """Release the file."""
@@ -119,12 +123,21 @@ class Store:
         """Read every account with its positions, open orders and executions that are not settled."""
         return {row[0]: self._desk(row) for row in self._connection.execute("SELECT * FROM accounts ORDER BY name")}
 
-    def commit(self, steps: Iterable[desk.Step], *, clock: times.Nanos, command: times.Nanos) -> None:
-        """Write everything that one event changed, and the clock, or nothing."""
+    def commit(
+        self,
+        steps: Iterable[desk.Step],
+        *,
+        clock: times.Nanos,
+        command: times.Nanos,
+        worth: Mapping[str, int] = types.MappingProxyType({}),
+    ) -> None:
+        """Write everything that one event changed, the clock, and what accounts are worth by then; or nothing."""
         with self._transaction() as connection:
             connection.execute("UPDATE venue SET clock = ?, command = ?", (clock, command))
             for step in steps:
                 _write(connection, step)
+                self.events.keep(step.desk.account.name, step.updates)
+            self.equity.keep(worth, at=clock)
 
     def orders(self, query: OrderQuery) -> list[book.Order]:
         """List orders by submission."""
@@ -222,7 +235,7 @@ class Store:
         return [dict(zip(names, row, strict=True)) for row in cursor]
 
     def _desk(self, row: Sequence[Any]) -> desk.Desk:
-        name, account_id, created_at, cash, last_equity, settled_at, *counts = row
+        name, account_id, created_at, cash, last_equity, settled_at, configuration, *counts = row
         positions = self._connection.execute(
             "SELECT symbol, quantity, cost FROM positions WHERE account = ? ORDER BY symbol", (name,)
         )
@@ -245,6 +258,7 @@ class Store:
                     for symbol, quantity, cost in positions
                 },
                 unsettled=tuple(_execution(found) for found in executions),
+                configuration=accounts.Configuration(**orjson.loads(configuration)),
             ),
             open_orders={order.id: order for order in working},
             counts=desk.Counts(*counts),
@@ -256,6 +270,7 @@ class Store:
         try:
             yield self._connection
         except BaseException:
+            self.equity.forget()
             self._connection.execute("ROLLBACK")
             raise
         self._connection.execute("COMMIT")
@@ -264,7 +279,7 @@ class Store:
 def _write(connection: sqlite3.Connection, step: desk.Step) -> None:
     account, counts = step.desk.account, step.desk.counts
     connection.execute(
-        "INSERT OR REPLACE INTO accounts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO accounts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             account.name,
             account.id,
@@ -272,6 +287,7 @@ def _write(connection: sqlite3.Connection, step: desk.Step) -> None:
             account.cash,
             account.last_equity,
             account.settled_at,
+            orjson.dumps(account.configuration).decode(),
             *astuple(counts),
         ),
     )
