@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import datetime as dt
+import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
+import httpx2
 import pytest
 from alpaca.common.exceptions import APIError
 from alpaca.trading.client import TradingClient
@@ -117,3 +119,13 @@ async def listening(venue: simulator.Venue) -> AsyncIterator[Updates]:
         with contextlib.suppress(asyncio.CancelledError):
             await task
         await stream.close()
+
+
+def replayed(venue: simulator.Venue, **query: str) -> list[Any]:
+    """Read server-sent trade updates to the end that the query names."""
+    headers = {"APCA-API-KEY-ID": venue.key_id, "APCA-API-SECRET-KEY": venue.secret_key}
+    with httpx2.stream(
+        "GET", f"{venue.url}/v2/events/trades", params=query, headers=headers, timeout=PATIENCE_S, trust_env=False
+    ) as answer:
+        answer.raise_for_status()
+        return [json.loads(line[6:]) for line in answer.iter_lines() if line.startswith("data: ")]

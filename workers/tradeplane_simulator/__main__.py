@@ -30,6 +30,7 @@ def settings(arguments: Sequence[str]) -> server.Settings:
     parser.add_argument("--clock", type=_instant, required=True, help="RFC 3339 start of a new venue's clock")
     parser.add_argument("--profile", type=profile.named, required=True, help="name of the venue profile")
     parser.add_argument("--assets", type=pathlib.Path, help="JSON file of what may not be done with which symbol")
+    parser.add_argument("--text-frames", action="store_true", help="send trade updates as text, as Alpaca's live host")
     return server.Settings(**vars(parser.parse_args(arguments)))
 
 

@@ -30,6 +30,7 @@ class Settings:
     clock : where a new venue starts
     profile : name of the venue profile
     assets : JSON file of assets with which not everything may be done, if there is one
+    text_frames : whether the trading stream sends text, as Alpaca's live host does
     """
 
     data: pathlib.Path
@@ -40,6 +41,7 @@ class Settings:
     clock: times.Nanos
     profile: profile.VenueProfile
     assets: pathlib.Path | None = None
+    text_frames: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ async def serve(chosen: Settings, *, stop: asyncio.Event, listening: Callable[[A
     state = store.Store(chosen.state)
     try:
         data = dataset.read(chosen.data)
-        hub = streams.Hub(keys, has_minutes=not data.is_daily)
+        hub = streams.Hub(keys, has_minutes=not data.is_daily, text_frames=chosen.text_frames)
         venue = simulator.Simulator(
             simulator.Setup(
                 data=data,
