@@ -47,6 +47,18 @@ def test_check_15_stop_sell_triggers_once_and_fills_as_market(start: Start) -> N
     assert client.get_all_positions() == []
 
 
+@pytest.mark.parametrize("opened,price", [("102.4", "102.4103"), ("103", None)])
+def test_check_16_buy_stop_caps_its_fill(start: Start, opened: str, price: str | None) -> None:
+    """Two and a half per cent over a stop at 100: filled under it, not above, and still shown as a stop."""
+    minutes = [*flat("AAPL", "99", 2), *flat("AAPL", opened, 3, start="09:32")]
+    venue, client = start(minutes, moment("09:31"))
+    sent = send(client, kind="stop", stop_price="100")
+    venue.move(moment("09:34"))
+    found = order(client, sent)
+    assert (found["type"], found["stop_price"], found["limit_price"]) == ("stop", "100", None)
+    assert (found["status"], found["filled_avg_price"]) == ("filled" if price else "new", price)
+
+
 def test_check_17_stop_limit_with_a_gap_is_triggered_and_stays(start: Start) -> None:
     """The market opens beyond both prices; it fills when the price comes back to the limit."""
     minutes = [*path("AAPL", ["100", "100", "100"]), *path("AAPL", ["110", "110", "103", "103"], start="09:32")]

@@ -56,7 +56,7 @@ def happen(before: desk.Desk, found: working.Happened) -> desk.Step:
     order = dataclasses.replace(
         order,
         quantity=found.quantity,
-        limit_price=found.limit_price,
+        limit_price=found.limit_price if order.limit_price else order.limit_price,
         stop_price=found.stop_price,
         high_water=found.high_water,
     )

@@ -19,8 +19,8 @@ from tradeplane_engine import strategy
 from tradeplane_engine.core import agenda, context, costs, kernel, limits, order, risk, table, venue_settings
 from tradeplane_engine.core import sessions as core_sessions
 from tradeplane_engine.data import series
-from tradeplane_engine.domain import bars, numbers, times
-from tradeplane_engine.venue import profile
+from tradeplane_engine.domain import bars, numbers, orders, times
+from tradeplane_engine.venue import margin, profile
 from tradeplane_simulator import book, sessions
 
 _CASH = 9_000_000_000 * 10**9  # of a kernel that judges nothing
@@ -157,14 +157,14 @@ class Working:
             self._know(first, self._single(ctx, first))
             return
         stop = next((leg for leg in legs if leg.kind != "limit"), None)
-        exits: dict[str, Any] = {"stop_loss": stop.sent_stop, "stop_limit": stop.sent_limit} if stop else {}
+        exits: dict[str, Any] = {"stop_loss": stop.sent_stop, "stop_limit": _limit(stop)} if stop else {}
         shares, tif = _shares(first.sent_quantity), first.time_in_force
         if first.order_class == "oco":
             exits["take_profit"] = first.sent_limit
             head = ctx.oco(first.symbol, first.side.value, shares, time_in_force=tif, **exits)
         else:
             exits["take_profit"] = next((leg.sent_limit for leg in legs if leg.kind == "limit"), 0)
-            exits |= {"limit": first.sent_limit, "stop": first.sent_stop}
+            exits |= {"limit": _limit(first), "stop": first.sent_stop}
             head = ctx.bracket(first.symbol, first.side.value, shares, time_in_force=tif, **exits)
         self._know(first, head)
         for leg in legs:
@@ -176,7 +176,7 @@ class Working:
         same = new.sent_quantity == old.quantity - old.filled
         if same and new.time_in_force == order.TIMES_IN_FORCE[old.time_in_force]:
             prices: dict[str, Any] = {
-                "limit": new.sent_limit,
+                "limit": _limit(new),
                 "stop": 0 if new.kind == "trailing_stop" else new.sent_stop,
                 "trail": new.trail_price,
                 "trail_bps": new.trail_bps,
@@ -191,7 +191,7 @@ class Working:
 
     def _single(self, ctx: context.Context, wanted: book.Order) -> order.Order:
         prices: dict[str, Any] = {
-            "limit": wanted.sent_limit,
+            "limit": _limit(wanted),
             "stop": 0 if wanted.kind == "trailing_stop" else wanted.sent_stop,
             "trail": wanted.trail_price,
             "trail_bps": wanted.trail_bps,
@@ -204,7 +204,7 @@ class Working:
         return ctx.order(
             wanted.symbol,
             wanted.side.value,
-            kind=wanted.kind,
+            kind="stop_limit" if prices["limit"] and prices["stop"] else wanted.kind,
             time_in_force=wanted.time_in_force,
             extended_hours=wanted.extended_hours,
             **size,
@@ -219,6 +219,13 @@ class Working:
 
 def _state(found: order.Order) -> tuple[int, ...]:
     return found.quantity, int(found.triggered), found.stop, found.high_water
+
+
+def _limit(wanted: book.Order) -> int:
+    """Return an order's limit; a stop to buy has one too, by which Alpaca caps what a gap may cost."""
+    if wanted.kind == "stop" and wanted.side is orders.Side.BUY:
+        return margin.stop_limit(wanted.sent_stop, numbers.PRICE_DIGITS)
+    return wanted.sent_limit
 
 
 def _shares(quantity: numbers.Quantity) -> Decimal:
