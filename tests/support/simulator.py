@@ -140,6 +140,7 @@ class Venue:
     account: str = "demo"
     key_id: str = "AKDEMO"
     secret_key: str = "secret-of-demo"
+    oauth_token: str = "secret-token-of-demo"
     data_key_id: str = "AKDATA"
     data_secret_key: str = "secret-of-data"
     listen: str = "127.0.0.1:0"
@@ -284,6 +285,7 @@ def prepare(
     profile: str = "realistic",
     assets: Mapping[str, Any] | None = None,
     options: Sequence[str] = (),
+    rate: Mapping[str, int] | None = None,
 ) -> Venue:
     """Write accounts, assets and dataset, of ``minutes`` if given; the clock stands one hour before the first open."""
     if minutes:
@@ -297,8 +299,14 @@ def prepare(
         {
             "name": venue.account,
             "cash": cash,
+            "rate": rate,
             "keys": [
-                {"key_id": venue.key_id, "secret_key": venue.secret_key, "scope": "trading"},
+                {
+                    "key_id": venue.key_id,
+                    "secret_key": venue.secret_key,
+                    "scope": "trading",
+                    "oauth_token": venue.oauth_token,
+                },
                 {"key_id": venue.data_key_id, "secret_key": venue.data_secret_key, "scope": "data"},
             ],
         }

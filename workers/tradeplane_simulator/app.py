@@ -1,5 +1,7 @@
 """The trading and data port: routes, streams and the form of every refusal, FastAPI's own ones included."""
 
+from collections.abc import Mapping
+
 import structlog
 from fastapi import APIRouter, FastAPI, Request, Response, WebSocket
 from fastapi.exceptions import RequestValidationError
@@ -7,10 +9,12 @@ from starlette.exceptions import HTTPException
 
 from tradeplane_simulator import (
     account_api,
+    announcements_api,
     credentials,
     data_api,
     errors,
     events_api,
+    limits,
     market_api,
     orders_api,
     positions_api,
@@ -24,7 +28,6 @@ _LOG = structlog.get_logger()
 
 # Parts of Alpaca's service that exist there and not here: answered as an account that lacks them, never half.
 _NOT_ENTITLED = (
-    "/v2/corporate_actions/{rest:path}",
     "/v2/options/{rest:path}",
     "/v2/stocks/auctions",
     "/v2/stocks/quotes",
@@ -64,12 +67,16 @@ def bare() -> FastAPI:
     return application
 
 
-def build(venue: simulator.Simulator, *, keys: credentials.Keys, hub: streams.Hub) -> FastAPI:
-    """Return the interface that Alpaca's clients use."""
+def build(
+    venue: simulator.Simulator, *, keys: credentials.Keys, hub: streams.Hub, rates: Mapping[str, limits.Rate]
+) -> FastAPI:
+    """Return the interface that Alpaca's clients use; ``rates`` limit the requests of accounts."""
     application = bare()
+    application.state.limits = limits.Limits(rates)
     application.state.keys = keys
     application.state.venue = venue
-    for part in (account_api, orders_api, positions_api, watchlists_api, events_api, market_api, data_api):
+    trading = (account_api, orders_api, positions_api, watchlists_api, events_api)
+    for part in (*trading, market_api, announcements_api, data_api):
         application.include_router(part.ROUTES)
     application.include_router(_not_entitled())
 

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from tradeplane_engine.domain import times
 from tradeplane_engine.venue import profile
-from tradeplane_simulator import app, assets, control, credentials, dataset, journal, simulator, store, streams
+from tradeplane_simulator import app, assets, control, credentials, dataset, journal, limits, simulator, store, streams
 
 _STOP_S = 2
 _BACKLOG = 2048
@@ -82,8 +82,9 @@ async def serve(chosen: Settings, *, stop: asyncio.Event, listening: Callable[[A
         )
         for entry in entries:
             venue.open_account(entry.name, entry.starting_cash)
+        rates = {one.name: limits.Rate(**one.rate.model_dump()) for one in entries if one.rate is not None}
         trading = journal.Journal(
-            app.build(venue, keys=keys, hub=hub), state=state, venue_time=lambda: times.text(venue.clock)
+            app.build(venue, keys=keys, hub=hub, rates=rates), state=state, venue_time=lambda: times.text(venue.clock)
         )
         ports = [_port(chosen.listen, trading), _port(chosen.control, control.build(venue))]
         try:
