@@ -31,6 +31,7 @@ def settings(arguments: Sequence[str]) -> server.Settings:
     parser.add_argument("--profile", type=profile.named, required=True, help="name of the venue profile")
     parser.add_argument("--assets", type=pathlib.Path, help="JSON file of what may not be done with which symbol")
     parser.add_argument("--text-frames", action="store_true", help="send trade updates as text, as Alpaca's live host")
+    parser.add_argument("--latency", type=_duration, default=0, help="how long a cancel or replacement takes, as 5s")
     return server.Settings(**vars(parser.parse_args(arguments)))
 
 
@@ -63,6 +64,13 @@ def _address(text: str) -> tuple[str, int]:
     if not host or not port.isdigit() or int(port) > 65_535:  # noqa: PLR2004 - the largest port
         raise argparse.ArgumentTypeError(f"must be HOST:PORT, got {text!r}")
     return host, int(port)
+
+
+def _duration(text: str) -> times.Nanos:
+    try:
+        return times.duration(text, field="--latency")
+    except engine_errors.ValueRefused as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _instant(text: str) -> times.Nanos:

@@ -19,6 +19,7 @@ class Status(StrEnum):
     HELD = "held"
     PARTIALLY_FILLED = "partially_filled"
     PENDING_CANCEL = "pending_cancel"
+    PENDING_REPLACE = "pending_replace"
     FILLED = "filled"
     CANCELED = "canceled"
     EXPIRED = "expired"
@@ -70,6 +71,7 @@ class Order:
     sent_at, sent_quantity, sent_limit, sent_stop : what that market was asked for, whatever became of it since
     filled_value : sum of price x quantity of the fills, exact, in price units x 1e-9 shares
     high_water : best price that a trailing stop has seen
+    due_at : when a cancel of it takes effect, or it takes another order's place; then ``sent_quantity`` is its total
     """
 
     id: str
@@ -111,6 +113,7 @@ class Order:
     replaced_at: times.Nanos | None = None
     replaces: str = ""
     replaced_by: str = ""
+    due_at: times.Nanos | None = None
 
     @property
     def rest(self) -> numbers.Quantity:
@@ -119,8 +122,13 @@ class Order:
 
     @property
     def counted(self) -> numbers.Quantity:
-        """Shares that count as working: none of a held leg's, and one of a pair of exits."""
-        return numbers.Quantity(0) if self.status is Status.HELD or self.paired else self.rest
+        """Shares that count as working: none of a held leg's or a coming replacement's, and one of a pair of exits."""
+        return numbers.Quantity(0) if self.status is Status.HELD or self.paired or self.is_coming else self.rest
+
+    @property
+    def is_coming(self) -> bool:
+        """Whether it is to take another order's place and has not yet."""
+        return bool(self.replaces) and self.status is Status.PENDING_NEW
 
     @property
     def paired(self) -> bool:

@@ -41,12 +41,15 @@ def submit(before: desk.Desk, request: book.Request, market: desk.Market) -> des
     return exchange.release(step, order, market) if works else step
 
 
-def cancel(before: desk.Desk, order: book.Order, *, at: times.Nanos) -> desk.Step:
-    """End an open order, and with it the others of its group."""
+def cancel(before: desk.Desk, order: book.Order, *, at: times.Nanos, due_at: times.Nanos | None = None) -> desk.Step:
+    """End an open order and the others of its group: at once, or when that is due, before which a fill may win."""
     step = desk.Step(before)
     for one in before.group(order):
-        gone = dataclasses.replace(one, status=book.Status.CANCELED, updated_at=at, canceled_at=at)
-        step = step.update("canceled", gone, at=at)
+        if due_at is None:
+            step = exchange.end(step, one, book.Status.CANCELED, at=at)
+        elif one.status is not book.Status.HELD:
+            leaving = dataclasses.replace(one, status=book.Status.PENDING_CANCEL, updated_at=at, due_at=due_at)
+            step = step.update("pending_cancel", leaving, at=at)
     return step
 
 
@@ -70,20 +73,57 @@ def replace(
         return refusal
     if order.order_class != "simple" and (new.quantity != order.rest or new.time_in_force != order.time_in_force):
         return errors.unprocessable(f"qty and time_in_force of {order.order_class} orders cannot be replaced")
-    new = dataclasses.replace(new, reserve=needed)
-    gone = dataclasses.replace(
+    numbered = _numbered(before)
+    if not market.latency:
+        return _swap(numbered, order, dataclasses.replace(new, reserve=needed), at=market.at)
+    waiting = dataclasses.replace(order, status=book.Status.PENDING_REPLACE, updated_at=market.at)
+    coming = dataclasses.replace(
+        new,
+        status=book.Status.PENDING_NEW,
+        reserve=numbers.Money(max(needed - order.reserve, 0)),  # the larger of the two, both together
+        sent_quantity=change.quantity or order.quantity,
+        due_at=times.Nanos(market.clock + market.latency),
+    )
+    step = numbered.update("pending_replace", waiting, at=market.at)
+    return step.update("pending_new", coming, at=market.at)
+
+
+def settle(before: desk.Desk, order: book.Order, *, at: times.Nanos) -> desk.Step:
+    """Let a cancel or a replacement take effect that is due; one whose order has ended before is rejected."""
+    if order.status is book.Status.PENDING_CANCEL:
+        return cancel(before, order, at=at)
+    old = before.open_orders.get(order.replaces)
+    rest = 0 if old is None else order.sent_quantity - old.filled
+    if old is None or rest <= 0:
+        return exchange.end(desk.Step(before), order, book.Status.REJECTED, at=at)
+    new = dataclasses.replace(
         order,
+        status=book.Status.HELD if old.paired else book.Status.NEW,
+        quantity=numbers.Quantity(rest),
+        sent_quantity=numbers.Quantity(rest),
+        sent_at=at,
+        reserve=numbers.Money(old.reserve + order.reserve),
+        updated_at=at,
+        due_at=None,
+    )
+    return _swap(desk.Step(before), old, new, at=at)
+
+
+def _swap(step: desk.Step, old: book.Order, new: book.Order, *, at: times.Nanos) -> desk.Step:
+    """Put a new order in the place of an old one, whose legs become its own."""
+    gone = dataclasses.replace(
+        old,
         status=book.Status.REPLACED,
         reserve=numbers.Money(0),
-        updated_at=market.at,
-        replaced_at=market.at,
+        updated_at=at,
+        replaced_at=at,
         replaced_by=new.id,
     )
-    legs = [one for one in before.open_orders.values() if one.parent == order.id]
-    step = _numbered(before).update("replaced", gone, at=market.at)
-    step = step.update("" if new.status is book.Status.HELD else "new", new, at=market.at)
+    legs = [one for one in step.desk.open_orders.values() if one.parent == old.id]
+    step = step.update("replaced", gone, at=at)
+    step = step.update("" if new.status is book.Status.HELD else "new", new, at=at)
     for leg in legs:
-        step = step.update("", dataclasses.replace(leg, parent=new.id), at=market.at)
+        step = step.update("", dataclasses.replace(leg, parent=new.id), at=at)
     return step
 
 

@@ -63,6 +63,7 @@ class Market:
     opens : the session's open price of the symbols that trade in it; empty while closed
     is_extended : whether it is before the open or after the close, in hours for orders that say so
     since : from when on an order at the market finds prices in a session: with daily bars its open, else ``clock``
+    latency : how long a cancel or a replacement takes, ns
     assets : what may be done with symbols for which that is not everything
     """
 
@@ -76,6 +77,7 @@ class Market:
     is_extended: bool = False
     clock: times.Nanos = times.Nanos(0)  # noqa: RUF009 - an int
     since: times.Nanos = times.Nanos(0)  # noqa: RUF009 - an int
+    latency: int = 0
     assets: Mapping[str, ticket.Asset] = field(default_factory=dict)
 
     def asset(self, symbol: str) -> ticket.Asset:
@@ -103,7 +105,7 @@ class Step:
         number = counts.events + (1 if event else 0)
         if execution is not None:
             execution_id = execution.id
-        elif event in {"", "pending_new", "accepted", "pending_cancel"}:
+        elif event in {"", "pending_new", "accepted", "pending_cancel", "pending_replace"}:
             execution_id = ""
         else:
             execution_id = book.identity(account.id, "event", number)

@@ -21,6 +21,7 @@ _ENDS = {
     "expired": book.Status.EXPIRED,
     "rejected": book.Status.REJECTED,
 }
+_ON_ITS_WAY = frozenset({book.Status.PENDING_CANCEL, book.Status.PENDING_REPLACE})
 _ENDED_AT = {
     book.Status.CANCELED: "canceled_at",
     book.Status.EXPIRED: "expired_at",
@@ -64,7 +65,7 @@ def happen(before: desk.Desk, found: working.Happened) -> desk.Step:
     if found.event in {"fill", "partial_fill"}:
         return _execute(step, order, found.price, found.executed, at=at)
     if found.event in _ENDS:
-        return _end(step, order, _ENDS[found.event], at=at)
+        return end(step, order, _ENDS[found.event], at=at)
     if found.event == "moved":
         return step.update("", order, at=at)
     if found.event == "restated":
@@ -84,7 +85,7 @@ def lapse(before: desk.Desk, order: book.Order, *, at: times.Nanos) -> desk.Step
             leaving = dataclasses.replace(one, status=book.Status.PENDING_CANCEL, updated_at=at)
             step = step.update("pending_cancel", leaving, at=at)
         ends = book.Status.CANCELED if old or one.status is book.Status.HELD else book.Status.EXPIRED
-        step = _end(step, one, ends, at=at)
+        step = end(step, one, ends, at=at)
     return step
 
 
@@ -101,7 +102,7 @@ def close_session(before: desk.Desk, market: desk.Market) -> desk.Step:
     step = desk.Step(before)
     for order in tuple(before.open_orders.values()):
         if not order.waits:
-            step = _end(step, order, book.Status.EXPIRED, at=market.at)
+            step = end(step, order, book.Status.EXPIRED, at=market.at)
     date = sessions.new_york_date(market.at).isoformat()
     booked = fees.entries(_charges(before.account, market.profile), date)
     for entry in booked:
@@ -141,7 +142,8 @@ def release(step: desk.Step, order: book.Order, market: desk.Market) -> desk.Ste
     return _fill(step.update("new", works, at=market.at), works, market)
 
 
-def _end(step: desk.Step, order: book.Order, status: book.Status, *, at: times.Nanos) -> desk.Step:
+def end(step: desk.Step, order: book.Order, status: book.Status, *, at: times.Nanos) -> desk.Step:
+    """End an order, with the event of its last status: canceled, expired or rejected."""
     ends = {"status": status, "reserve": numbers.Money(0), "updated_at": at, _ENDED_AT[status]: at}
     gone = dataclasses.replace(order, **ends)  # type: ignore[arg-type]  # names of fields
     return step.update(status.value, gone, at=at)
@@ -155,7 +157,7 @@ def _fill(step: desk.Step, order: book.Order, market: desk.Market) -> desk.Step:
     if order.notional:
         order = _sized(order, price, held=step.desk.account.held(order.symbol))
         if not order.quantity:
-            return _end(step, order, book.Status.REJECTED, at=market.at)
+            return end(step, order, book.Status.REJECTED, at=market.at)
     return _execute(step, order, price, order.rest, at=market.at)
 
 
@@ -194,9 +196,11 @@ def _execute(
     )
     filled = numbers.Quantity(order.filled + quantity)
     complete = filled == order.quantity
+    # A request that is on its way stays on its way, but a complete fill has won.
+    part = order.status if order.status in _ON_ITS_WAY else book.Status.PARTIALLY_FILLED
     after = dataclasses.replace(
         order,
-        status=book.Status.FILLED if complete else book.Status.PARTIALLY_FILLED,
+        status=book.Status.FILLED if complete else part,
         reserve=numbers.Money(-(-order.reserve * (order.quantity - filled) // order.rest)),
         updated_at=at,
         filled=filled,

@@ -87,8 +87,16 @@ async def replace(request: Request, order_id: str) -> Response:
 async def cancel_all(request: Request) -> Response:
     """End every open order."""
     venue = queries.venue(request)
-    ids = venue.cancel_all(queries.trader(request))
-    return queries.answer([{"id": found, "status": 200} for found in ids], status=207)
+    found = venue.cancel_all(queries.trader(request))
+    return queries.answer(
+        [
+            {"id": order_id, "status": 200}
+            if refusal is None
+            else {"id": order_id, "status": refusal.status, "body": refusal.body()}
+            for order_id, refusal in found
+        ],
+        status=207,
+    )
 
 
 @ROUTES.delete("/orders/{order_id}")

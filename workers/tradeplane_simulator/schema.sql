@@ -69,6 +69,7 @@ CREATE TABLE IF NOT EXISTS orders (
     replaced_at INTEGER,
     replaces TEXT NOT NULL,
     replaced_by TEXT NOT NULL,
+    due_at INTEGER,
     UNIQUE (account, client_order_id),
     UNIQUE (account, sequence)
 ) STRICT;

@@ -30,6 +30,7 @@ class Settings:
     clock : where a new venue starts
     profile : name of the venue profile
     assets : JSON file of assets with which not everything may be done, if there is one
+    latency : how long cancels and replacements take, ns of the venue's time
     text_frames : whether the trading stream sends text, as Alpaca's live host does
     """
 
@@ -42,6 +43,7 @@ class Settings:
     profile: profile.VenueProfile
     assets: pathlib.Path | None = None
     text_frames: bool = False
+    latency: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ async def serve(chosen: Settings, *, stop: asyncio.Event, listening: Callable[[A
                 state=state,
                 audience=hub,
                 assets=assets.read(chosen.assets),
+                latency=chosen.latency,
             ),
             clock=chosen.clock,
         )

@@ -44,13 +44,14 @@ class Audience(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a venue is made of."""
+    """What a venue is made of; ``latency`` is how long its cancels and replacements take, ns."""
 
     data: dataset.Dataset
     profile: profile.VenueProfile
     state: store.Store
     audience: Audience
     assets: Mapping[str, asset_file.Entry] = field(default_factory=dict)
+    latency: int = 0
 
 
 class Simulator:
@@ -71,6 +72,7 @@ class Simulator:
         self.profile = setup.profile
         self.state = setup.state
         self.assets = setup.assets
+        self.latency = setup.latency
         self._tickets = {symbol: entry.asset(symbol) for symbol, entry in setup.assets.items()}
         self.changed = asyncio.Event()
         self._audience = setup.audience
@@ -89,7 +91,7 @@ class Simulator:
         self._command = saved.command
         self.desks = self.state.desks()
         self._waiting = waiting.Waiting(self.data, self.state, self.profile)
-        self._ends: list[times.Nanos] = []  # when orders that are good till cancelled are too old
+        self._due: list[times.Nanos] = []  # when orders are too old, or a request of theirs takes effect
         self._market = self._look(self.clock)
         days = self.data.sessions.days
         self._instants = sorted(
@@ -112,11 +114,11 @@ class Simulator:
     @property
     def next_event(self) -> times.Nanos | None:
         """The next open, close, start of a minute, publication of bars or end of an old order."""
-        while self._ends and self._ends[0] <= self.clock:
-            heapq.heappop(self._ends)
+        while self._due and self._due[0] <= self.clock:
+            heapq.heappop(self._due)
         place = bisect.bisect_right(self._instants, self.clock)
         found = [self._instants[place]] if place < len(self._instants) else []
-        return times.Nanos(min(found + self._ends[:1])) if found or self._ends else None
+        return times.Nanos(min(found + self._due[:1])) if found or self._due else None
 
     def open_account(self, name: str, cash: numbers.Money) -> None:
         """Make an account; one that the state file already has stays as it is."""
@@ -152,30 +154,47 @@ class Simulator:
         if isinstance(step, errors.Refusal):
             raise errors.Refused(step)
         new = next(update.order for update in step.updates if update.order.replaces == order.id)
-        self._keep([self._begun(step, new)])
+        if new.is_coming:
+            self._remember(new)
+            self._keep([step])
+        else:
+            self._keep([self._begun(step, new)])
         return new
 
     def cancel(self, account: str, order_id: str) -> None:
         """End an open order and its group; a canceled one stays canceled; raises Refused."""
         order = self._found(account, order_id)
-        refusal = changes.cancel_refusal(order.status.value)
+        refusal = self._uncancelable(order)
         if refusal is not None:
             raise errors.Refused(refusal)
-        if order.status in book.OPEN:
-            self._keep([commands.cancel(self.desks[account], order, at=self._now().at)])
+        if order.status in book.OPEN and order.status is not book.Status.PENDING_CANCEL:
+            self._keep([self._cancelled(desk.Step(self.desks[account]), order, at=self._now().at)])
 
-    def cancel_all(self, account: str) -> list[str]:
-        """End every open order of an account at one instant; returns their ids, oldest first."""
+    def cancel_all(self, account: str) -> list[tuple[str, errors.Refusal | None]]:
+        """End every open order of an account at one instant; returns their ids, oldest first, and why not."""
         at = self._now().at
         step = desk.Step(self.desks[account])
-        ids = list(step.desk.open_orders)
-        for order_id in ids:
+        found = [(order.id, self._uncancelable(order)) for order in step.desk.open_orders.values()]
+        for order_id, refusal in found:
             order = step.desk.open_orders.get(order_id)
-            if order is not None:
-                step = step.then(commands.cancel(step.desk, order, at=at))
-        if ids:
+            if order is not None and refusal is None and order.status is not book.Status.PENDING_CANCEL:
+                step = self._cancelled(step, order, at=at)
+        if step.updates:
             self._keep([step])
-        return ids
+        return found
+
+    def _uncancelable(self, order: book.Order) -> errors.Refusal | None:
+        """Return why an order cannot be cancelled; one that is being replaced cannot, nor can its replacement."""
+        states = {one.status for one in self.desks[order.account].group(order)}
+        replaced = book.Status.PENDING_REPLACE in states
+        return changes.cancel_refusal((book.Status.PENDING_REPLACE if replaced else order.status).value)
+
+    def _cancelled(self, step: desk.Step, order: book.Order, *, at: times.Nanos) -> desk.Step:
+        due_at = times.Nanos(self.clock + self.latency) if self.latency else None
+        step = step.then(commands.cancel(step.desk, order, at=at, due_at=due_at))
+        for update in step.updates:
+            self._remember(update.order)
+        return step
 
     def configure(self, account: str, configuration: accounts.Configuration) -> None:
         """Change what an account's user has set."""
@@ -248,7 +267,9 @@ class Simulator:
 
     def _remember(self, order: book.Order) -> None:
         if order.time_in_force == "gtc":
-            heapq.heappush(self._ends, order.expires_at)
+            heapq.heappush(self._due, order.expires_at)
+        if order.due_at is not None:
+            heapq.heappush(self._due, order.due_at)
 
     def _edges(self, day: sessions.Session) -> tuple[times.Nanos, ...]:
         """Return when a day's extended hours begin and end, where the dataset has prices in them."""
@@ -257,7 +278,7 @@ class Simulator:
 
     def _now(self) -> desk.Market:
         self._command = times.Nanos(max(self.clock, self._command + _TICK))
-        return dataclasses.replace(self._market, at=self._command)
+        return dataclasses.replace(self._market, at=self._command, latency=self.latency)
 
     def _keep(self, steps: Iterable[desk.Step], *, market: desk.Market | None = None) -> None:
         # Stored first: memory never knows more than the file, so a failed write leaves the event to be tried again.

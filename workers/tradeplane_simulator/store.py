@@ -21,20 +21,7 @@ from tradeplane_simulator import book, desk, equity, errors, events, watchlists
 
 _VERSION = 3
 _ORDER_COLUMNS = ", ".join(field.name for field in fields(book.Order))
-_ORDER_CHANGES = (
-    *(
-        "quantity",
-        "limit_price",
-        "stop_price",
-        "high_water",
-        "status",
-        "reserve",
-        "updated_at",
-        "parent",
-        "replaced_by",
-    ),
-    *("filled", "filled_value", "filled_at", "canceled_at", "expired_at", "failed_at", "replaced_at"),
-)
+_ORDER_CHANGES = ", ".join(f"{field.name} = excluded.{field.name}" for field in fields(book.Order))
 _EXECUTION_COLUMNS = ", ".join(field.name for field in fields(book.Execution))
 
 
@@ -301,7 +288,7 @@ def _write(connection: sqlite3.Connection, step: desk.Step) -> None:
         # Never OR REPLACE: a client order id that is taken must fail here, not push the first order out.
         f"INSERT INTO orders ({_ORDER_COLUMNS}) "  # noqa: S608 - column names of our own class
         f"VALUES ({', '.join('?' for _ in fields(book.Order))}) "
-        f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _ORDER_CHANGES)}",
+        f"ON CONFLICT (id) DO UPDATE SET {_ORDER_CHANGES}",
         [_row(order) for order in latest.values()],
     )
     connection.executemany(

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from tradeplane_engine.domain import times
 from tradeplane_engine.venue import profile
-from tradeplane_simulator import book, dataset, desk, exchange, store, working
+from tradeplane_simulator import book, commands, dataset, desk, exchange, store, working
 
 
 class Waiting:
@@ -47,6 +47,11 @@ class Waiting:
             if root in self._groups:
                 step = _told(step, self._groups[root].advance(at))
         for order in tuple(step.desk.open_orders.values()):
+            if order.due_at is not None and at >= order.due_at and order.id in step.desk.open_orders:
+                step = step.then(commands.settle(step.desk, step.desk.open_orders[order.id], at=at))
+                if order.id in step.desk.open_orders:
+                    step = self.begin(step, step.desk.open_orders[order.id], clock=at)
+        for order in tuple(step.desk.open_orders.values()):
             if order.waits and order.id in step.desk.open_orders and at >= order.expires_at:
                 step = step.then(exchange.lapse(step.desk, order, at=at))
         return step
@@ -57,7 +62,9 @@ class Waiting:
         for root in {update.order.root for update in step.updates} - left:
             self._groups.pop(root, None)
 
-    def _made(self, group: Sequence[book.Order]) -> working.Working:
+    def _made(self, orders: Sequence[book.Order]) -> working.Working:
+        # A replacement that never came was sent to no market.
+        group = [one for one in orders if not (one.is_coming or (one.replaces and one.failed_at is not None))]
         first = group[0]
         until = times.Nanos(max(order.expires_at for order in group))
         known = self._data.bars_around(first.symbol, first.sent_at, until)
