@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import pathlib
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from typing import Any
@@ -56,6 +57,45 @@ async def test_parts_sum_to_the_order(start: Start) -> None:
         ("partial_fill", "10", "20", "5"),
         ("fill", "5", "25", "0"),
     ]
+
+
+async def test_check_58_a_tenth_of_the_fills_are_partial(start: Start) -> None:
+    """Drawn by a seed: the parts of each order sum to it, and the last one is its fill."""
+    options = ("--partial-fills", "0.1", "--seed", "7")
+    venue, client = start(flat("AAPL", "100", 120), moment("09:31:30"), options=options)
+    async with conformance.listening(venue) as updates:
+        sent = [send(client, quantity=100) for _ in range(40)]
+        venue.move(moment("09:40"))
+        assert {order(client, one)["status"] for one in sent} == {"filled"}
+        rows = client.get("/account/activities/FILL", {"direction": "asc"})
+        told = [one for one in await updates.take(80 + len(rows)) if "qty" in one]
+    parts: dict[str, list[Any]] = {}
+    for one in told:
+        parts.setdefault(one["order"]["id"], []).append(one)
+    for found in parts.values():
+        assert [one["event"] for one in found] == ["partial_fill"] * (len(found) - 1) + ["fill"]
+        assert sum(Decimal(one["qty"]) for one in found) == Decimal(found[-1]["order"]["filled_qty"]) == 100
+    partly = sum(len(found) > 1 for found in parts.values())
+    assert (len(parts), 0 < partly < 12) == (40, True)
+    assert client.get_open_position("AAPL").qty == "4000"
+
+
+@pytest.mark.parametrize("seed,same", [("7", True), ("8", False)])
+def test_what_is_drawn_depends_on_the_seed(tmp_path: pathlib.Path, seed: str, same: bool) -> None:
+    """The same orders on the same minutes fill in the same parts, to the byte, and in others by another seed."""
+    seen = []
+    for number, each in enumerate(("7", seed)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        options = ("--partial-fills", "0.5", "--seed", each)
+        with simulator.threaded(folder, minutes=flat("AAPL", "100", 30), options=options) as venue:
+            client = conformance.client_of(venue)
+            venue.move(moment("09:31:30"))
+            for _ in range(10):
+                send(client, quantity=100)
+            venue.move(moment("09:50"))
+            seen.append(client.get("/account/activities/FILL"))
+    assert (seen[0] == seen[1]) == same
 
 
 AUTHENTICATE = [

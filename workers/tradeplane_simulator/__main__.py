@@ -6,6 +6,7 @@ import pathlib
 import signal
 import sys
 from collections.abc import Sequence
+from fractions import Fraction
 
 import structlog
 
@@ -32,6 +33,10 @@ def settings(arguments: Sequence[str]) -> server.Settings:
     parser.add_argument("--assets", type=pathlib.Path, help="JSON file of what may not be done with which symbol")
     parser.add_argument("--text-frames", action="store_true", help="send trade updates as text, as Alpaca's live host")
     parser.add_argument("--latency", type=_duration, default=0, help="how long a cancel or replacement takes, as 5s")
+    parser.add_argument(
+        "--partial-fills", type=_share, default=Fraction(0), help="share of bars that fill a part alone, such as 0.1"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of what is drawn")
     return server.Settings(**vars(parser.parse_args(arguments)))
 
 
@@ -71,6 +76,16 @@ def _duration(text: str) -> times.Nanos:
         return times.duration(text, field="--latency")
     except engine_errors.ValueRefused as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _share(text: str) -> Fraction:
+    try:
+        found = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        found = Fraction(-1)
+    if not 0 <= found <= 1:
+        raise argparse.ArgumentTypeError(f"must be a share from 0 to 1, got {text!r}")
+    return found
 
 
 def _instant(text: str) -> times.Nanos:

@@ -165,7 +165,7 @@ def _order(before: desk.Desk, request: book.Request, market: desk.Market, *, sta
         sent_quantity=quantity,
         sent_limit=limit,
         sent_stop=request.stop_price,
-        waits=not single or market.profile.participation is not None,
+        waits=not single or not market.fills_whole,
         order_class=request.order_class,
         kind=request.kind,
         time_in_force=request.time_in_force,

@@ -63,6 +63,7 @@ class Market:
     opens : the session's open price of the symbols that trade in it; empty while closed
     is_extended : whether it is before the open or after the close, in hours for orders that say so
     since : from when on an order at the market finds prices in a session: with daily bars its open, else ``clock``
+    fills_whole : whether an order at the market fills at once and whole
     latency : how long a cancel or a replacement takes, ns
     assets : what may be done with symbols for which that is not everything
     """
@@ -77,6 +78,7 @@ class Market:
     is_extended: bool = False
     clock: times.Nanos = times.Nanos(0)  # noqa: RUF009 - an int
     since: times.Nanos = times.Nanos(0)  # noqa: RUF009 - an int
+    fills_whole: bool = True
     latency: int = 0
     assets: Mapping[str, ticket.Asset] = field(default_factory=dict)
 

@@ -6,6 +6,7 @@ import pathlib
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import uvicorn
@@ -13,7 +14,19 @@ from starlette.types import ASGIApp
 
 from tradeplane_engine.domain import times
 from tradeplane_engine.venue import profile
-from tradeplane_simulator import app, assets, control, credentials, dataset, journal, limits, simulator, store, streams
+from tradeplane_simulator import (
+    app,
+    assets,
+    control,
+    credentials,
+    dataset,
+    journal,
+    limits,
+    simulator,
+    store,
+    streams,
+    working,
+)
 
 _STOP_S = 2
 _BACKLOG = 2048
@@ -31,6 +44,7 @@ class Settings:
     profile : name of the venue profile
     assets : JSON file of assets with which not everything may be done, if there is one
     latency : how long cancels and replacements take, ns of the venue's time
+    partial_fills, seed : share of bars that fill a random part of an order alone, and the seed of the draws
     text_frames : whether the trading stream sends text, as Alpaca's live host does
     """
 
@@ -44,6 +58,8 @@ class Settings:
     assets: pathlib.Path | None = None
     text_frames: bool = False
     latency: int = 0
+    partial_fills: Fraction = Fraction(0)
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +96,7 @@ async def serve(chosen: Settings, *, stop: asyncio.Event, listening: Callable[[A
                 audience=hub,
                 assets=assets.read(chosen.assets),
                 latency=chosen.latency,
+                partials=working.Partials(chosen.partial_fills, chosen.seed) if chosen.partial_fills else None,
             ),
             clock=chosen.clock,
         )

@@ -16,7 +16,19 @@ from tradeplane_engine.domain import bars, numbers, times
 from tradeplane_engine.venue import changes, profile
 from tradeplane_simulator import account as accounts
 from tradeplane_simulator import assets as asset_file
-from tradeplane_simulator import book, commands, dataset, desk, errors, exchange, metrics, sessions, store, waiting
+from tradeplane_simulator import (
+    book,
+    commands,
+    dataset,
+    desk,
+    errors,
+    exchange,
+    metrics,
+    sessions,
+    store,
+    waiting,
+    working,
+)
 
 # Commands that arrive while the clock stands still get distinct times, because order listings page on them.
 _TICK = 1_000
@@ -44,7 +56,12 @@ class Audience(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a venue is made of; ``latency`` is how long its cancels and replacements take, ns."""
+    """What a venue is made of.
+
+    assets : by symbol, where not everything may be done with one
+    latency : how long cancels and replacements take, ns
+    partials : how often a bar fills a part of an order alone; None for never
+    """
 
     data: dataset.Dataset
     profile: profile.VenueProfile
@@ -52,6 +69,7 @@ class Setup:
     audience: Audience
     assets: Mapping[str, asset_file.Entry] = field(default_factory=dict)
     latency: int = 0
+    partials: working.Partials | None = None
 
 
 class Simulator:
@@ -73,6 +91,7 @@ class Simulator:
         self.state = setup.state
         self.assets = setup.assets
         self.latency = setup.latency
+        self._fills_whole = setup.partials is None and setup.profile.participation is None
         self._tickets = {symbol: entry.asset(symbol) for symbol, entry in setup.assets.items()}
         self.changed = asyncio.Event()
         self._audience = setup.audience
@@ -90,7 +109,7 @@ class Simulator:
         self.clock = saved.clock
         self._command = saved.command
         self.desks = self.state.desks()
-        self._waiting = waiting.Waiting(self.data, self.state, self.profile)
+        self._waiting = waiting.Waiting(self.data, self.state, self.profile, setup.partials)
         self._due: list[times.Nanos] = []  # when orders are too old, or a request of theirs takes effect
         self._market = self._look(self.clock)
         days = self.data.sessions.days
@@ -330,5 +349,6 @@ class Simulator:
             is_extended=not is_open and hours is not None and hours.start <= at < hours.end,
             clock=at,
             assets=self._tickets,
+            fills_whole=self._fills_whole,
             since=session.open if is_open and session is not None and self.data.is_daily else at,
         )

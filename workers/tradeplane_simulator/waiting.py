@@ -14,9 +14,17 @@ class Waiting:
     ----------
     data, state : where bars and the orders of a group are found
     costs_of : the venue's profile
+    partials : how often a bar fills a part of an order alone
     """
 
-    def __init__(self, data: dataset.Dataset, state: store.Store, costs_of: profile.VenueProfile) -> None:
+    def __init__(
+        self,
+        data: dataset.Dataset,
+        state: store.Store,
+        costs_of: profile.VenueProfile,
+        partials: working.Partials | None = None,
+    ) -> None:
+        self._partials = partials
         self._data = data
         self._state = state
         self._profile = costs_of
@@ -68,7 +76,8 @@ class Waiting:
         first = group[0]
         until = times.Nanos(max(order.expires_at for order in group))
         known = self._data.bars_around(first.symbol, first.sent_at, until)
-        return working.Working(group, known, self._data.splits(first.symbol), self._hours, self._profile)
+        splits = self._data.splits(first.symbol)
+        return working.Working(group, known, splits, self._hours, self._profile, self._partials)
 
 
 def _told(step: desk.Step, found: Iterable[working.Happened]) -> desk.Step:

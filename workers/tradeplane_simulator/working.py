@@ -8,12 +8,15 @@ open.
 
 import dataclasses
 import functools
+import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tradeplane_engine import strategy
 from tradeplane_engine.core import agenda, context, costs, kernel, limits, order, risk, table, venue_settings
@@ -24,6 +27,7 @@ from tradeplane_engine.venue import margin, profile
 from tradeplane_simulator import book, sessions
 
 _CASH = 9_000_000_000 * 10**9  # of a kernel that judges nothing
+_PLENTY = 1_000_000_000  # shares, more than anybody orders
 _FREE = limits.Limits(allow_short=True)
 _EVENTS = frozenset({"new", "partial_fill", "fill", "canceled", "expired", "rejected", "restated"})
 
@@ -47,6 +51,25 @@ class Happened:
     high_water: numbers.Price
     executed: numbers.Quantity = numbers.Quantity(0)  # noqa: RUF009 - an int
     price: numbers.Price = numbers.Price(0)  # noqa: RUF009 - an int
+
+
+@dataclass(frozen=True, slots=True)
+class Partials:
+    """How often a bar fills a random part of an order alone, as Alpaca's paper venue does.
+
+    share : of the bars, from 0 to 1
+    seed : of the draws; what is drawn depends on it and on the order alone
+    """
+
+    share: Fraction
+    seed: int = 0
+
+    def volumes(self, root: str, shares: int, bars: int) -> npt.NDArray[np.int64]:
+        """Return how many shares each of so many bars may fill of a group's orders."""
+        generator = np.random.default_rng([self.seed, *uuid.UUID(root).bytes])
+        drawn, size = generator.random((bars, 2)).T  # row by row, so that more bars change nothing for the first ones
+        parts = 1 + (size * max(shares - 1, 1)).astype(np.int64)
+        return np.where((drawn < float(self.share)) & (shares > 1), parts, _PLENTY)
 
 
 class Heard(strategy.Strategy):
@@ -92,6 +115,7 @@ class Working:
     splits : of its symbol
     hours : the venue's sessions
     costs_of : the venue's profile
+    partials : how often a bar fills a part alone; None for never
     """
 
     def __init__(
@@ -101,17 +125,23 @@ class Working:
         splits: Iterable[bars.CorporateAction],
         hours: core_sessions.Sessions,
         costs_of: profile.VenueProfile,
+        partials: Partials | None = None,
     ) -> None:
         self._heard = Heard()
         first = group[0]
         one = series.of(first.symbol, known)
+        participation = costs_of.participation
+        if partials is not None and participation is None:
+            shares = first.sent_quantity // numbers.ONE_SHARE
+            one = dataclasses.replace(one, volume=partials.volumes(first.root, shares, len(known)))
+            participation = Fraction(1)
         free = risk.Policy("venue", _FREE)
         self._kernel = kernel.Kernel(
             table.Table([dataclasses.replace(one, available_at=one.end)]),
             costs.Costs(half_spread_bps=costs_of.half_spread_bps),
             _CASH,
             free,
-            venue_settings.Venue(sessions=hours, participation=costs_of.participation),
+            venue_settings.Venue(sessions=hours, participation=participation, whole_shares=partials is None),
         )
         self._kernel.add("order", self._heard, _CASH, free)
         for action in splits:
