@@ -291,3 +291,40 @@ def test_check_76_a_group_survives_a_sigkill(tmp_path: pathlib.Path, wanted: str
         venue.move(moment("09:36"))
         assert client.get_all_positions() == []
         assert client.get("/orders") == []
+
+
+def test_check_76_what_a_split_restated_is_not_restated_again(tmp_path: pathlib.Path) -> None:
+    """Killed after a split, the venue comes back with twice the shares at half the price, and they fill once."""
+    prices = {"AAPL": [("100", "100"), ("50", "51"), ("44", "44")]}
+    with simulator.running(tmp_path, prices, actions=[simulator.Action("AAPL", 1, split=(2, 1))]) as venue:
+        client = client_of(venue)
+        venue.to_bars(0)
+        sent = send(
+            client, kind="limit", limit_price="90", time_in_force="gtc", **{**EXITS, "stop_loss": {"stop_price": "60"}}
+        )
+        venue.to_close(1)
+        before = order(client, sent)
+        assert (before["qty"], before["limit_price"]) == ("20", "45")
+        assert [(leg["qty"], leg["limit_price"] or leg["stop_price"]) for leg in before["legs"]] == [
+            ("20", "55"),
+            ("20", "30"),
+        ]
+        venue.kill()
+        venue.start()
+        assert order(client, sent) == before
+        venue.to_close(2)
+        assert (order(client, sent)["filled_qty"], client.get_open_position("AAPL").qty) == ("20", "20")
+
+
+async def test_a_day_order_at_the_market_becomes_one_that_lasts(start: Start) -> None:
+    """Replaced in a session in which its symbol trades no more, it fills at the next one's open."""
+    minutes = [*flat("AAPL", "100", 390), *flat("IBM", "50", 2), *flat("IBM", "51", 2, day=conformance.NEXT_DAY)]
+    venue, client = start(minutes, moment("10:00"))
+    sent = send(client, "IBM")
+    assert order(client, sent)["status"] == "new"
+    new = client.patch(f"/orders/{sent['id']}", {"time_in_force": "gtc"})
+    venue.move(moment("16:00"))
+    assert order(client, new)["status"] == "new"
+    venue.move(moment("09:30", conformance.NEXT_DAY))
+    assert (order(client, new)["status"], order(client, new)["filled_avg_price"]) == ("filled", "51.0051")
+    assert client.get_open_position("IBM").qty == "10"

@@ -36,7 +36,7 @@ def settings(arguments: Sequence[str]) -> server.Settings:
     parser.add_argument(
         "--partial-fills", type=_share, default=Fraction(0), help="share of bars that fill a part alone, such as 0.1"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of what is drawn")
+    parser.add_argument("--seed", type=_natural, default=0, help="of what is drawn")
     return server.Settings(**vars(parser.parse_args(arguments)))
 
 
@@ -86,6 +86,12 @@ def _share(text: str) -> Fraction:
     if not 0 <= found <= 1:
         raise argparse.ArgumentTypeError(f"must be a share from 0 to 1, got {text!r}")
     return found
+
+
+def _natural(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"must be a number of 0 or more, got {text!r}")
+    return int(text)
 
 
 def _instant(text: str) -> times.Nanos:

@@ -247,6 +247,7 @@ def _replacement(before: desk.Desk, order: book.Order, change: Change, market: d
         sent_quantity=quantity,
         sent_limit=limit,
         sent_stop=stop,
+        waits=order.waits or word != "day",
         time_in_force=word,
         limit_price=limit,
         stop_price=stop,

@@ -303,7 +303,7 @@ class Simulator:
         # Stored first: memory never knows more than the file, so a failed write leaves the event to be tried again.
         steps = tuple(steps)
         try:
-            self._commit(steps, self._market if market is None else market)
+            self._commit(steps, market)
         except BaseException:
             # They have told what is lost now.
             self._waiting.resume(self.desks.values(), clock=self.clock)
@@ -322,10 +322,13 @@ class Simulator:
         self.changed.set()
         self.changed = asyncio.Event()
 
-    def _commit(self, steps: tuple[desk.Step, ...], market: desk.Market) -> None:
-        after = self.desks | {step.desk.account.name: step.desk for step in steps}
-        worth = {name: accounts.value(found.account, market.prices).equity for name, found in after.items()}
-        self.state.commit(steps, clock=market.clock, command=self._command, worth=worth)
+    def _commit(self, steps: tuple[desk.Step, ...], market: desk.Market | None) -> None:
+        after = {step.desk.account.name: step.desk for step in steps}
+        if market is not None:  # which changes what every account is worth
+            after = self.desks | after
+        seen = market or self._market
+        worth = {name: accounts.value(found.account, seen.prices).equity for name, found in after.items()}
+        self.state.commit(steps, clock=seen.clock, command=self._command, worth=worth)
 
     def _look(self, at: times.Nanos) -> desk.Market:
         session = self.data.sessions.upcoming(at)
