@@ -245,6 +245,16 @@ def test_check_26_what_a_fraction_cannot_be(start: Start, more: dict[str, Any], 
     assert (error.status_code, error.code, error.message) == (422, 42210000, message)
 
 
+def test_check_26_an_asset_without_fractions(start: Start) -> None:
+    """Whole shares are taken, a part and an amount are refused."""
+    assets = {"AAPL": {"fractionable": False}}
+    _, client = start(flat("AAPL", "100", 5), moment("09:31"), assets=assets)
+    for more in ({"quantity": "0.5"}, {"quantity": None, "notional": "50"}):
+        error = refusal(lambda more=more: send(client, **more))
+        assert (error.status_code, error.code, error.message) == (403, 40310000, 'asset "AAPL" is not fractionable')
+    assert send(client)["qty"] == "10"
+
+
 @pytest.mark.parametrize("price,accepted", [(290.123, False), (0.1 + 0.2, False), (0.1234, True)])
 def test_check_27_increments_of_prices(start: Start, price: float, accepted: bool) -> None:
     """Two decimals from a dollar on, four below; a float's dirt is refused and not rounded away."""

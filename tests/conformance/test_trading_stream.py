@@ -15,7 +15,7 @@ import websockets
 from alpaca.trading.client import TradingClient
 from alpaca.trading.stream import TradingStream
 
-from support import conformance, simulator
+from support import conformance, simulator, tcp_proxy
 from support.conformance import PATIENCE_S, flat, moment, order, refusal, replayed, send
 
 Start = Callable[..., tuple[simulator.Venue, TradingClient]]
@@ -163,18 +163,49 @@ async def test_check_60_a_wrong_key_is_refused_again_and_again(start: Start, cap
     assert "failed to authenticate" in caplog.text
 
 
-async def test_check_61_a_dropped_connection_replays_nothing(start: Start) -> None:
+async def test_check_61_after_a_dropped_connection_the_client_comes_back(start: Start) -> None:
     """What happened meanwhile comes on no socket; REST shows it."""
     venue, client = start(flat("AAPL", "100", 10), moment("09:31:30"))
-    async with conformance.listening(venue) as updates:
-        first = send(client, kind="limit", limit_price="90")
-        assert await updates.events(2) == ["pending_new", "new"]
-    second = send(client, kind="limit", limit_price="91")
-    async with conformance.listening(venue) as updates:
-        client.cancel_order_by_id(first["id"])
-        (told,) = await updates.take(1)
-        assert (told["event"], told["order"]["id"], updates.waiting) == ("canceled", first["id"], 0)
+    with tcp_proxy.TcpProxy(int(venue.listen.rpartition(":")[2])).serving() as proxy:
+        async with conformance.listening(venue, f"ws://127.0.0.1:{proxy.port}/stream") as updates:
+            first = send(client, kind="limit", limit_price="90")
+            assert await updates.events(2) == ["pending_new", "new"]
+            proxy.cut()
+            await asyncio.to_thread(venue.wait_for_stream, "trading", 0)
+            second = send(client, kind="limit", limit_price="91")
+            proxy.mend()
+            await asyncio.to_thread(venue.wait_for_stream, "trading", 1)
+            client.cancel_order_by_id(first["id"])
+            (told,) = await updates.take(1)
+            assert (told["event"], told["order"]["id"], updates.waiting) == ("canceled", first["id"], 0)
     assert order(client, second)["status"] == "new"
+
+
+async def test_check_61_after_a_restart_of_the_server_the_client_comes_back(tmp_path: pathlib.Path) -> None:
+    """Killed with a client that listens, and started again."""
+    with simulator.running(tmp_path, minutes=flat("AAPL", "100", 10)) as venue:
+        client = conformance.client_of(venue)
+        venue.move(moment("09:31:30"))
+        async with conformance.listening(venue) as updates:
+            sent = send(client, kind="limit", limit_price="90")
+            assert await updates.events(2) == ["pending_new", "new"]
+            await asyncio.to_thread(venue.kill)
+            await asyncio.to_thread(venue.start)
+            await asyncio.to_thread(venue.wait_for_stream, "trading", 1)
+            client.cancel_order_by_id(sent["id"])
+            assert await updates.events(1) == ["canceled"]
+
+
+async def test_check_62_a_second_connection_is_refused_at_the_handshake(start: Start) -> None:
+    """429 while the first one is there; then it may come."""
+    venue, _ = start(flat("AAPL", "100", 10), moment("09:31:30"), options=("--trading-streams", "1"))
+    async with conformance.listening(venue):
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            await websockets.connect(venue.stream_url)
+        assert refused.value.response.status_code == 429
+    await asyncio.to_thread(venue.wait_for_stream, "trading", 0)
+    async with conformance.listening(venue):
+        pass
 
 
 async def test_check_64_events_are_replayed_after_a_gap_and_go_on_live(start: Start) -> None:

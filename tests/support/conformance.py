@@ -105,10 +105,10 @@ class Updates:
 
 
 @contextlib.asynccontextmanager
-async def listening(venue: simulator.Venue) -> AsyncIterator[Updates]:
-    """Listen with the official stream client, in its raw mode."""
+async def listening(venue: simulator.Venue, url: str = "") -> AsyncIterator[Updates]:
+    """Listen with the official stream client, in its raw mode, at the venue or at an address that leads there."""
     found = Updates()
-    stream = TradingStream(venue.key_id, venue.secret_key, raw_data=True, url_override=venue.stream_url)
+    stream = TradingStream(venue.key_id, venue.secret_key, raw_data=True, url_override=url or venue.stream_url)
     stream.subscribe_trade_updates(found.put)
     task = asyncio.ensure_future(stream._run_forever())
     try:

@@ -32,6 +32,9 @@ def settings(arguments: Sequence[str]) -> server.Settings:
     parser.add_argument("--profile", type=profile.named, required=True, help="name of the venue profile")
     parser.add_argument("--assets", type=pathlib.Path, help="JSON file of what may not be done with which symbol")
     parser.add_argument("--text-frames", action="store_true", help="send trade updates as text, as Alpaca's live host")
+    parser.add_argument(
+        "--trading-streams", type=_natural, help="how many clients may listen to trade updates at once; any number"
+    )
     parser.add_argument("--latency", type=_duration, default=0, help="how long a cancel or replacement takes, as 5s")
     parser.add_argument(
         "--partial-fills", type=_share, default=Fraction(0), help="share of bars that fill a part alone, such as 0.1"

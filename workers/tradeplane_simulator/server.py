@@ -46,6 +46,7 @@ class Settings:
     latency : how long cancels and replacements take, ns of the venue's time
     partial_fills, seed : share of bars that fill a random part of an order alone, and the seed of the draws
     text_frames : whether the trading stream sends text, as Alpaca's live host does
+    trading_streams : how many clients may listen to trade updates at once
     """
 
     data: pathlib.Path
@@ -57,6 +58,7 @@ class Settings:
     profile: profile.VenueProfile
     assets: pathlib.Path | None = None
     text_frames: bool = False
+    trading_streams: int | None = None
     latency: int = 0
     partial_fills: Fraction = Fraction(0)
     seed: int = 0
@@ -87,7 +89,12 @@ async def serve(chosen: Settings, *, stop: asyncio.Event, listening: Callable[[A
     state = store.Store(chosen.state)
     try:
         data = dataset.read(chosen.data)
-        hub = streams.Hub(keys, has_minutes=not data.is_daily, text_frames=chosen.text_frames)
+        hub = streams.Hub(
+            keys,
+            has_minutes=not data.is_daily,
+            text_frames=chosen.text_frames,
+            most_trading=chosen.trading_streams,
+        )
         venue = simulator.Simulator(
             simulator.Setup(
                 data=data,

@@ -14,6 +14,7 @@ import msgpack  # type: ignore[import-untyped]  # published without type informa
 import orjson
 import structlog
 from starlette import websockets
+from starlette.responses import Response
 
 from tradeplane_engine.domain import bars, numbers, times
 from tradeplane_simulator import book, credentials, metrics, render, sessions
@@ -119,13 +120,22 @@ class Hub:
     keys : who may listen
     has_minutes : whether there are minutes to send, and not only days
     text_frames : whether trade updates come as text, as from Alpaca's live host, and not in binary frames
+    most_trading : how many clients may listen to trade updates at once; None for any number
     """
 
-    def __init__(self, keys: credentials.Keys, *, has_minutes: bool = False, text_frames: bool = False) -> None:
+    def __init__(
+        self,
+        keys: credentials.Keys,
+        *,
+        has_minutes: bool = False,
+        text_frames: bool = False,
+        most_trading: int | None = None,
+    ) -> None:
         self._keys = keys
         self._offered = ("bars", "updatedBars", "dailyBars") if has_minutes else ("dailyBars",)
         self._connections: set[Connection] = set()
         self._text_frames = text_frames
+        self._most_trading = most_trading
 
     def trade_updates(self, account: str, updates: Sequence[book.Update]) -> None:
         """Send an account's updates to those who listen to it."""
@@ -158,6 +168,12 @@ class Hub:
 
     async def serve_trading(self, socket: websockets.WebSocket) -> None:
         """Serve ``/stream``: MessagePack for clients that ask for it, else JSON."""
+        # Whose it is nobody knows at the handshake: the official client logs in after it.
+        busy = sum(client.stream == "trading" and bool(client.account) for client in self._connections)
+        if self._most_trading is not None and busy >= self._most_trading:
+            metrics.REFUSALS.labels("trading").inc()
+            await socket.send_denial_response(Response(status_code=429))
+            return
         await socket.accept()
         client = Connection(socket, stream="trading")
         client.message_pack = socket.headers.get("content-type", "") == "application/msgpack"
