@@ -2,6 +2,7 @@
 
 import pathlib
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -121,12 +122,42 @@ def test_check_76_what_is_on_its_way_survives_a_sigkill(tmp_path: pathlib.Path, 
         if asked == "cancel":
             client.cancel_order_by_id(sent["id"])
         else:
-            client.patch(f"/orders/{sent['id']}", {"limit_price": "95.5"})
+            new = client.patch(f"/orders/{sent['id']}", {"limit_price": "101"})
         before = client.get("/orders", {"status": "all"})
         venue.kill()
         venue.start()
+        assert client.get("/orders", {"status": "all"}) == before
+        venue.move(moment("09:32:30"))
         assert client.get("/orders", {"status": "all"}) == before
         venue.move(moment("09:33"))
         assert order(client, sent)["status"] == ("canceled" if asked == "cancel" else "replaced")
         venue.move(moment("09:36:30"))
         assert [one.qty for one in client.get_all_positions()] == ([] if asked == "cancel" else ["10"])
+        if asked == "replace":
+            assert order(client, new)["filled_at"] == moment("09:34")
+
+
+def test_a_request_takes_effect_when_it_is_due(start: Start) -> None:
+    """Between the venue's other events too."""
+    venue, client = start(falls("09:36"), moment("09:31:30"), options=("--latency", "45s"))
+    sent = send(client, kind="limit", limit_price="95")
+    client.cancel_order_by_id(sent["id"])
+    venue.move(moment("09:32:20"))
+    assert (order(client, sent)["status"], order(client, sent)["canceled_at"]) == ("canceled", moment("09:32:15"))
+
+
+def test_what_fills_meanwhile_is_not_ordered_again(start: Start) -> None:
+    """The total of a replacement counts what the old order filled before it was asked for, and until it came."""
+    venue, client = start(flat("AAPL", "100", 10, volume=30), moment("09:31:30"), options=SLOW, profile="thin")
+    sent = send(client, quantity=20, kind="limit", limit_price="101", time_in_force="gtc")
+    venue.move(moment("09:32:30"))
+    assert order(client, sent)["filled_qty"] == "3"
+    new = client.patch(f"/orders/{sent['id']}", {"limit_price": "102"})
+    venue.move(moment("09:33:59"))
+    assert (order(client, sent)["filled_qty"], order(client, sent)["status"]) == ("6", "pending_replace")
+    venue.move(moment("09:34:30"))
+    first, second = (Decimal(order(client, one)["filled_qty"]) for one in (sent, new))
+    assert Decimal(order(client, new)["qty"]) == 20 - first
+    venue.move(moment("09:39:30"))
+    assert first + Decimal(order(client, new)["filled_qty"]) == Decimal(client.get_open_position("AAPL").qty) == 20
+    assert second <= 20 - first

@@ -20,6 +20,7 @@ _ENDS = {
     "canceled": book.Status.CANCELED,
     "expired": book.Status.EXPIRED,
     "rejected": book.Status.REJECTED,
+    "refused": book.Status.REJECTED,
 }
 _ON_ITS_WAY = frozenset({book.Status.PENDING_CANCEL, book.Status.PENDING_REPLACE})
 _ENDED_AT = {

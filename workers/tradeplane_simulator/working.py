@@ -29,15 +29,15 @@ from tradeplane_simulator import book, sessions
 _CASH = 9_000_000_000 * 10**9  # of a kernel that judges nothing
 _PLENTY = 1_000_000_000  # shares, more than anybody orders
 _FREE = limits.Limits(allow_short=True)
-_EVENTS = frozenset({"new", "partial_fill", "fill", "canceled", "expired", "rejected", "restated"})
+_EVENTS = frozenset({"new", "partial_fill", "fill", "canceled", "expired", "rejected", "refused", "restated"})
 
 
 @dataclass(frozen=True, slots=True)
 class Happened:
     """What became of an order at an instant.
 
-    event : ``partial_fill``, ``fill``, ``canceled``, ``expired``, ``rejected`` or ``restated``; ``new`` of an exit that
-        works now, ``triggered`` of a stop that became a limit, ``moved`` of a trailing stop
+    event : ``partial_fill``, ``fill``, ``canceled``, ``expired``, ``rejected``, ``refused`` or ``restated``; ``new`` of
+        an exit that works now, ``triggered`` of a stop that became a limit, ``moved`` of a trailing stop
     quantity, limit_price, stop_price, high_water : of the order, after it
     executed, price : of an execution
     """
@@ -178,7 +178,6 @@ class Working:
 
     def _turn(self, act: Callable[[context.Context], None], at: times.Nanos) -> None:
         self._kernel.turn(self._kernel.slots[0], act, at)
-        self._heard.told.clear()  # who asked knows it already
 
     def _send(self, ctx: context.Context, group: Sequence[book.Order]) -> None:
         """Want the group's orders, the entry or the limit of an OCO first."""
