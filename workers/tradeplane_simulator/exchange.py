@@ -58,7 +58,8 @@ def happen(before: desk.Desk, found: working.Happened) -> desk.Step:
     order = dataclasses.replace(
         order,
         quantity=found.quantity,
-        limit_price=found.limit_price if order.limit_price else order.limit_price,
+        # A stop to buy has a limit at the market that it does not show.
+        limit_price=found.limit_price if order.limit_price else numbers.Price(0),
         stop_price=found.stop_price,
         high_water=found.high_water,
     )
