@@ -96,13 +96,18 @@ class Simulator:
         self.changed = asyncio.Event()
         self._audience = setup.audience
         self._moving = asyncio.Lock()
+        # What orders have filled by now can be found again only by the same draws.
+        drawn = setup.partials
+        terms = (
+            self.profile.name if drawn is None else f"{self.profile.name}, {drawn.share} in parts, seed {drawn.seed}"
+        )
         saved = self.state.venue()
         if saved is None:
-            saved = store.Venue(dataset=self.data.digest, profile=self.profile.name, clock=clock, command=clock)
+            saved = store.Venue(dataset=self.data.digest, profile=terms, clock=clock, command=clock)
             self.state.create(saved)
         for name, expected, found in (
             ("dataset", saved.dataset, self.data.digest),
-            ("venue profile", saved.profile, self.profile.name),
+            ("venue profile", saved.profile, terms),
         ):
             if expected != found:
                 raise errors.StateRefused(f"state file: it was made with {name} {expected}, got {found}")

@@ -18,8 +18,8 @@ class VenueProfile:
 
     half_spread_bps : distance of a market fill from the reference price, basis points
     schedule : fees by date
-    participation : largest share of a bar's volume that fills, of an account in a backtest and of a group of orders that
-        hang together at the simulator; None for all that is wanted
+    participation : largest share of a bar's volume that fills: of an account in a backtest, of a group of orders at the
+        simulator; None for all that is wanted
     """
 
     name: str
