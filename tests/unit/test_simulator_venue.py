@@ -164,3 +164,14 @@ async def test_a_state_file_of_other_draws_is_refused(
     setup = simulator.Setup(data=venue.data, profile=venue.profile, state=state, audience=listener, partials=partials)
     with pytest.raises(errors.StateRefused, match="venue profile realistic, got realistic, 1/10 in parts, seed 7"):
         simulator.Simulator(setup, clock=times.instant(prepared.clock))
+
+
+def test_a_state_file_of_another_version_is_refused_by_its_number(tmp_path: pathlib.Path) -> None:
+    """Before anything is asked of tables that have changed since."""
+    file = tmp_path / "old.sqlite"
+    with sqlite3.connect(file) as old:
+        old.execute("CREATE TABLE venue (one INTEGER, version INTEGER, dataset TEXT, profile TEXT, clock INTEGER)")
+        old.execute("CREATE TABLE orders (id TEXT, account TEXT, status TEXT, sequence INTEGER)")
+        old.execute("INSERT INTO venue VALUES (1, 2, 'd', 'realistic', 0)")
+    with pytest.raises(errors.StateRefused, match="state file: version must be 3, got 2"):
+        store.Store(file)

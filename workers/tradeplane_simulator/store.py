@@ -71,7 +71,7 @@ class Store:
 
     Parameters
     ----------
-    path : the SQLite file; created when absent
+    path : the SQLite file; created when absent, refused (StateRefused) when it is of another version
     """
 
     def __init__(self, path: pathlib.Path) -> None:
@@ -80,6 +80,7 @@ class Store:
         self._connection.execute("PRAGMA synchronous=NORMAL")
         # A reader from outside (a person with sqlite3) must not make a request fail.
         self._connection.execute("PRAGMA busy_timeout=5000")
+        self._refuse_another_version()
         schema = importlib.resources.files("tradeplane_simulator").joinpath("schema.sql").read_text(encoding="utf-8")
         self._connection.executescript(schema)
         self.events = events.Events(self._connection)
@@ -90,14 +91,18 @@ class Store:
         """Release the file."""
         self._connection.close()
 
-    def venue(self) -> Venue | None:
-        """Return what the file belongs to, or None for a new one; raises StateRefused for another version."""
-        row = self._connection.execute("SELECT version, dataset, profile, clock, command FROM venue").fetchone()
-        if row is None:
-            return None
-        if row[0] != _VERSION:
+    def _refuse_another_version(self) -> None:
+        if not self._connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'venue'").fetchone():
+            return
+        row = self._connection.execute("SELECT version FROM venue").fetchone()
+        if row is not None and row[0] != _VERSION:
+            self.close()
             raise errors.StateRefused(f"state file: version must be {_VERSION}, got {row[0]}")
-        return Venue(dataset=row[1], profile=row[2], clock=times.Nanos(row[3]), command=times.Nanos(row[4]))
+
+    def venue(self) -> Venue | None:
+        """Return what the file belongs to, or None for a new one."""
+        row = self._connection.execute("SELECT dataset, profile, clock, command FROM venue").fetchone()
+        return None if row is None else Venue(row[0], row[1], times.Nanos(row[2]), times.Nanos(row[3]))
 
     def create(self, venue: Venue) -> None:
         """Write the first row of a new file."""
