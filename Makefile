@@ -34,7 +34,7 @@ test-unit: setup-dev ## Run the tests that need no server
 	$(PYTEST) -n $(WORKERS) tests/unit tests/golden
 
 test-integration: setup-dev ## Run the tests on real PostgreSQL, Valkey, Ray and the simulator
-	$(PYTEST) -n $(WORKERS) tests/contract tests/integration
+	$(PYTEST) -n $(WORKERS) tests/contract tests/conformance tests/integration
 
 test-cluster: setup-dev ## Run the tests on a real API server
 	$(PYTEST) -n $(WORKERS) tests/cluster

@@ -15,7 +15,7 @@ import numpy as np
 from tradeplane_cli import trading
 from tradeplane_engine import entrypoint, errors, simulation
 from tradeplane_engine import strategy as strategies
-from tradeplane_engine.core import costs, limits
+from tradeplane_engine.core import costs, limits, venue_settings
 from tradeplane_engine.data import columns, dataset, readers, series
 from tradeplane_engine.domain import times
 from tradeplane_engine.venue import actions, profile
@@ -91,6 +91,7 @@ def backtest(
         [simulation.Allocation(said.kind, capital=said.capital, name=said.name, parameters=said.parameters)],
         limits=said.limits,
         costs=costs.Costs(half_spread_bps=said.venue.half_spread_bps, schedule=said.venue.schedule),
+        venue=venue_settings.Venue(participation=said.venue.participation),
         actions=happened,
         start=trading.day(start, "--from") if start else None,
         audit=options.audit,

@@ -134,9 +134,13 @@ class Venue:
     sessions: list[Session]
     clock: str
     cash: str = "1000000"
+    profile: str = "realistic"
+    assets: Mapping[str, Any] | None = None
+    options: Sequence[str] = ()
     account: str = "demo"
     key_id: str = "AKDEMO"
     secret_key: str = "secret-of-demo"
+    oauth_token: str = "secret-token-of-demo"
     data_key_id: str = "AKDATA"
     data_secret_key: str = "secret-of-data"
     listen: str = "127.0.0.1:0"
@@ -179,7 +183,9 @@ class Venue:
             *("--data", str(self.folder / "data"), "--state", str(self.state_file)),
             *("--accounts", str(self.folder / "accounts.json")),
             *("--listen", self.listen, "--control", self.control),
-            *("--clock", self.clock, "--profile", "realistic"),
+            *("--clock", self.clock, "--profile", self.profile),
+            *(("--assets", str(self.folder / "assets.json")) if self.assets is not None else ()),
+            *self.options,
         ]
 
     def start(self) -> None:
@@ -243,11 +249,15 @@ class Venue:
 
     def wait_for_stream(self, stream: str, clients: int = 1) -> None:
         """Wait until this many clients listen to ``trading`` or subscribe to ``data``."""
-        line = f'tradeplane_simulator_stream_clients{{stream="{stream}"}} {float(clients)}'
+        self.wait_for("stream_clients", clients, stream=stream)
+
+    def wait_for(self, metric: str, count: int, *, stream: str) -> None:
+        """Wait until one of the venue's own metrics has come to a count."""
+        line = f'tradeplane_simulator_{metric}{{stream="{stream}"}} {float(count)}'
         deadline = time.monotonic() + START_PATIENCE_S
         while line not in self.client.get(f"{self.control_url}/metrics").text:
             if time.monotonic() > deadline:
-                raise RuntimeError(f"no {clients} clients on the {stream} stream")
+                raise RuntimeError(f"not seen: {line}")
             time.sleep(0.01)
 
     def _read(self, process: "subprocess.Popen[str]", ready: threading.Event) -> None:
@@ -272,40 +282,45 @@ def prepare(
     cash: str = "1000000",
     first: str = FIRST,
     minutes: Sequence[bars.Bar] = (),
+    profile: str = "realistic",
+    assets: Mapping[str, Any] | None = None,
+    options: Sequence[str] = (),
+    rate: Mapping[str, int] | None = None,
 ) -> Venue:
-    """Write accounts and dataset, of ``minutes`` if given; the clock stands one hour before the first open."""
+    """Write accounts, assets and dataset, of ``minutes`` if given; the clock stands one hour before the first open."""
     if minutes:
         days = write_minutes(folder / "data", minutes, first=first)
     else:
         days = write_dataset(folder / "data", prices, actions=actions, first=first)
     clock = dt.datetime.fromisoformat(days[0].open) - dt.timedelta(hours=1)
-    venue = Venue(folder=folder, sessions=days, clock=_text(clock), cash=cash)
+    venue = Venue(folder=folder, sessions=days, clock=_text(clock), cash=cash, profile=profile, assets=assets)
+    venue.options = options
     accounts = [
         {
             "name": venue.account,
             "cash": cash,
+            "rate": rate,
             "keys": [
-                {"key_id": venue.key_id, "secret_key": venue.secret_key, "scope": "trading"},
+                {
+                    "key_id": venue.key_id,
+                    "secret_key": venue.secret_key,
+                    "scope": "trading",
+                    "oauth_token": venue.oauth_token,
+                },
                 {"key_id": venue.data_key_id, "secret_key": venue.data_secret_key, "scope": "data"},
             ],
         }
     ]
     (folder / "accounts.json").write_text(json.dumps(accounts))
+    if assets is not None:
+        (folder / "assets.json").write_text(json.dumps(assets))
     return venue
 
 
 @contextlib.contextmanager
-def running(
-    folder: pathlib.Path,
-    prices: Prices = PRICES,
-    *,
-    actions: Sequence[Action] = (),
-    cash: str = "1000000",
-    first: str = FIRST,
-    minutes: Sequence[bars.Bar] = (),
-) -> Iterator[Venue]:
-    """Run a simulator for the length of a test."""
-    venue = prepare(folder, prices, actions=actions, cash=cash, first=first, minutes=minutes)
+def running(folder: pathlib.Path, prices: Prices = PRICES, **settings: Any) -> Iterator[Venue]:
+    """Run a simulator for the length of a test; the settings are those of :func:`prepare`."""
+    venue = prepare(folder, prices, **settings)
     venue.start()
     try:
         yield venue
@@ -315,17 +330,9 @@ def running(
 
 
 @contextlib.contextmanager
-def threaded(
-    folder: pathlib.Path,
-    prices: Prices = PRICES,
-    *,
-    actions: Sequence[Action] = (),
-    cash: str = "1000000",
-    first: str = FIRST,
-    minutes: Sequence[bars.Bar] = (),
-) -> Iterator[Venue]:
+def threaded(folder: pathlib.Path, prices: Prices = PRICES, **settings: Any) -> Iterator[Venue]:
     """Run the same server on real sockets in a thread of the test, which saves the start of a process."""
-    venue = prepare(folder, prices, actions=actions, cash=cash, first=first, minutes=minutes)
+    venue = prepare(folder, prices, **settings)
     chosen = __main__.settings(venue.command[3:])
     ready: queue.Queue[server.Addresses | Exception] = queue.Queue()
     stop: queue.Queue[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = queue.Queue()

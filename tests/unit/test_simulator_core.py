@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tradeplane_engine.domain import bars, numbers, orders, times
 from tradeplane_engine.venue import profile
-from tradeplane_simulator import account, book, desk, errors, exchange, sessions
+from tradeplane_simulator import account, book, commands, desk, errors, exchange, sessions
 
 REALISTIC = profile.named("realistic")
 OPEN = times.instant("2012-03-05T14:30:00Z")
@@ -40,14 +40,14 @@ def request(symbol: str, side: str, quantity: str, *, name: str = "") -> book.Re
 
 def taken(before: desk.Desk, wanted: book.Request, seen: desk.Market | None = None) -> desk.Step:
     """Submit an order that must be accepted."""
-    step = exchange.submit(before, wanted, seen or market())
+    step = commands.submit(before, wanted, seen or market())
     assert isinstance(step, desk.Step), step
     return step
 
 
 def refused(before: desk.Desk, wanted: book.Request, seen: desk.Market | None = None) -> errors.Refusal:
     """Submit an order that must be refused."""
-    refusal = exchange.submit(before, wanted, seen or market())
+    refusal = commands.submit(before, wanted, seen or market())
     assert isinstance(refusal, errors.Refusal), refusal
     return refusal
 
@@ -149,7 +149,7 @@ def test_open_orders_reserve_buying_power_together() -> None:
     refusal = refused(state, request("IBM", "buy", "30"))
     assert (refusal.message, refusal.extra["buying_power"]) == ("insufficient buying power", "4998.5")
     (order,) = state.open_orders.values()
-    taken(exchange.cancel(state, order, at=BEFORE).desk, request("IBM", "buy", "30"))
+    taken(commands.cancel(state, order, at=BEFORE).desk, request("IBM", "buy", "30"))
 
 
 def test_a_short_reserves_three_per_cent_more_than_the_ask() -> None:
@@ -172,7 +172,7 @@ def test_closing_needs_no_buying_power() -> None:
     """A long whose value fell below the debit can still be sold."""
     state = holding("AAPL", "buy", "390")
     crashed = market(OPEN, prices={**PRICES, "AAPL": numbers.price("1")})
-    assert account.value(state.account, crashed.prices).buying_power() == 0
+    assert state.buying_power(crashed) == 0
     assert taken(state, request("AAPL", "sell", "390"), crashed).updates[-1].event == "fill"
 
 
@@ -236,7 +236,7 @@ def test_cash_and_positions_are_conserved(actions: list[tuple[str, str, object, 
         seen = market(at, prices=prices)
         step: desk.Step | errors.Refusal = desk.Step(state)
         if kind == "order":
-            step = exchange.submit(state, request(symbol, str(first), str(second)), seen)
+            step = commands.submit(state, request(symbol, str(first), str(second)), seen)
         elif kind == "price":
             prices[symbol] = numbers.Price(int(str(first)))
         elif kind == "open":
@@ -247,7 +247,7 @@ def test_cash_and_positions_are_conserved(actions: list[tuple[str, str, object, 
             step = exchange.close_session(state, market(at, prices=prices))
         elif state.open_orders:
             order = list(state.open_orders.values())[int(str(first)) % len(state.open_orders)]
-            step = exchange.cancel(state, order, at=at)
+            step = commands.cancel(state, order, at=at)
         if isinstance(step, desk.Step):
             state = step.desk
             updates += step.updates

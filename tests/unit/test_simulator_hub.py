@@ -66,6 +66,9 @@ def updates(count: int) -> list[book.Update]:
         submitted_at=AT,
         updated_at=AT,
         expires_at=AT,
+        root="o",
+        sent_at=AT,
+        sent_quantity=numbers.ONE_SHARE,
     )
     return [book.Update(f"e{number}", "", order, AT) for number in range(count)]
 

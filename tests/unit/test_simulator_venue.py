@@ -4,13 +4,14 @@ import asyncio
 import pathlib
 import sqlite3
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 
 import pytest
 
 from support import simulator as support
 from tradeplane_engine.domain import bars, numbers, orders, times
 from tradeplane_engine.venue import profile
-from tradeplane_simulator import book, dataset, simulator, store
+from tradeplane_simulator import book, dataset, errors, simulator, store, working
 
 
 class Listener:
@@ -153,3 +154,24 @@ async def test_a_restart_knows_what_the_venue_knew(
     again = simulator.Simulator(setup, clock=times.instant("2030-01-01T00:00:00Z"))
     assert (again.clock, again.desks, again.market) == (venue.clock, venue.desks, venue.market)
     assert len(again.desks["demo"].account.unsettled) == 2
+
+
+async def test_a_state_file_of_other_draws_is_refused(
+    venue: simulator.Simulator, prepared: support.Venue, listener: Listener, state: Broken
+) -> None:
+    """What had filled by then could not be found again."""
+    partials = working.Partials(Fraction(1, 10), 7)
+    setup = simulator.Setup(data=venue.data, profile=venue.profile, state=state, audience=listener, partials=partials)
+    with pytest.raises(errors.StateRefused, match="venue profile realistic, got realistic, 1/10 in parts, seed 7"):
+        simulator.Simulator(setup, clock=times.instant(prepared.clock))
+
+
+def test_a_state_file_of_another_version_is_refused_by_its_number(tmp_path: pathlib.Path) -> None:
+    """Before anything is asked of tables that have changed since."""
+    file = tmp_path / "old.sqlite"
+    with sqlite3.connect(file) as old:
+        old.execute("CREATE TABLE venue (one INTEGER, version INTEGER, dataset TEXT, profile TEXT, clock INTEGER)")
+        old.execute("CREATE TABLE orders (id TEXT, account TEXT, status TEXT, sequence INTEGER)")
+        old.execute("INSERT INTO venue VALUES (1, 2, 'd', 'realistic', 0)")
+    with pytest.raises(errors.StateRefused, match="state file: version must be 3, got 2"):
+        store.Store(file)

@@ -94,7 +94,7 @@ class Desk:
             costs.Costs(half_spread_bps=account.costs.half_spread_bps, schedule=account.costs.schedule),
             account.cash,
             risk.Policy(account.policy, account.limits or _NO_LIMITS),
-            venue_settings.Venue(sessions=_sessions(days or _days(traded))),
+            venue_settings.Venue(sessions=_sessions(days or _days(traded)), participation=account.costs.participation),
         )
         self.journal = journal.Journal(account.ledger, self._kernel.table.symbols)
         for action in (action for one in traded for action in one.actions):

@@ -6,6 +6,7 @@ import pathlib
 import signal
 import sys
 from collections.abc import Sequence
+from fractions import Fraction
 
 import structlog
 
@@ -29,6 +30,16 @@ def settings(arguments: Sequence[str]) -> server.Settings:
     parser.add_argument("--control", type=_address, required=True, help="HOST:PORT for the replay driver")
     parser.add_argument("--clock", type=_instant, required=True, help="RFC 3339 start of a new venue's clock")
     parser.add_argument("--profile", type=profile.named, required=True, help="name of the venue profile")
+    parser.add_argument("--assets", type=pathlib.Path, help="JSON file of what may not be done with which symbol")
+    parser.add_argument("--text-frames", action="store_true", help="send trade updates as text, as Alpaca's live host")
+    parser.add_argument(
+        "--trading-streams", type=_natural, help="how many clients may listen to trade updates at once; any number"
+    )
+    parser.add_argument("--latency", type=_duration, default=0, help="how long a cancel or replacement takes, as 5s")
+    parser.add_argument(
+        "--partial-fills", type=_share, default=Fraction(0), help="share of bars that fill a part alone, such as 0.1"
+    )
+    parser.add_argument("--seed", type=_natural, default=0, help="of what is drawn")
     return server.Settings(**vars(parser.parse_args(arguments)))
 
 
@@ -61,6 +72,29 @@ def _address(text: str) -> tuple[str, int]:
     if not host or not port.isdigit() or int(port) > 65_535:  # noqa: PLR2004 - the largest port
         raise argparse.ArgumentTypeError(f"must be HOST:PORT, got {text!r}")
     return host, int(port)
+
+
+def _duration(text: str) -> times.Nanos:
+    try:
+        return times.duration(text, field="--latency")
+    except engine_errors.ValueRefused as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _share(text: str) -> Fraction:
+    try:
+        found = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        found = Fraction(-1)
+    if not 0 <= found <= 1:
+        raise argparse.ArgumentTypeError(f"must be a share from 0 to 1, got {text!r}")
+    return found
+
+
+def _natural(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"must be a number of 0 or more, got {text!r}")
+    return int(text)
 
 
 def _instant(text: str) -> times.Nanos:

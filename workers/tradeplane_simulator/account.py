@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tradeplane_engine.domain import numbers, times
+from tradeplane_engine.venue import margin
 from tradeplane_simulator import book
 
 
@@ -19,6 +20,18 @@ class Position:
     symbol: str
     quantity: numbers.Quantity
     cost: numbers.Money
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What the account's user may set, in Alpaca's words."""
+
+    fractional_trading: bool = True
+    max_margin_multiplier: str = "2"
+    no_shorting: bool = False
+    suspend_trade: bool = False
+    trade_confirm_email: str = "all"
+    ptp_no_exception_entry: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +51,7 @@ class Account:
     settled_at: times.Nanos
     positions: Mapping[str, Position] = field(default_factory=dict)
     unsettled: tuple[book.Execution, ...] = ()
+    configuration: Configuration = Configuration()
 
     def held(self, symbol: str) -> numbers.Quantity:
         """Return the signed holding of a symbol."""
@@ -63,10 +77,6 @@ class Valuation:
         """Value of all positions without their signs."""
         return numbers.Money(self.long_value - self.short_value)
 
-    def buying_power(self, reserved: int = 0) -> numbers.Money:
-        """Regulation T: twice the equity, less what positions and open orders already use, at least zero."""
-        return numbers.Money(max(0, 2 * self.equity - self.gross - reserved))
-
 
 def value(account: Account, prices: Mapping[str, numbers.Price]) -> Valuation:
     """Value an account; every held symbol must have a price."""
@@ -76,6 +86,17 @@ def value(account: Account, prices: Mapping[str, numbers.Price]) -> Valuation:
         long_value=numbers.Money(sum(amount for amount in values if amount > 0)),
         short_value=numbers.Money(sum(amount for amount in values if amount < 0)),
     )
+
+
+def standing(account: Account, prices: Mapping[str, numbers.Price]) -> margin.Standing:
+    """Return what an account is worth, and the margin that its positions require."""
+    held = account.positions.values()
+    return margin.standing(account.cash, (margin.Holding(one.symbol, one.quantity, prices[one.symbol]) for one in held))
+
+
+def factor(account: Account, equity: int, *, is_open: bool) -> int:
+    """Return by how much an account may multiply its equity now."""
+    return margin.multiplier(int(account.configuration.max_margin_multiplier), equity, intraday=is_open)
 
 
 def fill(account: Account, execution: book.Execution) -> Account:

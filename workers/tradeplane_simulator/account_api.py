@@ -1,14 +1,27 @@
-"""Alpaca's account interface: account, positions and activities, of the account whose key is calling."""
+"""Alpaca's account interface: account, configurations and activities, of the account whose key is calling."""
 
+import dataclasses
 import datetime as dt
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from tradeplane_simulator import errors, queries, render, sessions, simulator, store
+from tradeplane_simulator import account as accounts
+from tradeplane_simulator import equity, errors, queries, render, sessions, store
 
 ROUTES = APIRouter(prefix="/v2")
 _PAGE_MAX = 100
+_SWITCH = (True, False)
+_SETTINGS: dict[str, tuple[Any, ...]] = {
+    "fractional_trading": _SWITCH,
+    "max_margin_multiplier": ("1", "2", "4"),
+    "no_shorting": _SWITCH,
+    "suspend_trade": _SWITCH,
+    "trade_confirm_email": ("all", "none"),
+    "ptp_no_exception_entry": _SWITCH,
+}
+# Of day trading, which nobody counts any more, and of options.
+_OF_NO_EFFECT = frozenset({"dtbp_check", "pdt_check", "max_options_trading_level", "disable_overnight_trading"})
 
 
 @ROUTES.get("/account")
@@ -18,23 +31,31 @@ async def account(request: Request) -> Response:
     return queries.answer(render.account(venue.desks[queries.trader(request)], venue.market))
 
 
-@ROUTES.get("/positions")
-async def positions(request: Request) -> Response:
-    """List positions."""
+@ROUTES.get("/account/configurations")
+async def configurations(request: Request) -> Response:
+    """Show what the account's user has set."""
     venue = queries.venue(request)
-    found = venue.desks[queries.trader(request)]
-    return queries.answer([_position(venue, found, symbol) for symbol in found.account.positions])
+    return queries.answer(venue.desks[queries.trader(request)].account.configuration)
 
 
-@ROUTES.get("/positions/{symbol_or_id}")
-async def position(request: Request, symbol_or_id: str) -> Response:
-    """Show one position."""
+@ROUTES.patch("/account/configurations")
+async def configure(request: Request) -> Response:
+    """Set some of it; null leaves a field as it is."""
     venue = queries.venue(request)
-    found = venue.desks[queries.trader(request)]
-    for symbol in found.account.positions:
-        if symbol_or_id in {symbol, render.asset_id(symbol)}:
-            return queries.answer(_position(venue, found, symbol))
-    raise errors.Refused(errors.not_found("position does not exist"))
+    name = queries.trader(request)
+    before = venue.desks[name].account.configuration
+    venue.configure(name, configured(before, queries.json_object(await request.body())))
+    return queries.answer(venue.desks[name].account.configuration)
+
+
+@ROUTES.get("/account/portfolio/history")
+async def portfolio_history(request: Request) -> Response:
+    """Show what the account was worth over time."""
+    venue = queries.venue(request)
+    name = queries.trader(request)
+    asked = wanted_history(queries.Query(request), today=sessions.new_york_date(venue.clock))
+    known = venue.state.equity.of(name, venue.clock)
+    return queries.answer(equity.history(asked, known, venue.data.sessions, now=venue.clock))
 
 
 @ROUTES.get("/account/activities")
@@ -72,9 +93,35 @@ def activity_query(account: str, query: queries.Query, *, kind: str = "") -> sto
     )
 
 
-def _position(venue: simulator.Simulator, found: Any, symbol: str) -> dict[str, Any]:
-    quotation = venue.data.quotation(symbol, venue.clock)
-    if quotation is None:
-        # A position in a symbol without any price cannot arise; answering zero would hide a fault.
-        raise errors.Refused(errors.internal())
-    return render.position(found.account.positions[symbol], found, quotation=quotation)
+def configured(before: accounts.Configuration, body: dict[str, Any]) -> accounts.Configuration:
+    """Return a configuration with the changes of a body; raises Refused naming a field that does not fit."""
+    changes: dict[str, Any] = {}
+    for name, value in body.items():
+        if value is None or name in _OF_NO_EFFECT:
+            continue
+        if name not in _SETTINGS:
+            raise errors.Refused(errors.malformed(f"{name} is not offered"))
+        found = str(value) if name == "max_margin_multiplier" else value
+        if found not in _SETTINGS[name] or isinstance(found, bool) != (_SETTINGS[name] == _SWITCH):
+            values = " or ".join(str(one).lower() for one in _SETTINGS[name])
+            raise errors.Refused(errors.malformed(f"{name} must be {values}, got {value}"))
+        changes[name] = found
+    return dataclasses.replace(before, **changes)
+
+
+def wanted_history(query: queries.Query, *, today: dt.date) -> equity.Wanted:
+    """Read the parameters of a portfolio history; raises Refused."""
+    query.only(
+        {"period", "timeframe", "start", "end", "date_end", "intraday_reporting", "pnl_reset", "extended_hours"}
+        | {"cashflow_types"}
+    )
+    hours = query.choice("intraday_reporting", ("market_hours", "extended_hours", "continuous"))
+    return equity.wanted(
+        period=query.text("period"),
+        start=query.date("start"),
+        end=query.date("end") or query.date("date_end"),
+        timeframe=query.exactly("timeframe", ("", *equity.TIMEFRAMES)),
+        today=today,
+        hours="extended_hours" if query.flag("extended_hours") else hours,
+        resets=query.choice("pnl_reset", ("per_day", "no_reset")) == "per_day",
+    )

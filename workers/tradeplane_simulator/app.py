@@ -1,5 +1,7 @@
 """The trading and data port: routes, streams and the form of every refusal, FastAPI's own ones included."""
 
+from collections.abc import Mapping
+
 import structlog
 from fastapi import APIRouter, FastAPI, Request, Response, WebSocket
 from fastapi.exceptions import RequestValidationError
@@ -7,24 +9,25 @@ from starlette.exceptions import HTTPException
 
 from tradeplane_simulator import (
     account_api,
+    announcements_api,
     credentials,
     data_api,
     errors,
+    events_api,
+    limits,
     market_api,
     orders_api,
+    positions_api,
     queries,
     simulator,
     streams,
+    watchlists_api,
 )
 
 _LOG = structlog.get_logger()
 
 # Parts of Alpaca's service that exist there and not here: answered as an account that lacks them, never half.
 _NOT_ENTITLED = (
-    "/v2/account/configurations",
-    "/v2/account/portfolio/history",
-    "/v2/corporate_actions/{rest:path}",
-    "/v2/events/{rest:path}",
     "/v2/options/{rest:path}",
     "/v2/stocks/auctions",
     "/v2/stocks/quotes",
@@ -32,18 +35,11 @@ _NOT_ENTITLED = (
     "/v2/stocks/snapshots",
     "/v2/stocks/trades",
     "/v2/stocks/trades/latest",
-    "/v2/watchlists",
-    "/v2/watchlists/{rest:path}",
     "/v1beta1/{rest:path}",
     "/v1beta3/{rest:path}",
     "/v2beta1/{rest:path}",
 )
-_NOT_ENTITLED_METHODS = (
-    ("PATCH", "/v2/orders/{order_id}", "replacing orders"),
-    ("DELETE", "/v2/positions", "closing positions without an order"),
-    ("DELETE", "/v2/positions/{symbol}", "closing positions without an order"),
-    ("POST", "/v2/positions/{symbol}/exercise", "options"),
-)
+_NOT_ENTITLED_METHODS = (("POST", "/v2/positions/{symbol}/exercise", "options"),)
 
 
 def bare() -> FastAPI:
@@ -71,13 +67,17 @@ def bare() -> FastAPI:
     return application
 
 
-def build(venue: simulator.Simulator, *, keys: credentials.Keys, hub: streams.Hub) -> FastAPI:
-    """Return the interface that Alpaca's clients use."""
+def build(
+    venue: simulator.Simulator, *, keys: credentials.Keys, hub: streams.Hub, rates: Mapping[str, limits.Rate]
+) -> FastAPI:
+    """Return the interface that Alpaca's clients use; ``rates`` limit the requests of accounts."""
     application = bare()
+    application.state.limits = limits.Limits(rates)
     application.state.keys = keys
     application.state.venue = venue
-    for routes in (account_api.ROUTES, orders_api.ROUTES, market_api.ROUTES, data_api.ROUTES):
-        application.include_router(routes)
+    trading = (account_api, orders_api, positions_api, watchlists_api, events_api)
+    for part in (*trading, market_api, announcements_api, data_api):
+        application.include_router(part.ROUTES)
     application.include_router(_not_entitled())
 
     @application.websocket("/stream")

@@ -16,23 +16,40 @@ from tradeplane_simulator import errors
 
 
 class KeyEntry(pydantic.BaseModel):
-    """One API key of the accounts file; a ``data`` key may only read market data."""
+    """One API key of the accounts file; a ``data`` key may only read market data.
+
+    ``oauth_token`` is what stands for key and secret with HTTP Bearer, where there is one.
+    """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
 
     key_id: Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
     secret_key: pydantic.SecretStr
+    oauth_token: pydantic.SecretStr | None = None
     scope: Literal["trading", "data"]
 
 
+class RateEntry(pydantic.BaseModel):
+    """How many requests may come within how many seconds of the machine's time."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
+
+    requests: pydantic.PositiveInt = 200
+    seconds: pydantic.PositiveInt = 60
+
+
 class AccountEntry(pydantic.BaseModel):
-    """One account of the accounts file; ``cash`` is what a new account starts with, a decimal string in USD."""
+    """One account of the accounts file; ``cash`` is what a new account starts with, a decimal string in USD.
+
+    Without ``rate`` there is no limit, because a compressed clock makes a day's requests in a minute.
+    """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
     cash: str
     keys: tuple[KeyEntry, ...]
+    rate: RateEntry | None = None
 
     @property
     def starting_cash(self) -> numbers.Money:
@@ -61,6 +78,12 @@ class Keys:
         self._keys = {key.key_id: (entry.name, key) for entry in entries for key in entry.keys}
         if len(self._keys) != sum(len(entry.keys) for entry in entries):
             raise errors.StateRefused("accounts file: every key_id must be unique")
+        self._tokens = [
+            (key.oauth_token.get_secret_value(), Caller(entry.name, key.key_id, key.scope))
+            for entry in entries
+            for key in entry.keys
+            if key.oauth_token is not None and key.oauth_token.get_secret_value()
+        ]
 
     def caller(self, key_id: str, secret: str) -> Caller | None:
         """Return who calls, or None for an unknown key or a wrong secret."""
@@ -73,7 +96,7 @@ class Keys:
         return Caller(account=account, key_id=key.key_id, scope=key.scope)
 
     def of_request(self, headers: Mapping[str, str]) -> Caller | None:
-        """Return who calls by Alpaca's two headers or by HTTP Basic."""
+        """Return who calls by Alpaca's two headers, by HTTP Basic or by HTTP Bearer."""
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "basic":
             try:
@@ -81,7 +104,16 @@ class Keys:
             except (binascii.Error, UnicodeDecodeError):
                 return None
             return self.caller(key_id, secret)
+        if scheme.lower() == "bearer":
+            return self._bearer(token)
         return self.caller(headers.get("apca-api-key-id", ""), headers.get("apca-api-secret-key", ""))
+
+    def _bearer(self, token: str) -> Caller | None:
+        found = None
+        for known, caller in self._tokens:  # all of them, so that the time taken tells nothing
+            if hmac.compare_digest(known.encode(), token.encode()):
+                found = caller
+        return found
 
 
 def read(file: pathlib.Path) -> tuple[AccountEntry, ...]:

@@ -41,6 +41,11 @@ def not_entitled(feature: str) -> Refusal:
     return Refusal(403, 40310000, f"account is not entitled to {feature}")
 
 
+def too_many() -> Refusal:
+    """Refuse a request beyond the account's rate."""
+    return Refusal(429, 42910000, "rate limit exceeded")
+
+
 def internal() -> Refusal:
     """Answer after a fault of the server itself; the log has the cause."""
     return Refusal(500, 50010000, "internal server error")

@@ -5,8 +5,8 @@ nanoseconds, which other processes of the same machine can compare with; it appe
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -26,6 +26,7 @@ class Entry:
     client_order_id: str = ""
     status: int | None = None
     answered_ns: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)  # that the answer shall have
 
 
 class Journal:
@@ -58,6 +59,8 @@ class Journal:
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
                 entry.status = message["status"]
+                extra = [(name.lower().encode(), value.encode()) for name, value in entry.headers.items()]
+                message["headers"] = [*message.get("headers", ()), *extra]
             await send(message)
             if message["type"] == "http.response.body" and not message.get("more_body"):
                 entry.answered_ns = time.monotonic_ns()

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from tradeplane_simulator import errors, queries, render, sessions, simulator
 
 ROUTES = APIRouter(prefix="/v2")
-_ASSET_FILTERS = {"status": "active", "asset_class": "us_equity", "exchange": "NASDAQ"}
+_ASSET_FILTERS = ("status", "asset_class", "exchange", "attributes")
 
 
 @ROUTES.get("/clock")
@@ -43,15 +43,20 @@ async def asset(request: Request, symbol_or_id: str) -> Response:
     queries.trader(request)
     for symbol in venue.data.listings(venue.clock):
         if symbol_or_id in {symbol, render.asset_id(symbol)}:
-            return queries.answer(render.asset(symbol))
+            return queries.answer(render.asset(symbol, venue.assets.get(symbol)))
     raise errors.Refused(errors.not_found(f"asset not found for {symbol_or_id}"))
 
 
 def _assets(venue: simulator.Simulator, query: queries.Query) -> list[dict[str, Any]]:
-    for name, value in _ASSET_FILTERS.items():
-        if query.text(name) not in {"", value}:
-            return []
-    return [render.asset(symbol) for symbol in venue.data.listings(venue.clock)]
+    wanted = {"status": query.text("status"), "class": query.text("asset_class"), "exchange": query.text("exchange")}
+    attributes = set(query.listing("attributes"))
+    found = [render.asset(symbol, venue.assets.get(symbol)) for symbol in venue.data.listings(venue.clock)]
+    return [
+        one
+        for one in found
+        if all(value in {"", "all", one[name]} for name, value in wanted.items())
+        and attributes <= set(one["attributes"])
+    ]
 
 
 def _calendar(calendar: sessions.Sessions, *, start: dt.date | None, end: dt.date | None) -> list[dict[str, str]]:

@@ -28,3 +28,6 @@ CONNECTIONS = prometheus_client.Gauge(
 DROPPED = prometheus_client.Counter(
     "tradeplane_simulator_slow_clients", "Streams closed because the client did not read", registry=REGISTRY
 )
+REFUSALS = prometheus_client.Counter(
+    "tradeplane_simulator_stream_refusals", "Logins on streams that were refused", ["stream"], registry=REGISTRY
+)

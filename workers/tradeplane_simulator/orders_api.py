@@ -1,5 +1,7 @@
-"""Alpaca's order interface, the part this venue offers: simple orders in shares, of every type and time in force."""
+"""Alpaca's order interface: every type, time in force and class of orders for US equities."""
 
+import re
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -7,15 +9,15 @@ from fastapi import APIRouter, Request, Response
 
 from tradeplane_engine import errors as engine_errors
 from tradeplane_engine.domain import numbers, orders
-from tradeplane_simulator import book, errors, queries, render, store
+from tradeplane_simulator import book, commands, errors, queries, render, simulator, store
 
 ROUTES = APIRouter(prefix="/v2")
 _ORDER_FIELDS = frozenset(
-    {"symbol", "qty", "side", "type", "time_in_force", "client_order_id", "order_class", "position_intent"}
-    | {"limit_price", "stop_price", "trail_price", "trail_percent", "extended_hours"}
+    {"symbol", "qty", "notional", "side", "type", "time_in_force", "client_order_id", "order_class", "position_intent"}
+    | {"limit_price", "stop_price", "trail_price", "trail_percent", "extended_hours", "take_profit", "stop_loss"}
 )
-# Fields of other order classes, with the value that means the same as their absence.
-_NEUTRAL: dict[str, tuple[Any, ...]] = {"order_class": (None, "", "simple")}
+_CHANGES = frozenset({"qty", "time_in_force", "limit_price", "stop_price", "trail", "client_order_id"})
+_OPTION = re.compile(r"[A-Z]{1,6}\d{6}[CP]\d{8}")
 _INTENTS = ("buy_to_open", "buy_to_close", "sell_to_open", "sell_to_close")
 _CLIENT_ORDER_ID_MAX = 128
 _ORDERS_MAX = 500
@@ -29,9 +31,9 @@ async def submit(request: Request) -> Response:
     body = queries.json_object(await request.body())
     wanted = order_request(body)
     request.state.entry.client_order_id = wanted.client_order_id
-    order = venue.submit(name, wanted)
+    order, *legs = venue.submit(name, wanted)
     request.state.entry.client_order_id = order.client_order_id
-    return queries.answer(render.order(order))
+    return queries.answer(render.order(order, legs))
 
 
 @ROUTES.get("/orders")
@@ -39,7 +41,8 @@ async def listing(request: Request) -> Response:
     """List orders."""
     venue = queries.venue(request)
     query = order_query(queries.trader(request), queries.Query(request))
-    return queries.answer([render.order(order) for order in venue.state.orders(query)])
+    found = venue.state.orders(query)
+    return queries.answer([_shown(venue, order, nested=not query.legs) for order in found])
 
 
 @ROUTES.get("/orders:by_client_order_id")
@@ -52,7 +55,7 @@ async def by_client_order_id(request: Request) -> Response:
     order = venue.state.order(name, client_order_id=client_order_id) if client_order_id else None
     if order is None:
         raise errors.Refused(errors.not_found(f"order not found for {client_order_id}"))
-    return queries.answer(render.order(order))
+    return queries.answer(_shown(venue, order, nested=True))
 
 
 @ROUTES.get("/orders/{order_id}")
@@ -60,20 +63,40 @@ async def by_id(request: Request, order_id: str) -> Response:
     """Show an order."""
     venue = queries.venue(request)
     name = queries.trader(request)
-    queries.Query(request, allowed={"nested"}).flag("nested")
+    nested = queries.Query(request, allowed={"nested"}).flag("nested")
     order = venue.state.order(name, order_id=order_id)
     if order is None:
         raise errors.Refused(errors.not_found(f"order not found for {order_id}"))
     request.state.entry.client_order_id = order.client_order_id
-    return queries.answer(render.order(order))
+    return queries.answer(_shown(venue, order, nested=nested))
+
+
+@ROUTES.patch("/orders/{order_id}")
+async def replace(request: Request, order_id: str) -> Response:
+    """Put another order in the place of one."""
+    venue = queries.venue(request)
+    name = queries.trader(request)
+    change = change_request(queries.json_object(await request.body()))
+    request.state.entry.client_order_id = change.client_order_id
+    order = venue.replace(name, order_id, change)
+    request.state.entry.client_order_id = order.client_order_id
+    return queries.answer(_shown(venue, order, nested=True))
 
 
 @ROUTES.delete("/orders")
 async def cancel_all(request: Request) -> Response:
     """End every open order."""
     venue = queries.venue(request)
-    ids = venue.cancel_all(queries.trader(request))
-    return queries.answer([{"id": found, "status": 200} for found in ids], status=207)
+    found = venue.cancel_all(queries.trader(request))
+    return queries.answer(
+        [
+            {"id": order_id, "status": 200}
+            if refusal is None
+            else {"id": order_id, "status": refusal.status, "body": refusal.body()}
+            for order_id, refusal in found
+        ],
+        status=207,
+    )
 
 
 @ROUTES.delete("/orders/{order_id}")
@@ -89,13 +112,8 @@ async def cancel(request: Request, order_id: str) -> Response:
 
 
 def order_request(body: dict[str, Any]) -> book.Request:
-    """Read the body of a new order; raises Refused for everything that is not a simple order in shares."""
-    for name, value in body.items():
-        if name in _NEUTRAL:
-            if value not in _NEUTRAL[name]:
-                raise errors.Refused(errors.unprocessable(f"{name} {value!r} is not offered: simple orders only"))
-        elif name not in _ORDER_FIELDS and value is not None:
-            raise errors.Refused(errors.unprocessable(f"{name} is not offered: simple orders in shares only"))
+    """Read the body of a new order; raises Refused for what cannot be read, and for what is not for US equities."""
+    _is_offered(body)
     symbol = body.get("symbol")
     if not isinstance(symbol, str) or not symbol:
         raise errors.Refused(errors.malformed("symbol is required"))
@@ -107,13 +125,15 @@ def order_request(body: dict[str, Any]) -> book.Request:
         raise errors.Refused(
             errors.malformed(f"client_order_id must be a text of at most {_CLIENT_ORDER_ID_MAX} characters")
         )
+    take_profit, stop_loss = (_exit(body, name) for name in ("take_profit", "stop_loss"))
     intent = body.get("position_intent") or ""
     if intent and intent not in _INTENTS:
         raise errors.Refused(errors.malformed(f"position_intent must be one of {list(_INTENTS)}, got {intent!r}"))
     return book.Request(
         symbol=symbol,
         side=orders.Side(side),
-        quantity=_quantity(body.get("qty")),
+        quantity=quantity(body, "qty"),
+        notional=_notional(body),
         client_order_id=client_order_id,
         intent=intent,
         kind=_word(body, "type"),
@@ -123,13 +143,46 @@ def order_request(body: dict[str, Any]) -> book.Request:
         trail_price=_price(body, "trail_price"),
         trail_bps=_basis_points(body, "trail_percent"),
         extended_hours=_flag(body, "extended_hours"),
+        order_class=_text(body, "order_class") or "simple",
+        take_profit=_price(take_profit, "limit_price"),
+        stop_loss=_price(stop_loss, "stop_price"),
+        stop_loss_limit=_price(stop_loss, "limit_price"),
+    )
+
+
+def _is_offered(body: dict[str, Any]) -> None:
+    """Refuse what is for other assets than US equities, as to an account without them, and unknown fields."""
+    symbol = str(body.get("symbol"))
+    for feature, wanted in (
+        ("multi-leg orders", body.get("order_class") == "mleg" or body.get("legs") is not None),
+        ("crypto", "/" in symbol),
+        ("options", _OPTION.fullmatch(symbol) is not None),
+    ):
+        if wanted:
+            raise errors.Refused(errors.not_entitled(feature))
+    for name, value in body.items():
+        if name not in _ORDER_FIELDS and value is not None:
+            raise errors.Refused(errors.unprocessable(f"{name} is not offered"))
+
+
+def change_request(body: dict[str, Any]) -> commands.Change:
+    """Read the body of a replacement; raises Refused."""
+    for name, value in body.items():
+        if name not in _CHANGES and value is not None:
+            raise errors.Refused(errors.unprocessable(f"{name} cannot be replaced"))
+    return commands.Change(
+        quantity=quantity(body, "qty"),
+        limit_price=_price(body, "limit_price"),
+        stop_price=_price(body, "stop_price"),
+        trail=_price(body, "trail"),
+        time_in_force=_text(body, "time_in_force"),
+        client_order_id=_text(body, "client_order_id"),
     )
 
 
 def order_query(account: str, query: queries.Query) -> store.OrderQuery:
     """Read the filters of an order listing."""
     query.only({"status", "limit", "after", "until", "direction", "nested", "side", "symbols"})
-    query.flag("nested")
     return store.OrderQuery(
         account=account,
         status=query.choice("status", ("open", "closed", "all")),
@@ -139,17 +192,35 @@ def order_query(account: str, query: queries.Query) -> store.OrderQuery:
         ascending=query.choice("direction", ("desc", "asc")) == "asc",
         side=query.choice("side", ("", "buy", "sell")),
         symbols=query.listing("symbols"),
+        legs=not query.flag("nested"),
     )
+
+
+def _shown(venue: simulator.Simulator, order: book.Order, *, nested: bool) -> dict[str, Any]:
+    has_legs = nested and order.order_class != "simple" and not order.parent
+    return render.order(order, venue.state.legs(order.account, order.id) if has_legs else ())
+
+
+def _exit(body: dict[str, Any], name: str) -> dict[str, Any]:
+    value = body.get(name)
+    if value is not None and not isinstance(value, dict):
+        raise errors.Refused(errors.malformed(f"{name} must be an object of prices, got {value}"))
+    return value or {}
 
 
 def _word(body: dict[str, Any], name: str) -> str:
     """Return a word, which the venue's rules know or not."""
-    value = body.get(name)
-    if value is None:
+    if body.get(name) is None:
         raise errors.Refused(errors.malformed(f"{name} is required"))
-    if not isinstance(value, str):
+    return _text(body, name)
+
+
+def _text(body: dict[str, Any], name: str) -> str:
+    """Return a text, empty where none is given."""
+    value = body.get(name)
+    if value is not None and not isinstance(value, str):
         raise errors.Refused(errors.malformed(f"{name} must be a text, got {value}"))
-    return value
+    return value or ""
 
 
 def _flag(body: dict[str, Any], name: str) -> bool:
@@ -180,15 +251,28 @@ def _basis_points(body: dict[str, Any], name: str) -> int:
     return hundredths // 100
 
 
-def _quantity(value: Any) -> numbers.Quantity:
+def quantity(body: dict[str, Any], name: str) -> numbers.Quantity:
+    """Return a positive quantity, 0 where none is given; raises Refused."""
+    return numbers.Quantity(_positive(body, name, numbers.quantity))
+
+
+def _notional(body: dict[str, Any]) -> numbers.Money:
+    amount = _positive(body, "notional", numbers.money)
+    if amount % numbers.ONE_CENT:
+        raise errors.Refused(errors.malformed(f"notional must have at most two decimals, got {body['notional']}"))
+    return numbers.Money(amount)
+
+
+def _positive(body: dict[str, Any], name: str, parse: Callable[..., int]) -> int:
+    value = body.get(name)
     if value is None:
-        raise errors.Refused(errors.malformed("qty is required"))
+        return 0
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        raise errors.Refused(errors.malformed(f"qty must be a decimal number, got {value!r}"))
+        raise errors.Refused(errors.malformed(f"{name} must be a decimal number, got {value!r}"))
     try:
-        quantity = numbers.quantity(queries.decimal(str(value)), field="qty")
+        found = parse(queries.decimal(str(value)), field=name)
     except engine_errors.ValueRefused as error:
         raise errors.Refused(errors.malformed(str(error))) from error
-    if quantity <= 0:
-        raise errors.Refused(errors.malformed(f"qty must be positive, got {value}"))
-    return quantity
+    if found <= 0:
+        raise errors.Refused(errors.malformed(f"{name} must be positive, got {value}"))
+    return found

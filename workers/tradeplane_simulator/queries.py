@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import time
 from collections.abc import Collection, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -11,12 +12,13 @@ from fastapi import Request, Response
 
 from tradeplane_engine import errors as engine_errors
 from tradeplane_engine.domain import times
-from tradeplane_simulator import credentials, errors, sessions, simulator
+from tradeplane_simulator import credentials, errors, limits, sessions, simulator
 
 # Far above any quantity; keeps a short text such as 1e999999 from becoming a million digits.
 _EXPONENT_MAX = 30
 _TEXT_MAX = 64
 _DATE_LENGTH = 10
+_DATA = ("/v1", "/v2/stocks")
 
 
 def venue(request: Request) -> simulator.Simulator:
@@ -26,12 +28,18 @@ def venue(request: Request) -> simulator.Simulator:
 
 
 def caller(request: Request) -> credentials.Caller:
-    """Return who calls; raises Refused for a wrong key."""
+    """Return who calls; raises Refused for a wrong key, and for one request too many."""
     found: credentials.Caller | None = request.app.state.keys.of_request(request.headers)
     if found is None:
         raise errors.Refused(errors.unauthorized())
     request.state.entry.account = found.account
     request.state.entry.key_id = found.key_id
+    part = "data" if request.url.path.startswith(_DATA) else "trading"
+    window: limits.Window | None = request.app.state.limits.take(found.account, part, now=time.time())
+    if window is not None:
+        request.state.entry.headers = window.headers
+        if window.exceeded:
+            raise errors.Refused(errors.too_many())
     return found
 
 
@@ -101,6 +109,13 @@ class Query:
     def choice(self, name: str, values: Sequence[str]) -> str:
         """Return one of ``values``; the first is the default."""
         value = self.text(name).lower() or values[0]
+        if value not in values:
+            raise errors.Refused(errors.malformed(f"{name} must be one of {list(values)}, got {value!r}"))
+        return value
+
+    def exactly(self, name: str, values: Sequence[str]) -> str:
+        """Return one of ``values``, capitalised as they are; the first is the default."""
+        value = self.text(name) or values[0]
         if value not in values:
             raise errors.Refused(errors.malformed(f"{name} must be one of {list(values)}, got {value!r}"))
         return value

@@ -2,13 +2,15 @@
 
 import datetime as dt
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
 from tradeplane_engine.domain import bars, numbers, times
+from tradeplane_engine.venue import margin
 from tradeplane_simulator import account as accounts
-from tradeplane_simulator import book, dataset, desk, exchange, sessions
+from tradeplane_simulator import assets, book, dataset, desk, exchange, sessions
 
 _EXCHANGE = "NASDAQ"
 
@@ -18,8 +20,8 @@ def asset_id(symbol: str) -> str:
     return book.identity("asset", symbol)
 
 
-def order(value: book.Order) -> dict[str, Any]:
-    """Shape an order as REST and stream show it."""
+def order(value: book.Order, legs: Sequence[book.Order] = ()) -> dict[str, Any]:
+    """Shape an order, with its legs where they are asked for, as REST and stream show it."""
     return {
         "id": value.id,
         "client_order_id": value.client_order_id,
@@ -30,18 +32,18 @@ def order(value: book.Order) -> dict[str, Any]:
         "expired_at": _moment(value.expired_at),
         "expires_at": times.text(value.expires_at),
         "canceled_at": _moment(value.canceled_at),
-        "failed_at": None,
-        "replaced_at": None,
-        "replaced_by": None,
-        "replaces": None,
+        "failed_at": _moment(value.failed_at),
+        "replaced_at": _moment(value.replaced_at),
+        "replaced_by": value.replaced_by or None,
+        "replaces": value.replaces or None,
         "asset_id": asset_id(value.symbol),
         "symbol": value.symbol,
         "asset_class": "us_equity",
-        "notional": None,
-        "qty": numbers.quantity_text(value.quantity),
-        "filled_qty": numbers.quantity_text(value.filled_quantity),
-        "filled_avg_price": None if value.filled_price is None else numbers.price_text(value.filled_price),
-        "order_class": "",
+        "notional": numbers.money_text(value.notional) if value.notional else None,
+        "qty": None if value.notional else numbers.quantity_text(value.quantity),
+        "filled_qty": numbers.quantity_text(value.filled),
+        "filled_avg_price": None if value.average_price is None else numbers.money_text(value.average_price),
+        "order_class": "" if value.order_class == "simple" else value.order_class,
         "order_type": value.kind,
         "type": value.kind,
         "side": value.side.value,
@@ -51,10 +53,10 @@ def order(value: book.Order) -> dict[str, Any]:
         "stop_price": _price(value.stop_price),
         "status": value.status.value,
         "extended_hours": value.extended_hours,
-        "legs": None,
+        "legs": [order(leg) for leg in legs] or None,
         "trail_percent": f"{value.trail_bps / 100:g}" if value.trail_bps else None,
         "trail_price": _price(value.trail_price),
-        "hwm": None,
+        "hwm": _price(value.high_water),
         "subtag": None,
         "source": None,
     }
@@ -85,9 +87,10 @@ def account(found: desk.Desk, market: desk.Market) -> dict[str, Any]:
     """Shape an account; fees of the day are accrued, not yet taken from the cash."""
     state = found.account
     worth = accounts.value(state, market.prices)
-    power = worth.buying_power(found.reserved)
-    half_gross = numbers.Money(numbers.divide_half_even(worth.gross, 2))
-    maintenance = numbers.Money(numbers.divide_half_even(worth.gross * 3, 10))
+    now = accounts.standing(state, market.prices)
+    factor = accounts.factor(state, now.equity, is_open=market.is_open)
+    power = found.buying_power(market)
+    regular = numbers.Money(margin.buying_power(now, min(factor, margin.REG_T), reserved=found.reserved))
     fees = numbers.Money(sum(exchange.accrued(state, market.profile).values()))
     amounts = {
         "cash": worth.cash,
@@ -95,15 +98,15 @@ def account(found: desk.Desk, market: desk.Market) -> dict[str, Any]:
         "portfolio_value": worth.equity,
         "last_equity": state.last_equity,
         "buying_power": power,
-        "regt_buying_power": power,
+        "regt_buying_power": regular,
         "effective_buying_power": power,
-        "non_marginable_buying_power": numbers.Money(power // 2),
+        "non_marginable_buying_power": numbers.Money(power // factor),
         "options_buying_power": numbers.Money(0),
         "long_market_value": worth.long_value,
         "short_market_value": worth.short_value,
         "position_market_value": worth.gross,
-        "initial_margin": half_gross,
-        "maintenance_margin": maintenance,
+        "initial_margin": numbers.Money(now.initial),
+        "maintenance_margin": numbers.Money(now.maintenance),
         "accrued_fees": fees,
         "pending_transfer_in": numbers.Money(0),
         "pending_transfer_out": numbers.Money(0),
@@ -114,14 +117,14 @@ def account(found: desk.Desk, market: desk.Market) -> dict[str, Any]:
         "account_number": state.id.replace("-", "")[:12].upper(),
         "status": "ACTIVE",
         "currency": "USD",
-        "multiplier": "2",
+        "multiplier": str(factor),
         "created_at": times.text(state.created_at),
         "balance_asof": sessions.new_york_date(market.at).isoformat(),
         "trading_blocked": False,
         "transfers_blocked": False,
         "account_blocked": False,
-        "trade_suspended_by_user": False,
-        "shorting_enabled": True,
+        "trade_suspended_by_user": state.configuration.suspend_trade,
+        "shorting_enabled": not state.configuration.no_shorting and now.equity >= margin.MARGIN_EQUITY_MIN,
         **{name: numbers.money_text(amount) for name, amount in amounts.items()},
     }
 
@@ -160,23 +163,29 @@ def activity(row: book.Activity) -> dict[str, Any]:
     return {"id": row.id, "activity_type": row.type, **dict(row.fields)}
 
 
-def asset(symbol: str) -> dict[str, Any]:
-    """Shape an asset: every listed symbol can be traded, shorted and split into fractions."""
+def asset(symbol: str, known: assets.Entry | None = None) -> dict[str, Any]:
+    """Shape an asset; one of which nothing is known can be traded, shorted and split into fractions."""
+    found = known or assets.ANY
     return {
         "id": asset_id(symbol),
         "class": "us_equity",
-        "exchange": _EXCHANGE,
+        "exchange": found.exchange,
         "symbol": symbol,
-        "name": symbol,
-        "status": "active",
-        "tradable": True,
-        "marginable": True,
-        "shortable": True,
-        "easy_to_borrow": True,
-        "fractionable": True,
-        "maintenance_margin_requirement": 30,
+        "name": found.name or symbol,
+        "status": "active" if found.active else "inactive",
+        "tradable": found.tradable,
+        "marginable": found.marginable,
+        "shortable": found.shortable,
+        "easy_to_borrow": found.easy_to_borrow,
+        "fractionable": found.fractionable,
+        "maintenance_margin_requirement": 30 if found.marginable else 100,
         "attributes": [],
     }
+
+
+def watchlist(list_id: str, name: str, *, created_at: times.Nanos, updated_at: times.Nanos) -> dict[str, Any]:
+    """Shape a watchlist without its assets."""
+    return {"id": list_id, "name": name, "created_at": times.text(created_at), "updated_at": times.text(updated_at)}
 
 
 def clock(at: times.Nanos, calendar: sessions.Sessions) -> dict[str, Any]:

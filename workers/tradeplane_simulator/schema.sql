@@ -14,6 +14,7 @@ CREATE TABLE IF NOT EXISTS accounts (
     cash INTEGER NOT NULL,
     last_equity INTEGER NOT NULL,
     settled_at INTEGER NOT NULL,
+    configuration TEXT NOT NULL,
     orders INTEGER NOT NULL,
     executions INTEGER NOT NULL,
     activities INTEGER NOT NULL,
@@ -42,22 +43,40 @@ CREATE TABLE IF NOT EXISTS orders (
     submitted_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
     expires_at INTEGER NOT NULL,
+    root TEXT NOT NULL,
+    sent_at INTEGER NOT NULL,
+    sent_quantity INTEGER NOT NULL,
+    sent_limit INTEGER NOT NULL,
+    sent_stop INTEGER NOT NULL,
+    waits INTEGER NOT NULL,
+    parent TEXT NOT NULL,
+    order_class TEXT NOT NULL,
     kind TEXT NOT NULL,
     time_in_force TEXT NOT NULL,
+    notional INTEGER NOT NULL,
     limit_price INTEGER NOT NULL,
     stop_price INTEGER NOT NULL,
     trail_price INTEGER NOT NULL,
     trail_bps INTEGER NOT NULL,
+    high_water INTEGER NOT NULL,
     extended_hours INTEGER NOT NULL,
+    filled INTEGER NOT NULL,
+    filled_value TEXT NOT NULL,
     filled_at INTEGER,
-    filled_price INTEGER,
     canceled_at INTEGER,
     expired_at INTEGER,
+    failed_at INTEGER,
+    replaced_at INTEGER,
+    replaces TEXT NOT NULL,
+    replaced_by TEXT NOT NULL,
+    due_at INTEGER,
     UNIQUE (account, client_order_id),
     UNIQUE (account, sequence)
 ) STRICT;
 
 CREATE INDEX IF NOT EXISTS orders_by_status ON orders (account, status, sequence);
+CREATE INDEX IF NOT EXISTS orders_by_root ON orders (account, root, sequence);
+CREATE INDEX IF NOT EXISTS orders_by_parent ON orders (account, parent, sequence);
 
 CREATE TABLE IF NOT EXISTS executions (
     id TEXT PRIMARY KEY,
@@ -94,4 +113,37 @@ CREATE TABLE IF NOT EXISTS journal (
     venue_time TEXT NOT NULL,
     received_monotonic_ns INTEGER NOT NULL,
     answered_monotonic_ns INTEGER
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS events (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    account TEXT NOT NULL,
+    id TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    text TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX IF NOT EXISTS events_by_account ON events (account, sequence);
+
+CREATE TABLE IF NOT EXISTS equity (
+    account TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    worth INTEGER NOT NULL,
+    PRIMARY KEY (account, at)
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS watchlists (
+    id TEXT PRIMARY KEY,
+    account TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    symbols TEXT NOT NULL,
+    UNIQUE (account, name)
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS watchlist_numbers (
+    account TEXT PRIMARY KEY,
+    last INTEGER NOT NULL
 ) STRICT;

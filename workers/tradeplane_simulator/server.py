@@ -6,6 +6,7 @@ import pathlib
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import uvicorn
@@ -13,7 +14,19 @@ from starlette.types import ASGIApp
 
 from tradeplane_engine.domain import times
 from tradeplane_engine.venue import profile
-from tradeplane_simulator import app, control, credentials, dataset, journal, simulator, store, streams
+from tradeplane_simulator import (
+    app,
+    assets,
+    control,
+    credentials,
+    dataset,
+    journal,
+    limits,
+    simulator,
+    store,
+    streams,
+    working,
+)
 
 _STOP_S = 2
 _BACKLOG = 2048
@@ -29,6 +42,11 @@ class Settings:
     listen, control : ``HOST:PORT`` of the trading and data port and of the control port; port 0 takes a free one
     clock : where a new venue starts
     profile : name of the venue profile
+    assets : JSON file of assets with which not everything may be done, if there is one
+    latency : how long cancels and replacements take, ns of the venue's time
+    partial_fills, seed : share of bars that fill a random part of an order alone, and the seed of the draws
+    text_frames : whether the trading stream sends text, as Alpaca's live host does
+    trading_streams : how many clients may listen to trade updates at once
     """
 
     data: pathlib.Path
@@ -38,6 +56,12 @@ class Settings:
     control: tuple[str, int]
     clock: times.Nanos
     profile: profile.VenueProfile
+    assets: pathlib.Path | None = None
+    text_frames: bool = False
+    trading_streams: int | None = None
+    latency: int = 0
+    partial_fills: Fraction = Fraction(0)
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +89,29 @@ async def serve(chosen: Settings, *, stop: asyncio.Event, listening: Callable[[A
     state = store.Store(chosen.state)
     try:
         data = dataset.read(chosen.data)
-        hub = streams.Hub(keys, has_minutes=not data.is_daily)
+        hub = streams.Hub(
+            keys,
+            has_minutes=not data.is_daily,
+            text_frames=chosen.text_frames,
+            most_trading=chosen.trading_streams,
+        )
         venue = simulator.Simulator(
-            simulator.Setup(data=data, profile=chosen.profile, state=state, audience=hub),
+            simulator.Setup(
+                data=data,
+                profile=chosen.profile,
+                state=state,
+                audience=hub,
+                assets=assets.read(chosen.assets),
+                latency=chosen.latency,
+                partials=working.Partials(chosen.partial_fills, chosen.seed) if chosen.partial_fills else None,
+            ),
             clock=chosen.clock,
         )
         for entry in entries:
             venue.open_account(entry.name, entry.starting_cash)
+        rates = {one.name: limits.Rate(**one.rate.model_dump()) for one in entries if one.rate is not None}
         trading = journal.Journal(
-            app.build(venue, keys=keys, hub=hub), state=state, venue_time=lambda: times.text(venue.clock)
+            app.build(venue, keys=keys, hub=hub, rates=rates), state=state, venue_time=lambda: times.text(venue.clock)
         )
         ports = [_port(chosen.listen, trading), _port(chosen.control, control.build(venue))]
         try:

@@ -7,6 +7,7 @@ failure could take it. One thread uses the connection.
 import importlib.resources
 import pathlib
 import sqlite3
+import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
@@ -16,22 +17,11 @@ import orjson
 
 from tradeplane_engine.domain import numbers, orders, times
 from tradeplane_simulator import account as accounts
-from tradeplane_simulator import book, desk, errors
+from tradeplane_simulator import book, desk, equity, errors, events, watchlists
 
-_VERSION = 2
+_VERSION = 3
 _ORDER_COLUMNS = ", ".join(field.name for field in fields(book.Order))
-_ORDER_CHANGES = (
-    "quantity",
-    "limit_price",
-    "stop_price",
-    "status",
-    "reserve",
-    "updated_at",
-    "filled_at",
-    "filled_price",
-    "canceled_at",
-    "expired_at",
-)
+_ORDER_CHANGES = ", ".join(f"{field.name} = excluded.{field.name}" for field in fields(book.Order))
 _EXECUTION_COLUMNS = ", ".join(field.name for field in fields(book.Execution))
 
 
@@ -47,7 +37,10 @@ class Venue:
 
 @dataclass(frozen=True, slots=True)
 class OrderQuery:
-    """Filters of an order listing; empty means any. ``after`` and ``until`` are exclusive."""
+    """Filters of an order listing; empty means any. ``after`` and ``until`` are exclusive.
+
+    legs : whether those of other orders are in it too
+    """
 
     account: str
     status: str = "open"
@@ -57,6 +50,7 @@ class OrderQuery:
     ascending: bool = False
     side: str = ""
     symbols: Sequence[str] = ()
+    legs: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +71,7 @@ class Store:
 
     Parameters
     ----------
-    path : the SQLite file; created when absent
+    path : the SQLite file; created when absent, refused (StateRefused) when it is of another version
     """
 
     def __init__(self, path: pathlib.Path) -> None:
@@ -86,21 +80,29 @@ class Store:
         self._connection.execute("PRAGMA synchronous=NORMAL")
         # A reader from outside (a person with sqlite3) must not make a request fail.
         self._connection.execute("PRAGMA busy_timeout=5000")
+        self._refuse_another_version()
         schema = importlib.resources.files("tradeplane_simulator").joinpath("schema.sql").read_text(encoding="utf-8")
         self._connection.executescript(schema)
+        self.events = events.Events(self._connection)
+        self.equity = equity.Equity(self._connection)
+        self.watchlists = watchlists.Watchlists(self._connection)
 
     def close(self) -> None:
         """Release the file."""
         self._connection.close()
 
-    def venue(self) -> Venue | None:
-        """Return what the file belongs to, or None for a new one; raises StateRefused for another version."""
-        row = self._connection.execute("SELECT version, dataset, profile, clock, command FROM venue").fetchone()
-        if row is None:
-            return None
-        if row[0] != _VERSION:
+    def _refuse_another_version(self) -> None:
+        if not self._connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'venue'").fetchone():
+            return
+        row = self._connection.execute("SELECT version FROM venue").fetchone()
+        if row is not None and row[0] != _VERSION:
+            self.close()
             raise errors.StateRefused(f"state file: version must be {_VERSION}, got {row[0]}")
-        return Venue(dataset=row[1], profile=row[2], clock=times.Nanos(row[3]), command=times.Nanos(row[4]))
+
+    def venue(self) -> Venue | None:
+        """Return what the file belongs to, or None for a new one."""
+        row = self._connection.execute("SELECT dataset, profile, clock, command FROM venue").fetchone()
+        return None if row is None else Venue(row[0], row[1], times.Nanos(row[2]), times.Nanos(row[3]))
 
     def create(self, venue: Venue) -> None:
         """Write the first row of a new file."""
@@ -113,12 +115,21 @@ class Store:
         """Read every account with its positions, open orders and executions that are not settled."""
         return {row[0]: self._desk(row) for row in self._connection.execute("SELECT * FROM accounts ORDER BY name")}
 
-    def commit(self, steps: Iterable[desk.Step], *, clock: times.Nanos, command: times.Nanos) -> None:
-        """Write everything that one event changed, and the clock, or nothing."""
+    def commit(
+        self,
+        steps: Iterable[desk.Step],
+        *,
+        clock: times.Nanos,
+        command: times.Nanos,
+        worth: Mapping[str, int] = types.MappingProxyType({}),
+    ) -> None:
+        """Write everything that one event changed, the clock, and what accounts are worth by then; or nothing."""
         with self._transaction() as connection:
             connection.execute("UPDATE venue SET clock = ?, command = ?", (clock, command))
             for step in steps:
                 _write(connection, step)
+                self.events.keep(step.desk.account.name, step.updates)
+            self.equity.keep(worth, at=clock)
 
     def orders(self, query: OrderQuery) -> list[book.Order]:
         """List orders by submission."""
@@ -134,6 +145,8 @@ class Store:
         if query.symbols:
             where.append(f"symbol IN ({', '.join('?' for _ in query.symbols)})")
             values += query.symbols
+        if not query.legs:
+            where.append("parent = ''")
         direction = "ASC" if query.ascending else "DESC"
         rows = self._connection.execute(
             f"SELECT {_ORDER_COLUMNS} FROM orders WHERE {' AND '.join(where)} "  # noqa: S608 - only marks and constants
@@ -150,6 +163,24 @@ class Store:
             (account, value),
         ).fetchone()
         return None if row is None else _order(row)
+
+    def group(self, account: str, root: str) -> list[book.Order]:
+        """Return every order that ever belonged to a group, in the sequence of their acceptance."""
+        return self._orders_where("account = ? AND root = ? ORDER BY sequence", account, root)
+
+    def legs(self, account: str, parent: str) -> list[book.Order]:
+        """Return an order's legs; of one that was replaced the newest."""
+        replaced = book.Status.REPLACED.value
+        return self._orders_where(
+            "account = ? AND parent = ? AND status <> ? ORDER BY sequence", account, parent, replaced
+        )
+
+    def _orders_where(self, condition: str, *values: str) -> list[book.Order]:
+        rows = self._connection.execute(
+            f"SELECT {_ORDER_COLUMNS} FROM orders WHERE {condition}",  # noqa: S608 - constants
+            values,
+        )
+        return [_order(row) for row in rows]
 
     def activities(self, query: ActivityQuery) -> list[book.Activity]:
         """List activities as they were booked; an unknown page token gives nothing."""
@@ -196,7 +227,7 @@ class Store:
         return [dict(zip(names, row, strict=True)) for row in cursor]
 
     def _desk(self, row: Sequence[Any]) -> desk.Desk:
-        name, account_id, created_at, cash, last_equity, settled_at, *counts = row
+        name, account_id, created_at, cash, last_equity, settled_at, configuration, *counts = row
         positions = self._connection.execute(
             "SELECT symbol, quantity, cost FROM positions WHERE account = ? ORDER BY symbol", (name,)
         )
@@ -219,6 +250,7 @@ class Store:
                     for symbol, quantity, cost in positions
                 },
                 unsettled=tuple(_execution(found) for found in executions),
+                configuration=accounts.Configuration(**orjson.loads(configuration)),
             ),
             open_orders={order.id: order for order in working},
             counts=desk.Counts(*counts),
@@ -230,6 +262,7 @@ class Store:
         try:
             yield self._connection
         except BaseException:
+            self.equity.forget()
             self._connection.execute("ROLLBACK")
             raise
         self._connection.execute("COMMIT")
@@ -238,7 +271,7 @@ class Store:
 def _write(connection: sqlite3.Connection, step: desk.Step) -> None:
     account, counts = step.desk.account, step.desk.counts
     connection.execute(
-        "INSERT OR REPLACE INTO accounts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO accounts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             account.name,
             account.id,
@@ -246,6 +279,7 @@ def _write(connection: sqlite3.Connection, step: desk.Step) -> None:
             account.cash,
             account.last_equity,
             account.settled_at,
+            orjson.dumps(account.configuration).decode(),
             *astuple(counts),
         ),
     )
@@ -259,7 +293,7 @@ def _write(connection: sqlite3.Connection, step: desk.Step) -> None:
         # Never OR REPLACE: a client order id that is taken must fail here, not push the first order out.
         f"INSERT INTO orders ({_ORDER_COLUMNS}) "  # noqa: S608 - column names of our own class
         f"VALUES ({', '.join('?' for _ in fields(book.Order))}) "
-        f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _ORDER_CHANGES)}",
+        f"ON CONFLICT (id) DO UPDATE SET {_ORDER_CHANGES}",
         [_row(order) for order in latest.values()],
     )
     connection.executemany(
@@ -277,13 +311,18 @@ def _write(connection: sqlite3.Connection, step: desk.Step) -> None:
 
 
 def _row(value: book.Order | book.Execution) -> list[Any]:
-    return [getattr(value, field.name) for field in fields(value)]
+    # The sum of price x quantity leaves 64 bits.
+    return [
+        str(getattr(value, field.name)) if field.name == "filled_value" else getattr(value, field.name)
+        for field in fields(value)
+    ]
 
 
 def _order(row: Sequence[Any]) -> book.Order:
     values = dict(zip((field.name for field in fields(book.Order)), row, strict=True))
     words = {"side": orders.Side(values["side"]), "status": book.Status(values["status"])}
-    return book.Order(**{**values, **words, "extended_hours": bool(values["extended_hours"])})
+    flags = {name: bool(values[name]) for name in ("extended_hours", "waits")}
+    return book.Order(**{**values, **words, **flags, "filled_value": int(values["filled_value"])})
 
 
 def _execution(row: Sequence[Any]) -> book.Execution:

@@ -14,6 +14,7 @@ import msgpack  # type: ignore[import-untyped]  # published without type informa
 import orjson
 import structlog
 from starlette import websockets
+from starlette.responses import Response
 
 from tradeplane_engine.domain import bars, numbers, times
 from tradeplane_simulator import book, credentials, metrics, render, sessions
@@ -45,6 +46,10 @@ class Connection:
     ----------
     socket : an accepted WebSocket
     stream : its name in metrics and logs
+
+    Attributes
+    ----------
+    message_pack, text_frames : how frames are written
     """
 
     def __init__(self, socket: websockets.WebSocket, *, stream: str) -> None:
@@ -55,6 +60,7 @@ class Connection:
         self.listening = False
         self.symbols: dict[str, set[str]] = defaultdict(set)
         self.message_pack = False
+        self.text_frames = False
         self.closed = asyncio.Event()
         self._counted = False
 
@@ -113,20 +119,31 @@ class Hub:
     ----------
     keys : who may listen
     has_minutes : whether there are minutes to send, and not only days
+    text_frames : whether trade updates come as text, as from Alpaca's live host, and not in binary frames
+    most_trading : how many clients may listen to trade updates at once; None for any number
     """
 
-    def __init__(self, keys: credentials.Keys, *, has_minutes: bool = False) -> None:
+    def __init__(
+        self,
+        keys: credentials.Keys,
+        *,
+        has_minutes: bool = False,
+        text_frames: bool = False,
+        most_trading: int | None = None,
+    ) -> None:
         self._keys = keys
         self._offered = ("bars", "updatedBars", "dailyBars") if has_minutes else ("dailyBars",)
         self._connections: set[Connection] = set()
+        self._text_frames = text_frames
+        self._most_trading = most_trading
 
     def trade_updates(self, account: str, updates: Sequence[book.Update]) -> None:
-        """Send an account's updates to those who listen to it, as binary frames that hold JSON."""
+        """Send an account's updates to those who listen to it."""
         clients = [found for found in self._connections if found.listening and found.account == account]
         for update in updates if clients else ():
-            frame = orjson.dumps(render.update(update))
+            message = render.update(update)
             for client in clients:
-                client.put(frame)
+                _say(client, message)
 
     def daily_bars(self, published: Sequence[bars.Bar]) -> None:
         """Send new days to those who subscribed to their symbols."""
@@ -150,9 +167,17 @@ class Hub:
             await asyncio.gather(*(client.drained() for client in tuple(self._connections)))
 
     async def serve_trading(self, socket: websockets.WebSocket) -> None:
-        """Serve ``/stream``."""
+        """Serve ``/stream``: MessagePack for clients that ask for it, else JSON."""
+        # Whose it is nobody knows at the handshake: the official client logs in after it.
+        busy = sum(client.stream == "trading" and bool(client.account) for client in self._connections)
+        if self._most_trading is not None and busy >= self._most_trading:
+            metrics.REFUSALS.labels("trading").inc()
+            await socket.send_denial_response(Response(status_code=429))
+            return
         await socket.accept()
         client = Connection(socket, stream="trading")
+        client.message_pack = socket.headers.get("content-type", "") == "application/msgpack"
+        client.text_frames = self._text_frames
         await self._run(client, socket, self._trading)
 
     async def serve_data(self, socket: websockets.WebSocket) -> None:
@@ -232,18 +257,20 @@ class Hub:
                     _LOG.info("stream connected", stream=client.stream, account=caller.account, key_id=caller.key_id)
                 else:
                     _LOG.warning("stream refused", stream=client.stream, reason="unauthorized")
-                _say(client, "authorization", status="authorized" if allowed else "unauthorized", action="authenticate")
+                    metrics.REFUSALS.labels(client.stream).inc()
+                status = "authorized" if allowed else "unauthorized"
+                _answer(client, "authorization", status=status, action="authenticate")
                 return allowed
             case "listen" if not client.account:
-                _say(client, "authorization", status="unauthorized", action="listen")
+                _answer(client, "authorization", status="unauthorized", action="listen")
                 return True
             case "listen":
                 wanted = data.get("streams")
                 client.listening = isinstance(wanted, list) and "trade_updates" in wanted
-                _say(client, "listening", streams=["trade_updates"] if client.listening else [])
+                _answer(client, "listening", streams=["trade_updates"] if client.listening else [])
                 return True
             case _:
-                client.put(orjson.dumps({"action": "error", "data": {"error_message": "invalid action"}}))
+                _say(client, {"action": "error", "data": {"error_message": "invalid action"}})
                 return False
 
     def _data(self, client: Connection, message: Any) -> bool:
@@ -295,11 +322,17 @@ def _refuse_late_login(client: Connection) -> None:
     if client.stream == "data":
         _fail(client, 404, "auth timeout")
     else:
-        client.put(orjson.dumps({"action": "error", "data": {"error_message": "auth timeout"}}))
+        _say(client, {"action": "error", "data": {"error_message": "auth timeout"}})
 
 
-def _say(client: Connection, stream: str, **data: Any) -> None:
-    client.put(orjson.dumps({"stream": stream, "data": data}))
+def _answer(client: Connection, stream: str, **data: Any) -> None:
+    _say(client, {"stream": stream, "data": data})
+
+
+def _say(client: Connection, message: dict[str, Any]) -> None:
+    """Send a message of the trading stream."""
+    frame: bytes = msgpack.packb(message) if client.message_pack else orjson.dumps(message)
+    client.put(frame.decode() if client.text_frames and not client.message_pack else frame)
 
 
 def _tell(client: Connection, message: dict[str, Any]) -> None:

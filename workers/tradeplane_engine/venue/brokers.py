@@ -103,8 +103,7 @@ class Broker:
         """Return 16:15 New York, 90 days after an order's creation, at which Alpaca cancels one that is GTC."""
         if not self.ruled:
             return core_orders.NEVER
-        day = dt.datetime.fromtimestamp(order.created // times.SECOND, timeframes.NEW_YORK).date() + _GTC_AGE
-        return int(dt.datetime.combine(day, _GTC_HOUR, timeframes.NEW_YORK).timestamp()) * times.SECOND
+        return gtc_until(order.created)
 
     def keeps(self, order: Order, *, forward: bool) -> bool:
         """Say whether an open order with a price goes on after a split: Alpaca's keep buy limits and sell stops."""
@@ -287,6 +286,12 @@ class DayEnd:
         """Book what the day cost, and wait for the next one."""
         self.broker.end_day()
         run.agenda.add(run.now + times.DAY, agenda.SESSION, self)
+
+
+def gtc_until(created: int) -> int:
+    """Return 16:15 New York, 90 days after an instant (ns UTC): when Alpaca cancels a GTC order created then."""
+    day = dt.datetime.fromtimestamp(created // times.SECOND, timeframes.NEW_YORK).date() + _GTC_AGE
+    return int(dt.datetime.combine(day, _GTC_HOUR, timeframes.NEW_YORK).timestamp()) * times.SECOND
 
 
 def install(run: kernel.Kernel, account: accounts.Account, *, ruled: bool) -> Broker:

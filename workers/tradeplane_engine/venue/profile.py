@@ -18,11 +18,14 @@ class VenueProfile:
 
     half_spread_bps : distance of a market fill from the reference price, basis points
     schedule : fees by date
+    participation : largest share of a bar's volume that fills: of an account in a backtest, of a group of orders at the
+        simulator; None for all that is wanted
     """
 
     name: str
     half_spread_bps: Fraction
     schedule: schedules.Schedule
+    participation: Fraction | None = None
 
     def fill_price(self, side: orders.Side, reference: numbers.Price) -> numbers.Price:
         """Price of a market fill at ``reference``; rounded up for a buy, down for a sell."""
@@ -47,12 +50,15 @@ _LATEST = fees.Rates(
     taf=fees.Taf(Fraction("0.000195"), Fraction("9.79")),
     cat_per_share=Fraction("0.000003"),
 )
+_NONE = fees.Rates(sec_per_million=Fraction(0), taf=fees.Taf(Fraction(0), Fraction(0)), cat_per_share=Fraction(0))
 _PROFILES = {
     profile.name: profile
     for profile in (
         # The latest rates on every date, because replayed sessions are research, not tax.
         VenueProfile("realistic", Fraction(1), schedules.constant("2026-09-17", _LATEST)),
         VenueProfile("dated", Fraction(1), rates.UNITED_STATES),
+        VenueProfile("paper", Fraction(1), schedules.constant("2026-09-17", _NONE)),
+        VenueProfile("thin", Fraction(1), schedules.constant("2026-09-17", _LATEST), participation=Fraction(1, 10)),
     )
 }
 
