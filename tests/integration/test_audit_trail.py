@@ -2,10 +2,10 @@
 
 import asyncio
 import contextlib
-import functools
 import json
 import pathlib
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import asyncpg
 import pytest
@@ -119,10 +119,16 @@ async def test_no_entry_takes_a_round_trip(
     """From decision to fill the gateway's statements are those of the ledger, and none is for the trail."""
     statements: list[str] = []
 
-    async def listen(connection: asyncpg.Connection) -> None:
-        connection.add_query_logger(lambda record: statements.append(record.query))
+    create_pool = asyncpg.create_pool
 
-    monkeypatch.setattr(asyncpg, "create_pool", functools.partial(asyncpg.create_pool, init=listen))
+    async def listened(*given: Any, init: Any, **named: Any) -> asyncpg.Pool:
+        async def listen(connection: asyncpg.Connection) -> None:
+            await init(connection)
+            connection.add_query_logger(lambda record: statements.append(record.query))
+
+        return await create_pool(*given, init=listen, **named)
+
+    monkeypatch.setattr(asyncpg, "create_pool", listened)
     async with gateway.running(venue, postgres_url, redis_url) as bench:
         await bench.enabled()
         before, _ = await audit.head(bench.gateway.pool)
