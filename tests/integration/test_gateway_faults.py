@@ -210,13 +210,42 @@ async def test_a_halt_between_permit_and_byte_stops_the_order(around: Surroundin
         assert "not-sent" in events
 
 
+async def test_a_strategy_waits_for_its_own_orders_and_for_nobody_elses(around: Surroundings) -> None:
+    """What the second order needs the first may free; another strategy's order leaves while a broker keeps silent."""
+    other = "77777777-1111-2222-3333-444455556666"
+    around.cluster.put("Strategy", "value", {"spec": gateway.config().spec}, uid=other)
+    async with around.gateway() as bench:
+        await bench.enabled()
+        around.broker.faults.append("hang")
+        token = await bench.fence()
+        own = await bench.decide(token, 0, [*BUY, ("IBM", "buy", "1")])
+        first = own["verdicts"][0]["client_order_id"]
+        await _received(around.broker, 1)
+        config = gateway.config(uid=other, name="value")
+        token = (await bench.http.post("/v1/strategies/value/fence", json={"config": config.model_dump()})).json()[
+            "token"
+        ]
+        body = bench.body(token, 0, BUY, uid=other)
+        answer = await bench.http.post("/v1/strategies/value/decisions", json=body)
+        await _received(around.broker, 2)
+        assert around.broker.received == [first, answer.json()["verdicts"][0]["client_order_id"]]
+
+
+async def _received(broker: stand_in.StandInBroker, count: int) -> None:
+    for _ in range(500):
+        if len(broker.received) >= count:
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"{count} orders: {broker.received}")
+
+
 async def gateway_idle(one: sender.Sender) -> None:
     """Wait until everything that was handed to a sender is dealt with."""
     for _ in range(1000):
-        if not one._queue:
+        if one.is_idle:
             return
         await asyncio.sleep(0.01)
-    raise AssertionError(f"still in hand: {list(one._queue)}")
+    raise AssertionError(f"still in hand: {one._lanes}")
 
 
 STOPS = ["before-mark", "after-mark", "in-flight", "after-answer"]

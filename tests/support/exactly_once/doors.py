@@ -12,7 +12,7 @@ from tradeplane_workers.stores import database, decisions, epochs
 
 def hold(patch: pytest.MonkeyPatch) -> None:
     """Make every process wait before it commits a decision or a mark, and before its first byte."""
-    read, insert, mark = epochs.read, decisions.insert, decisions.mark
+    read, insert, mark = epochs.read, decisions.insert, decisions.mark_sending
     connect, identity = wire.Backend.connect_tcp, database.identity
 
     async def seen_read(*given: Any) -> Any:
@@ -26,10 +26,9 @@ def hold(patch: pytest.MonkeyPatch) -> None:
         await _at("in_transaction")
         await insert(*given, **named)
 
-    async def held_mark(connection: Any, name: str, status: str, **named: Any) -> bool:
-        if status == "sending":
-            await _at("in_transaction")
-        return await mark(connection, name, status, **named)
+    async def held_mark(*given: Any) -> set[str]:
+        await _at("in_transaction")
+        return await mark(*given)
 
     async def held_connect(*given: Any, **named: Any) -> Any:
         found = await connect(*given, **named)
@@ -44,7 +43,7 @@ def hold(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(process, "HISTORY", [0])
     patch.setattr(epochs, "read", seen_read)
     patch.setattr(decisions, "insert", held_insert)
-    patch.setattr(decisions, "mark", held_mark)
+    patch.setattr(decisions, "mark_sending", held_mark)
     patch.setattr(wire.Backend, "connect_tcp", held_connect)
     patch.setattr(epoch, "_PERIOD_S", 0.05)
     patch.setattr(outcomes, "UNSEEN_AFTER_S", 0.0)

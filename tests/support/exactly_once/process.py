@@ -131,7 +131,7 @@ class Process:
 
     def is_done_with_it(self) -> bool:
         """Whether the order in its hand was dealt with, well or badly."""
-        return not self.sender._queue or self.in_transaction.waiting.is_set() or self.has_ended
+        return self.sender.is_idle or self.in_transaction.waiting.is_set() or self.has_ended
 
     @property
     def token(self) -> str:

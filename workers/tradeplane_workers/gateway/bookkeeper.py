@@ -3,26 +3,17 @@
 import asyncio
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import structlog
 
 from tradeplane_workers.brokers import port
-from tradeplane_workers.gateway import booking, core, machine
+from tradeplane_workers.gateway import booking, core, machine, together
 from tradeplane_workers.stores import database, journal
 
 _log = structlog.get_logger(__name__)
 _RETRY_S = 0.5
+_TOGETHER = 200  # batches of events
 ID_CONFLICT = "id-conflict"
-
-
-@dataclass(eq=False, slots=True)
-class _Wanted:
-    """Events that somebody wants booked, and what came of it."""
-
-    events: Sequence[port.Event]
-    booked: list[booking.Booked] | None = None
-    error: Exception | None = None
 
 
 class Bookkeeper:
@@ -39,15 +30,14 @@ class Bookkeeper:
         self.booked = 0
         """How many events changed the ledger; equal before and after a comparison means that nothing moved."""
         self._unwanted = unwanted
-        self._turn = asyncio.Lock()
-        self._waiting: list[_Wanted] = []
+        self._together = together.Together(self._book, most=_TOGETHER)
         self._pool = shared.pool
         self._guard = shared.guard
         self._metrics = shared.metrics
 
     async def take(self, events: Sequence[port.Event]) -> list[booking.Booked]:
         """Book events together; raises one of database.FAILURES, and then nothing was booked."""
-        found = await self._together(events)
+        found = await self._together.do(events)
         for event, booked in zip(events, found, strict=True):
             effect = "unknown-order" if booked.order is None else "booked" if booked.changed else "duplicate"
             self._metrics.events.labels(event.source, effect).inc()
@@ -75,42 +65,10 @@ class Bookkeeper:
                 self._guard.bell.ring()
                 await asyncio.sleep(_RETRY_S)
 
-    async def _together(self, events: Sequence[port.Event]) -> list[booking.Booked]:
-        """Book in one transaction what has come, from whomever, while the one before was committing."""
-        wanted = _Wanted(events)
-        self._waiting.append(wanted)
-        try:
-            async with self._turn:
-                if wanted.booked is None and wanted.error is None:
-                    await self._book_waiting()
-        finally:
-            if wanted in self._waiting:
-                self._waiting.remove(wanted)
-        if wanted.error is not None:
-            raise wanted.error
-        return wanted.booked or []
-
-    async def _book_waiting(self) -> None:
-        # Whoever is cancelled here leaves the others waiting; the next of them books, and nothing is booked twice.
-        together = tuple(self._waiting)
-        await self._book(together)
-        if len(together) > 1 and together[0].error is not None:
-            for wanted in together:  # what cannot be booked must not keep the others from it
-                await self._book((wanted,))
-        for wanted in together:
-            self._waiting.remove(wanted)
-
-    async def _book(self, together: "Sequence[_Wanted]") -> None:
-        events = [event for wanted in together for event in wanted.events]
-        try:
-            async with database.transaction(self._pool) as connection:
-                found = iter(await booking.book(connection, events))
-        except Exception as error:  # noqa: BLE001 - each of them hears it
-            for wanted in together:
-                wanted.error = error
-        else:
-            for wanted in together:
-                wanted.booked, wanted.error = list(itertools.islice(found, len(wanted.events))), None
+    async def _book(self, together: Sequence[Sequence[port.Event]]) -> list[list[booking.Booked]]:
+        async with database.transaction(self._pool) as connection:
+            found = iter(await booking.book(connection, [event for events in together for event in events]))
+        return [list(itertools.islice(found, len(events))) for events in together]
 
     async def halt(self, identifier: str, cause: str, message: str) -> None:
         """Open a halt of the gateway itself: in memory at once, then in the ledger."""

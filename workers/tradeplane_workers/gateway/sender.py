@@ -1,4 +1,4 @@
-"""The sender: released intents, in ledger sequence, each to the broker at most once.
+"""The sender: released intents, each strategy's in ledger sequence, each to the broker at most once.
 
 1. Guard ``marked-before-sent``: an intent is marked ``sending`` in a transaction that holds the gateway's epoch, and
    only then handed to the broker.
@@ -7,18 +7,21 @@
 3. Guard ``never-sent-again``: once a byte left, it is not sent again, whatever is heard.
 4. Guard ``sending-resolved-first``: after a start, every intent found ``sending`` is unknown, and nothing is sent until
    all of them are resolved.
+
+A strategy's orders leave one after the other, because the second may need what the first frees. Strategies do not wait
+for each other; what is marked meanwhile is marked in one transaction.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import structlog
 
 from tradeplane_engine.domain import times
 from tradeplane_workers.brokers import port
-from tradeplane_workers.gateway import core, manifests, outcomes, state
+from tradeplane_workers.gateway import core, manifests, outcomes, state, together
 from tradeplane_workers.stores import database, decisions, epochs
 from tradeplane_workers.stores import orders as orders_store
 
@@ -30,6 +33,9 @@ _IDLE_S = 5.0
 # An intent that waited longer is checked against the policy's bar age again, by the broker's clock.
 _FRESH_S = 5.0
 _DEFAULT_AGE = times.Nanos(times.HOUR)
+# Of the broker's eight connections; the rest is for cancels and look-ups.
+_AT_ONCE = 6
+_TOGETHER = 50
 LATE = "late"
 _TRANSIENT = frozenset({state.NO_EPOCH, state.NOT_READY, "unreachable", "rate-limit"})
 
@@ -54,7 +60,7 @@ class _Waiting:
 
 
 class Sender:
-    """One queue, one order at a time."""
+    """A lane for each strategy that has something to send, and in it one order at a time."""
 
     def __init__(
         self,
@@ -75,40 +81,49 @@ class Sender:
         self._known = known
         self._metrics = shared.metrics
         self._taken: set[str] = set()
-        self._queue: deque[_Waiting] = deque()
-        self._arrived = asyncio.Event()
+        self._lanes: dict[str, deque[_Waiting]] = {}
+        self._opened: asyncio.Queue[str] = asyncio.Queue()
+        self._places = asyncio.Semaphore(_AT_ONCE)
+        self._marks = together.Together(self._mark_together, most=_TOGETHER)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits to be sent."""
+        return not self._lanes
 
     def enqueue(self, intents: Iterable[decisions.Intent], *, since_s: float) -> None:
         """Send these, in this order; only those that are released, and each once.
 
         ``since_s`` is when their trigger's bars were read: a decision may have waited before it was posted.
         """
-        self._queue.extend(_Waiting(intent, since_s) for intent in self._new(intents))
-        self._arrived.set()
+        self._take(intents, since_s)
 
     async def recover(self) -> None:
         """Take over what an earlier process left: unknown first, then what it had released."""
         found = await self._in_flight()
         await self._resolve([intent for intent in found if intent.status != "released"])
-        self._queue.extend(_Waiting(intent, float("-inf")) for intent in self._new(found))
-        self._arrived.set()
+        self._take(found, float("-inf"))
 
     async def run(self) -> None:
         """Recover, then send, for ever."""
         await self.recover()
-        while True:
-            try:
-                async with asyncio.timeout(_IDLE_S):
-                    await self._arrived.wait()
-            except TimeoutError:
-                left = await self._in_flight() if self._leadership.is_valid() else ()
-                self._queue.extend(_Waiting(intent, float("-inf")) for intent in self._new(left))
-            self._arrived.clear()
-            while self._queue:
-                waiting = self._queue[0]
-                await self._deliver(waiting)
-                self._queue.popleft()
-                self._taken.discard(waiting.intent.client_order_id)
+        async with asyncio.TaskGroup() as lanes:
+            while True:
+                try:
+                    async with asyncio.timeout(_IDLE_S):
+                        uid = await self._opened.get()
+                except TimeoutError:
+                    if self._leadership.is_valid():
+                        self._take(await self._in_flight(), float("-inf"))
+                else:
+                    lanes.create_task(self._send(uid), name=f"send {uid}")
+
+    async def _send(self, uid: str) -> None:
+        lane = self._lanes[uid]
+        while lane:
+            await self._deliver(lane[0])
+            self._taken.discard(lane.popleft().intent.client_order_id)
+        del self._lanes[uid]
 
     async def _resolve(self, left: Iterable[decisions.Intent]) -> None:
         for intent in left:
@@ -126,12 +141,14 @@ class Sender:
                 _log.warning("intents not readable, trying again", error=f"{type(error).__name__}: {error}")
                 await asyncio.sleep(_WAIT_S)
 
-    def _new(self, intents: Iterable[decisions.Intent]) -> list[decisions.Intent]:
-        fresh = [
-            intent for intent in intents if intent.status == "released" and intent.client_order_id not in self._taken
-        ]
-        self._taken.update(intent.client_order_id for intent in fresh)
-        return fresh
+    def _take(self, intents: Iterable[decisions.Intent], since_s: float) -> None:
+        for intent in intents:
+            if intent.status == "released" and intent.client_order_id not in self._taken:
+                self._taken.add(intent.client_order_id)
+                if intent.strategy_uid not in self._lanes:
+                    self._lanes[intent.strategy_uid] = deque()
+                    self._opened.put_nowait(intent.strategy_uid)
+                self._lanes[intent.strategy_uid].append(_Waiting(intent, since_s))
 
     async def _deliver(self, waiting: _Waiting) -> None:
         intent = waiting.intent
@@ -170,8 +187,9 @@ class Sender:
             terms=intent.terms,
         )
         self._outcomes.unknown.add(intent.client_order_id)
-        with self._metrics.submit_seconds.time():
-            outcome = await self._broker.submit(request, lambda: self._permit(intent))
+        async with self._places:
+            with self._metrics.submit_seconds.time():
+                outcome = await self._broker.submit(request, lambda: self._permit(intent))
         reason = unsent(outcome)
         if reason:
             _log.info("not sent", client_order_id=intent.client_order_id, outcome=outcome)
@@ -188,16 +206,16 @@ class Sender:
 
     async def _mark(self, intent: decisions.Intent) -> bool | None:
         """Mark an intent ``sending``; False without our epoch, None when it is settled already."""
+        return await self._marks.do(intent.client_order_id)
+
+    async def _mark_together(self, client_order_ids: Sequence[str]) -> list[bool | None]:
         lead = self._leadership.epoch
         async with database.transaction(self._pool) as connection:
             if lead is None or not await epochs.holds(connection, epochs.GATEWAY, lead.token):
-                return False
-            # "sending" too: this process has not sent it, but the answer to an earlier mark may have been lost.
-            expected = ("released", "sending")
-            if not await decisions.mark(connection, intent.client_order_id, "sending", expected=expected):
-                return None
-            await orders_store.insert(connection, intent)
-        return True
+                return [False] * len(client_order_ids)
+            marked = await decisions.mark_sending(connection, client_order_ids)
+            await orders_store.insert(connection, marked)
+        return [True if each in marked else None for each in client_order_ids]
 
     async def _lateness(self, waiting: _Waiting) -> str:
         if self._guard.clock().boot_s - waiting.since_s < _FRESH_S:

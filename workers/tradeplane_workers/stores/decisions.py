@@ -173,7 +173,6 @@ async def mark(
     """Move an intent on if it is still in one of the expected statuses; returns whether it was."""
     result: str = await connection.execute(
         "update intents set status = $2, reason = $4, detail = $5,"
-        " sent = case when $2 = 'sending' then clock_timestamp() else sent end,"
         " answered = case when $2 in ('acknowledged', 'broker-refused', 'not-sent', 'unseen')"
         " then clock_timestamp() else answered end"
         " where client_order_id = $1 and status = any($3::text[])",
@@ -184,6 +183,19 @@ async def mark(
         detail,
     )
     return result == "UPDATE 1"
+
+
+async def mark_sending(connection: Any, client_order_ids: Sequence[str]) -> set[str]:
+    """Mark intents that are about to be handed to the broker; returns those that were not settled already.
+
+    ``sending`` ones too: this process has not sent them, but the answer to an earlier mark may have been lost.
+    """
+    rows = await connection.fetch(
+        "update intents set status = 'sending', reason = '', detail = '', sent = clock_timestamp()"
+        " where client_order_id = any($1::text[]) and status in ('released', 'sending') returning client_order_id",
+        client_order_ids,
+    )
+    return {row["client_order_id"] for row in rows}
 
 
 def intent(row: Any) -> Intent:

@@ -79,8 +79,8 @@ async def events(connection: Any, uid: str, *, after: int) -> list[Any]:
     return rows
 
 
-async def insert(connection: Any, intent: decisions.Intent) -> None:
-    """Write the order of an intent that is about to be sent, with the ids that trace it (invariant 8)."""
+async def insert(connection: Any, client_order_ids: Collection[str]) -> None:
+    """Write the orders of intents that are about to be sent, with the ids that trace them (invariant 8)."""
     await connection.execute(
         "insert into orders (client_order_id, sub_ledger, strategy_uid, decision, signal_score, model_digest,"  # noqa: S608
         " feature_set, policy_hash, generation, owner, git_revision, symbol, side, quantity, status,"
@@ -90,17 +90,18 @@ async def insert(connection: Any, intent: decisions.Intent) -> None:
         " d.model_digest, d.feature_set, d.policy_hash, d.generation, d.owner, d.git_revision, i.symbol, i.side,"
         " i.quantity, '',"
         f" {decisions.TERMS}"
-        " from intents i join decisions d on d.sequence = i.decision where i.client_order_id = $1"
-        " on conflict do nothing",
-        intent.client_order_id,
+        " from intents i join decisions d on d.sequence = i.decision"
+        " where i.client_order_id = any($1::text[]) on conflict do nothing",
+        list(client_order_ids),
     )
 
 
 async def doubt_released(connection: Any) -> None:
     """Take every intent that seems unsent as unknown: the commit that marked it, and wrote its order, may be lost."""
-    rows = await connection.fetch("update intents set status = 'unknown' where status = 'released' returning *")
-    for row in rows:
-        await insert(connection, decisions.intent(row))
+    rows = await connection.fetch(
+        "update intents set status = 'unknown' where status = 'released' returning client_order_id"
+    )
+    await insert(connection, [row["client_order_id"] for row in rows])
 
 
 async def located(
