@@ -21,12 +21,13 @@ from tradeplane_engine import errors, record
 from tradeplane_engine.core import gate
 from tradeplane_engine.domain import bars, numbers, orders, timeframes, times
 from tradeplane_workers import messages, translate
-from tradeplane_workers.gateway import books, core, fence, manifests, prices, standings, state
+from tradeplane_workers.gateway import books, core, fence, manifests, prices, standings, state, together
 from tradeplane_workers.stores import database, epochs, journal
 from tradeplane_workers.stores import decisions as decisions_store
 from tradeplane_workers.stores import orders as orders_store
 
 _PRICES_TIMEOUT_S = 5.0
+_TOGETHER = 8  # decisions; the ledger is locked for as long as they take
 # Which prices an order of a type has: one of these sets.
 _PRICES: Mapping[str, tuple[set[str], ...]] = {
     "market": (set(),),
@@ -88,8 +89,12 @@ class _Memory:
         return _Memory(self.token, self.state, dict(self.recorded), dict(self.configs))
 
 
+_Asked = tuple[messages.DecisionMessage, times.Nanos]
+_Taken = tuple[messages.DecisionReceipt, Sequence[decisions_store.Intent]]
+
+
 class Desk:
-    """Takes decisions, one at a time."""
+    """Takes decisions, one after the other; those that come while others commit, in one transaction."""
 
     def __init__(
         self, shared: core.Core, fills: books.Fills, *, known: manifests.Known, reference: prices.Prices
@@ -102,12 +107,11 @@ class Desk:
         self._known = known
         self._prices = reference
         self._one_at_a_time = asyncio.Lock()
+        self._together = together.Together(self._take, most=_TOGETHER)
         self._channels: dict[tuple[str, int], str] = {}
         self._memory = _Memory("")
 
-    async def decide(
-        self, message: messages.DecisionMessage, *, dry_run: bool = False
-    ) -> tuple[messages.DecisionReceipt, Sequence[decisions_store.Intent]]:
+    async def decide(self, message: messages.DecisionMessage, *, dry_run: bool = False) -> _Taken:
         """Record a decision and judge its intents; return its receipt, and the intents as they are recorded.
 
         Raises NotReady, Conflict and Fenced. With ``dry_run`` everything is done but the commit.
@@ -119,29 +123,52 @@ class Desk:
             )
             if message.intents and not read:
                 raise NotReady(f"no bars that end at {message.trigger} have been read yet")
-        lead = self._leadership.epoch
-        if lead is None or not self._leadership.is_valid() or not self._guard.inputs.is_hearing:
+        if not self._leadership.is_valid() or not self._guard.inputs.is_hearing:
             raise NotReady("not leading, or not reconciled with the broker yet")
+        if dry_run:
+            return (await self._take([(message, trigger)], keep=False))[0]
+        return await self._together.do((message, trigger))
+
+    async def _take(self, asked: Sequence[_Asked], *, keep: bool = True) -> list[_Taken]:
+        """Record decisions in one transaction, each judged with those before it; a refused one undoes them all."""
         async with self._one_at_a_time:
+            lead = self._leadership.epoch
+            if lead is None or not self._leadership.is_valid():
+                raise NotReady("not leading")
             memory = self._memory.copy() if self._memory.token == lead.token else _Memory(lead.token)
-            async with database.transaction(self._pool, keep=not dry_run) as connection:
+            async with database.transaction(self._pool, keep=keep) as connection:
                 memory.state = await journal.hold(connection)
                 if not await epochs.holds(connection, epochs.GATEWAY, lead.token):
                     self._leadership.lose()
                     raise NotReady("another gateway leads")
-                holder = await fence.check(connection, message.uid, message.token)
-                if (message.generation, message.attempt) != (holder.generation, holder.attempt):
-                    raise fence.Fenced(f"the fence is for {(holder.generation, holder.attempt)}")
-                repeated = await self._repeated(connection, message, trigger)
-                if repeated is not None:
-                    return repeated, await decisions_store.intents_of(connection, repeated.sequence)
-                receipt, intents = await self._record(
-                    connection, message, trigger, epoch_number=lead.number, memory=memory
-                )
-            if dry_run:
-                return receipt.model_copy(update={"sequence": 0, "dry_run": True}), ()
-            self._memory = memory
-        return receipt, intents
+                taken = [
+                    await self._take_one(connection, message, trigger, epoch_number=lead.number, memory=memory)
+                    for message, trigger in asked
+                ]
+            if keep:
+                self._memory = memory
+                return taken
+        return [
+            (receipt if receipt.repeated else receipt.model_copy(update={"sequence": 0, "dry_run": True}), ())
+            for receipt, _ in taken
+        ]
+
+    async def _take_one(
+        self,
+        connection: Any,
+        message: messages.DecisionMessage,
+        trigger: times.Nanos,
+        *,
+        epoch_number: int,
+        memory: _Memory,
+    ) -> _Taken:
+        holder = await fence.check(connection, message.uid, message.token)
+        if (message.generation, message.attempt) != (holder.generation, holder.attempt):
+            raise fence.Fenced(f"the fence is for {(holder.generation, holder.attempt)}")
+        repeated = await self._repeated(connection, message, trigger)
+        if repeated is not None:
+            return repeated, await decisions_store.intents_of(connection, repeated.sequence)
+        return await self._record(connection, message, trigger, epoch_number=epoch_number, memory=memory)
 
     async def order_events(self, uid: str, *, after: int) -> messages.OrderEvents:
         """Return what happened to a strategy's orders behind a place in the ledger's sequence."""
@@ -197,8 +224,8 @@ class Desk:
         trigger: times.Nanos,
         *,
         epoch_number: int,
-        memory: "_Memory",
-    ) -> tuple[messages.DecisionReceipt, Sequence[decisions_store.Intent]]:
+        memory: _Memory,
+    ) -> _Taken:
         config = memory.configs.get(message.token) or await fence.configuration(connection, message.uid)
         if config is None:
             raise fence.Fenced("no configuration is recorded for this fence")
@@ -379,7 +406,8 @@ async def _record_circumstances(connection: Any, given: _Circumstances, *, polic
     if given.policy is None:
         body = {"name": policy_name, "hash": "", "spec": {}}
         await journal.record_if_new(connection, "policy", "name", body, known=known)
-    await _record_state(connection, given.state, last=memory.state)
+    if await _record_state(connection, given.state, last=memory.state):
+        memory.state = given.state.state.value
 
 
 async def record_state(connection: Any, current: state.State) -> bool:

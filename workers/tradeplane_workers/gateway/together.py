@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from tradeplane_workers.stores import database
+
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
@@ -54,7 +56,8 @@ class Together(Generic[_Item, _Result]):
     async def _do_waiting(self) -> None:
         batch = self._waiting[: self._most]
         await self._do(batch)
-        if len(batch) > 1 and batch[0].error is not None:
+        error = batch[0].error
+        if len(batch) > 1 and error is not None and not isinstance(error, database.AWAY):
             for asked in batch:  # what cannot be done must not keep the others from it
                 asked.error = None
                 await self._do([asked])

@@ -16,12 +16,17 @@ import asyncpg
 FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 """What a database that is away, restarting or too slow raises."""
 
+AWAY = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError, TimeoutError)
+"""Those that say nothing about the statement."""
+
 _SETTINGS = {
     "application_name": "tradeplane-gateway",
     "statement_timeout": "1000",
     "lock_timeout": "1000",
     "idle_in_transaction_session_timeout": "1000",
     "synchronous_commit": "on",
+    # A plan is made while tables are young and kept while they grow; each statement here has its index.
+    "enable_seqscan": "off",
 }
 
 

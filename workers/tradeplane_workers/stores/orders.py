@@ -184,7 +184,9 @@ async def exposures(connection: Any) -> tuple[Exposure, ...]:
     """
     rows = await connection.fetch(
         f"""
-        with working as (
+        with live as materialized (  -- few of many orders, which the planner does not know: by their own index, first
+            select client_order_id, status, filled, reported from orders o where {MAY_FILL} or o.reported > o.filled
+        ), working as (
             select i.strategy_uid as sub_ledger, i.symbol, i.side,
                    greatest(case when o.status in {_ENDED}
                                  then o.reported else i.quantity end - coalesce(o.filled, 0), 0) as quantity
@@ -193,8 +195,8 @@ async def exposures(connection: Any) -> tuple[Exposure, ...]:
             union all
             select i.strategy_uid, i.symbol, i.side,
                    greatest(case when o.status in {_ENDED} then o.reported else i.quantity end - o.filled, 0)
-            from orders o join intents i using (client_order_id)
-            where i.status = 'acknowledged' and ({MAY_FILL} or o.reported > o.filled)
+            from live o join intents i using (client_order_id)
+            where i.status = 'acknowledged'
         ), parts as (
             select sub_ledger, symbol, quantity as position, 0::bigint as buy, 0::bigint as sell, 0 as open
             from positions
