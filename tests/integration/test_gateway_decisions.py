@@ -9,7 +9,7 @@ import pytest
 
 from support import gateway, simulator
 from tradeplane_engine import record
-from tradeplane_engine.domain import numbers
+from tradeplane_engine.domain import numbers, orders
 from tradeplane_workers import messages
 from tradeplane_workers.gateway import sender
 
@@ -71,6 +71,69 @@ async def test_a_decision_before_the_last_one_is_refused(bench: gateway.Bench) -
     await bench.decide(token, 1, [])
     answer = await bench.post(bench.body(token, 0, []))
     assert answer.status_code == 409
+
+
+async def test_parts_follow_the_bars_decision_one_after_the_other(bench: gateway.Bench) -> None:
+    """Each has its key, its orders' ids and its receipt; the next bar's decision begins anew."""
+    token = await bench.fence()
+    whole = await bench.decide(token, 0, BUY)
+    parts = [await bench.decide(token, 0, BUY, part=part, heard=whole["sequence"] + part) for part in (1, 2)]
+    assert await bench.decide(token, 0, BUY, part=1) == {**parts[0], "repeated": True}
+    assert await bench.decide(token, 0, BUY) == {**whole, "repeated": True}
+    ids = [receipt["verdicts"][0]["client_order_id"] for receipt in (whole, *parts)]
+    assert [orders.parse_client_order_id(name).number for name in ids] == [0, 1000, 2000]
+    await bench.settled(0)
+    assert sorted(order["client_order_id"] for order in await bench.journal()) == sorted(ids)
+    await bench.decide(token, 1, [])
+    decided = await bench.listed("decisions")
+    assert [(row["trigger"], row["part"]) for row in decided] == [
+        (bench.venue.sessions[session].close, part) for session, part in ((0, 0), (0, 1), (0, 2), (1, 0))
+    ]
+
+
+@pytest.mark.parametrize("part, session", [(2, 0), (1, 1), (100, 0), (-1, 0)])
+async def test_a_part_that_is_not_the_next_one_is_refused(bench: gateway.Bench, part: int, session: int) -> None:
+    """What a strategy skipped would be lost, and there are not more than 99."""
+    token = await bench.fence()
+    await bench.decide(token, 0, BUY)
+    await bench.publish(1)
+    answer = await bench.post(bench.body(token, session, BUY, part=part))
+    assert (answer.status_code, answer.json()["detail"].partition(":")[0]) == (422, "part")
+    assert len(await bench.listed("decisions")) == 1
+
+
+async def test_a_different_part_under_one_key_is_refused(bench: gateway.Bench) -> None:
+    """The first stands; one of an earlier bar has no place any more."""
+    token = await bench.fence()
+    await bench.decide(token, 0, BUY)
+    first = await bench.decide(token, 0, BUY, part=1)
+    answer = await bench.post(bench.body(token, 0, [("AAPL", "buy", "11")], part=1))
+    assert (answer.status_code, answer.json()["decision"]) == (409, {**first, "repeated": True})
+    await bench.decide(token, 1, [])
+    answer = await bench.post(bench.body(token, 0, BUY, part=2))
+    assert (answer.status_code, answer.json()["reason"]) == (409, "conflict")
+
+
+async def test_the_fence_says_where_the_last_attempt_ended(bench: gateway.Bench) -> None:
+    """Trigger, part, and the order event up to which it had answered."""
+    token = await bench.fence()
+    await bench.decide(token, 0, BUY)
+    await bench.decide(token, 0, BUY, part=1, heard=17)
+    granted = (await bench.ask_fence(gateway.config(attempt=2))).json()
+    assert (granted["last_trigger"], granted["last_part"], granted["last_heard"]) == (
+        bench.venue.sessions[0].close,
+        1,
+        17,
+    )
+
+
+async def test_more_intents_of_a_symbol_than_ids_are_refused(bench: gateway.Bench) -> None:
+    """The number of a part's order must not be that of the next part's."""
+    token = await bench.fence()
+    await bench.publish(0)
+    body = bench.body(token, 0, [("AAPL", "buy", "1", ("number", 1000))])
+    answer = await bench.post(body)
+    assert (answer.status_code, "number" in answer.json()["detail"]) == (422, True)
 
 
 async def test_an_equal_attempt_of_a_living_holder_is_refused(bench: gateway.Bench) -> None:

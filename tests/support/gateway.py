@@ -283,6 +283,8 @@ class Bench:
         attempt: int = 1,
         uid: str = UID,
         cancels: Sequence[str] = (),
+        part: int = 0,
+        heard: int | None = None,
     ) -> dict[str, Any]:
         """Return the JSON of a decision at a session's close; intents are (symbol, side, quantity, *terms as pairs)."""
         return messages.DecisionMessage(
@@ -301,6 +303,8 @@ class Bench:
                 for symbol, side, quantity, *terms in intents
             ),
             cancels=tuple(cancels),
+            part=part,
+            heard=heard,
         ).model_dump(mode="json")
 
     async def post(self, body: dict[str, Any]) -> httpx2.Response:

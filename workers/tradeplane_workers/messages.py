@@ -158,10 +158,15 @@ class FenceRequest(Message):
 
 
 class FenceGranted(Message):
-    """The token that every decision must carry, and the last decided trigger (empty when there is none)."""
+    """The token that every decision must carry, and the last decided trigger (empty when there is none).
+
+    ``last_part`` and ``last_heard`` are those of the last decision: whoever continues hears what came after that.
+    """
 
     token: str
     last_trigger: str = ""
+    last_part: int = 0
+    last_heard: int | None = None
 
 
 class SignalMessage(Message):
@@ -198,7 +203,11 @@ class IntentMessage(Message):
 
 
 class DecisionMessage(Message):
-    """Exactly one per trigger; a second, different one under the same key is refused and the first returned."""
+    """Exactly one per trigger and part; a second, different one under the same key is refused, the first returned.
+
+    ``part`` is 0 of the bar's own decision; those that follow it before the next bar count from 1. ``heard`` is the
+    place in the sequence of the last order event that they may be an answer to, ``rung`` the last timer between bars.
+    """
 
     uid: str
     generation: int
@@ -211,6 +220,9 @@ class DecisionMessage(Message):
     signals: tuple[SignalMessage, ...] = ()
     intents: tuple[IntentMessage, ...] = ()
     cancels: tuple[str, ...] = ()
+    part: int = 0
+    heard: int | None = None
+    rung: TimeText | Literal[""] = ""
 
 
 class Verdict(Message):

@@ -1,7 +1,8 @@
 """Decisions, intents and orders: what a strategy wants and what became of it.
 
-A strategy answers each trigger with exactly one :class:`Decision`. Each of its :class:`Intent` values becomes at most
-one order at the broker, under a client order id that can be read and rebuilt (:func:`client_order_id`).
+A strategy answers each trigger with exactly one :class:`Decision`, its part 0; what it wants between this bar and the
+next are further parts, in their order. Each :class:`Intent` becomes at most one order at the broker, under a client
+order id that can be read and rebuilt (:func:`client_order_id`).
 """
 
 import math
@@ -15,6 +16,9 @@ from tradeplane_engine.domain import numbers, times
 
 _NO_PRICE = numbers.Price(0)
 _ID_MAX = 128
+MOST_PARTS = 99
+"""Parts that may follow a bar's own decision before the next one's."""
+_MOST_OF_A_PART = 1000  # intents of one symbol and role
 _PART = re.compile(r"[A-Za-z0-9_]+")
 _WHOLE = re.compile(r"[A-Za-z0-9_]+(?:-[A-Za-z0-9_]+){7}")
 
@@ -129,7 +133,7 @@ AT_MARKET = Terms()
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A wanted order; ``quantity`` is positive; ``number`` counts intents of one symbol and role in a decision."""
+    """A wanted order; ``quantity`` is positive; ``number`` counts intents of one symbol and role in a part."""
 
     symbol: str
     side: Side
@@ -146,9 +150,12 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A strategy's answer to one trigger; the end of the bar is the trigger and the key.
+    """A strategy's answer to one trigger, the end of the bar, or to what it heard since: (trigger, part) is the key.
 
     cancels : client order ids of orders that it wants no more
+    part : 0 of the bar's own, from 1 on of those between it and the next bar
+    heard : last order event in the ledger's sequence that everything wanted so far may be an answer to; None if unknown
+    rung : last timer that had rung between bars, 0 for none
     """
 
     trigger: times.Nanos
@@ -158,6 +165,9 @@ class Decision:
     model_digest: str = ""
     detail: str = ""
     cancels: tuple[str, ...] = ()
+    part: int = 0
+    heard: int | None = None
+    rung: times.Nanos = times.Nanos(0)  # noqa: RUF009 - an int
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +202,7 @@ class Fill:
 
 @dataclass(frozen=True, slots=True)
 class OrderKey:
-    """The parts of a client order id. ``uid`` is the Strategy's UID without dashes."""
+    """The parts of a client order id. ``uid`` is the Strategy's UID without dashes, ``number`` a :func:`number`."""
 
     ledger: str
     uid: str
@@ -202,6 +212,15 @@ class OrderKey:
     number: int = 0
     replacement: int = 0
     attempt: int = 1
+
+
+def number(part: int, count: int) -> int:
+    """Return the number of an order: of all of its symbol and role between two bars; raises ValueRefused."""
+    if not 0 <= part <= MOST_PARTS:
+        raise errors.ValueRefused("part", f"from 0 to {MOST_PARTS}", part)
+    if not 0 <= count < _MOST_OF_A_PART:
+        raise errors.ValueRefused("intents, number", f"from 0 to {_MOST_OF_A_PART - 1}", count)
+    return part * _MOST_OF_A_PART + count
 
 
 def client_order_id(key: OrderKey) -> str:

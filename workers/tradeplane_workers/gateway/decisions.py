@@ -1,7 +1,8 @@
 """Decisions: one row and one transaction each, with everything that it was judged by.
 
 1. Both fences are checked in the transaction: the gateway's epoch and the strategy's token.
-2. A repeated decision returns the first receipt and changes nothing; a different one under its key is refused.
+2. A repeated decision returns the first receipt and changes nothing; a different one under its key, trigger and
+   part, is refused, and so is a part that is not the next one.
 3. What it is judged by is in the ledger's sequence before it: Environment, policies, state, and what limits on losses
    are measured from.
 4. The engine's gate judges, with the strategy's policy on its sub-ledger and the Environment's on the account, at the
@@ -28,6 +29,7 @@ from tradeplane_workers.stores import orders as orders_store
 
 _PRICES_TIMEOUT_S = 5.0
 _TOGETHER = 8  # decisions; the ledger is locked for as long as they take
+_NOT_SAID = frozenset({"token", "attempt", "generation", "detail", "heard", "rung"})
 # Which prices an order of a type has: one of these sets.
 _PRICES: Mapping[str, tuple[set[str], ...]] = {
     "market": (set(),),
@@ -165,7 +167,7 @@ class Desk:
         holder = await fence.check(connection, message.uid, message.token)
         if (message.generation, message.attempt) != (holder.generation, holder.attempt):
             raise fence.Fenced(f"the fence is for {(holder.generation, holder.attempt)}")
-        repeated = await self._repeated(connection, message, trigger)
+        repeated = await _repeated(connection, message, trigger)
         if repeated is not None:
             return repeated, await decisions_store.intents_of(connection, repeated.sequence)
         return await self._record(connection, message, trigger, epoch_number=epoch_number, memory=memory)
@@ -204,18 +206,6 @@ class Desk:
                 return timeframes.DAY  # of nobody: the fence will refuse it
             self._channels[generation] = translate.channel(config)
         return self._channels[generation]
-
-    async def _repeated(
-        self, connection: Any, message: messages.DecisionMessage, trigger: times.Nanos
-    ) -> messages.DecisionReceipt | None:
-        last = await decisions_store.last(connection, message.uid)
-        if last is None or last.trigger < trigger:
-            return None
-        first = await decisions_store.find(connection, message.uid, trigger) or last
-        receipt = await receipt_of(connection, first)
-        if first.trigger != trigger or first.digest != content_digest(message):
-            raise Conflict(receipt)
-        return receipt
 
     async def _record(
         self,
@@ -257,6 +247,9 @@ class Desk:
                 digest=content_digest(message),
                 owner=config.owner,
                 git_revision=config.git_revision,
+                part=message.part,
+                heard=message.heard,
+                rung=times.instant(message.rung, field="rung") if message.rung else None,
             ),
             signals=[_signal(signal) for signal in message.signals],
             intents=intents,
@@ -303,9 +296,7 @@ class Desk:
             own = own or f"the Strategy's RiskPolicy {config.policy.name} is absent"
         elif given.policy.refusal:
             own = own or f"the Strategy's {given.policy.refusal}"
-        return [
-            self._judged(verdict, message.uid, trigger, own=own, message=given.state.message) for verdict in verdicts
-        ]
+        return [self._judged(verdict, message, trigger, own=own, halted=given.state.message) for verdict in verdicts]
 
     async def _scopes(
         self,
@@ -337,18 +328,26 @@ class Desk:
             gate.Scope("account", account.limits, whole),
         )
 
-    def _judged(self, verdict: gate.Verdict, uid: str, trigger: times.Nanos, *, own: str, message: str) -> _Judged:
+    def _judged(
+        self,
+        verdict: gate.Verdict,
+        message: messages.DecisionMessage,
+        trigger: times.Nanos,
+        *,
+        own: str,
+        halted: str,
+    ) -> _Judged:
         key = orders.OrderKey(
             ledger=self._ledger,
-            uid=uid,
+            uid=message.uid,
             trigger=trigger,
             symbol=verdict.intent.symbol,
             role=verdict.intent.role,
-            number=verdict.intent.number,
+            number=orders.number(message.part, verdict.intent.number),
         )
         reason, detail = verdict.reason, verdict.detail
-        if reason == state.HALTED and (message or own):
-            detail = message or own
+        if reason == state.HALTED and (halted or own):
+            detail = halted or own
         if verdict.accepted and own:
             reason, detail = state.HALTED, own
         return _Judged(verdict.intent, orders.client_order_id(key), reason, detail[:1000], verdict.accepted)
@@ -380,8 +379,27 @@ def _checked(message: messages.DecisionMessage) -> times.Nanos:
         raise errors.ValueRefused("intents", "each (symbol, role, number) once", len(message.intents))
     if message.intents and orders.Outcome(message.outcome) is not orders.Outcome.TRADED:
         raise errors.ValueRefused("outcome", f"{orders.Outcome.TRADED}, because there are intents", message.outcome)
+    for each in (0, *(intent.number for intent in message.intents)):
+        orders.number(message.part, each)
     times.compact(trigger)
     return trigger
+
+
+async def _repeated(
+    connection: Any, message: messages.DecisionMessage, trigger: times.Nanos
+) -> messages.DecisionReceipt | None:
+    """Return the first receipt of a decision that is recorded; raises Conflict, and ValueRefused for a part too far."""
+    last = await decisions_store.last(connection, message.uid)
+    if last is None or last.key < (trigger, message.part):
+        allowed = 1 + last.part if last is not None and last.trigger == trigger else 0
+        if message.part != allowed:
+            raise errors.ValueRefused("part", f"{allowed}, the next one of {message.trigger}", message.part)
+        return None
+    first = await decisions_store.find(connection, message.uid, trigger, message.part) or last
+    receipt = await receipt_of(connection, first)
+    if first.key != (trigger, message.part) or first.digest != content_digest(message):
+        raise Conflict(receipt)
+    return receipt
 
 
 async def _standing(
@@ -440,8 +458,8 @@ def _verdict(client_order_id: str, reason: str, detail: str, *, quantity: number
 
 
 def content_digest(message: messages.DecisionMessage) -> str:
-    """Return the sha256 of what a decision says; who said it in which attempt is no part of it."""
-    content = message.model_dump(mode="json", exclude={"token", "attempt", "generation", "detail"})
+    """Return the sha256 of what a decision says; who said it, in which attempt and why is no part of it."""
+    content = message.model_dump(mode="json", exclude={*_NOT_SAID, *(() if message.part else ("part",))})
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -54,7 +54,11 @@ async def take(pool: asyncpg.Pool, config: messages.StrategyConfig) -> messages.
             raise Fenced("somebody else was faster")
         await _record(connection, config)
         last = await decisions.last(connection, config.uid)
-    return messages.FenceGranted(token=taken.token, last_trigger="" if last is None else times.text(last.trigger))
+    if last is None:
+        return messages.FenceGranted(token=taken.token)
+    return messages.FenceGranted(
+        token=taken.token, last_trigger=times.text(last.trigger), last_part=last.part, last_heard=last.heard
+    )
 
 
 async def check(connection: Any, uid: str, token: str) -> epochs.Epoch:

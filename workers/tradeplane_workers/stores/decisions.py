@@ -12,7 +12,10 @@ TERMS = ", ".join(orders.Terms.__slots__)  # columns of intents and orders
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One row of ``decisions``; ``digest`` tells a repeated decision from a different one."""
+    """One row of ``decisions``; ``digest`` tells a repeated decision from a different one.
+
+    heard, rung : order event (place in the sequence) and timer that it may be an answer to; None where nobody said so
+    """
 
     sequence: int
     strategy_uid: str
@@ -30,6 +33,14 @@ class Decision:
     digest: str
     owner: str = ""
     git_revision: str = ""
+    part: int = 0
+    heard: int | None = None
+    rung: int | None = None
+
+    @property
+    def key(self) -> tuple[times.Nanos, int]:
+        """Trigger and part, by which a strategy's decisions are ordered."""
+        return self.trigger, self.part
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +69,8 @@ async def insert(
     """Write a decision with everything that belongs to it."""
     await connection.execute(
         "insert into decisions (sequence, strategy_uid, strategy, generation, attempt, trigger, outcome, detail,"
-        " model_digest, feature_set, policy_hash, account_policy_hash, epoch, digest, owner, git_revision)"
-        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+        " model_digest, feature_set, policy_hash, account_policy_hash, epoch, digest, owner, git_revision, part,"
+        " heard, rung) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
         *(getattr(decision, name) for name in decision.__slots__),
     )
     if signals:
@@ -84,16 +95,18 @@ async def insert(
         )
 
 
-async def find(connection: Any, uid: str, trigger: times.Nanos) -> Decision | None:
+async def find(connection: Any, uid: str, trigger: times.Nanos, part: int) -> Decision | None:
     """Return the decision under a key."""
-    row = await connection.fetchrow("select * from decisions where strategy_uid = $1 and trigger = $2", uid, trigger)
+    row = await connection.fetchrow(
+        "select * from decisions where strategy_uid = $1 and trigger = $2 and part = $3", uid, trigger, part
+    )
     return None if row is None else _decision(row)
 
 
 async def last(connection: Any, uid: str) -> Decision | None:
     """Return a strategy's latest decision."""
     row = await connection.fetchrow(
-        "select * from decisions where strategy_uid = $1 order by trigger desc limit 1", uid
+        "select * from decisions where strategy_uid = $1 order by trigger desc, part desc limit 1", uid
     )
     return None if row is None else _decision(row)
 

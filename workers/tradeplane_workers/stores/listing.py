@@ -48,6 +48,7 @@ async def decisions(connection: Any, page: Page) -> list[Row]:
             "generation": row["generation"],
             "attempt": row["attempt"],
             "trigger": times.text(row["trigger"]),
+            "part": row["part"],
             "outcome": row["outcome"],
             "detail": row["detail"],
             "model_digest": row["model_digest"],
@@ -286,7 +287,7 @@ async def strategies(connection: Any) -> list[Row]:
                b.reason, b.detail
         from epochs e
         left join lateral (select * from decisions where strategy_uid = substr(e.scope, 10)
-                           order by trigger desc limit 1) d on true
+                           order by trigger desc, part desc limit 1) d on true
         left join lateral (select * from intents where decision = d.sequence and status = 'refused'
                            and reason <> 'halted' order by position limit 1) b on true
         where e.scope like 'strategy:%' order by e.holder, e.scope
