@@ -158,3 +158,22 @@ async def test_listing_after_an_instant_leaves_out_what_is_older(subject: Subjec
     assert outcome.event.report is not None
     later = outcome.event.report.submitted + 1_000_000_000
     assert await subject.broker.orders(status="all", after=later) == ()  # type: ignore[arg-type]  # a plain number
+
+
+async def test_orders_leave_a_quarter_of_the_request_budget(tmp_path: pathlib.Path) -> None:
+    """Of twelve requests nine may be orders; what is left cancels and looks up, and the broker saw no order too many."""
+    with simulator.threaded(tmp_path, rate={"requests": 12, "seconds": 3600}) as venue:
+        await asyncio.to_thread(venue.to_bars, 0)
+        adapter = alpaca.Alpaca(
+            venue.url, venue.stream_url, credentials=alpaca.Credentials(venue.key_id, venue.secret_key)
+        )
+        assert adapter.budget() is None
+        outcomes = [await adapter.submit(request(f"t-{number}"), allowed) for number in range(11)]
+        assert [type(outcome) for outcome in outcomes] == [port.Acknowledged] * 9 + [port.NotSent] * 2
+        assert outcomes[-1] == port.NotSent("request-budget", "3 of 12 requests left")
+        first = outcomes[0]
+        assert isinstance(first, port.Acknowledged)
+        assert await adapter.cancel(first.event.broker_order_id) == ""
+        assert len(await adapter.orders(status="open")) == 8
+        assert adapter.budget() == port.Budget(12, 1, 3)
+        await adapter.aclose()

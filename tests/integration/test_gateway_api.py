@@ -249,13 +249,13 @@ async def test_a_body_that_is_too_large_or_too_slow_is_refused(
     bench: gateway.Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With problems of their own; the gateway goes on."""
-    monkeypatch.setattr(entrance, "_BODY_S", 0.2)
     async with (
         gateway.served(bench.gateway) as url,
         httpx2.AsyncClient(base_url=url, timeout=30, trust_env=False) as http,
     ):
         large = await http.post("/v1/cancels", content=b"x" * ((1 << 20) + 1))
         assert (large.status_code, large.json()["reason"]) == (413, "content-too-large")
+        monkeypatch.setattr(entrance, "_BODY_S", 0.2)
         reader, writer = await asyncio.open_connection(http.base_url.host, http.base_url.port)
         writer.write(b"POST /v1/cancels HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{")
         head = await reader.readuntil(b"\r\n")

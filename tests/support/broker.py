@@ -84,6 +84,10 @@ class StandInBroker:
             self._accept(request)
         self._late.clear()
 
+    def budget(self) -> port.Budget | None:
+        """Return nothing: nobody counts."""
+        return None
+
     async def cancel(self, broker_order_id: str) -> str:
         """Cancel an order at once."""
         self._check()

@@ -15,6 +15,7 @@ from tradeplane_engine.venue import profile
 from tradeplane_workers.gateway import (
     bookkeeper,
     books,
+    breaker,
     cancels,
     core,
     decisions,
@@ -107,7 +108,8 @@ class Process:
         self.ledger = ledger
         self.history = HISTORY[0]
         self.outcomes = outcomes.Outcomes(shared, broker, books=self.keeper)
-        self.sender = sender.Sender(shared, broker, results=self.outcomes, known=known)
+        circuit = breaker.Breaker(broker.clock, clock=clock, bell=guard.bell)
+        self.sender = sender.Sender(shared, broker, results=self.outcomes, known=known, circuit=circuit)
         read = prices.Prices(redis_asyncio.Redis(), clock=clock)  # never asked: the bars are given
         read.add(_slice(times.Nanos(broker.now - times.HOUR)), read_s=0.0)
         read.add(_slice(broker.now), read_s=0.0)

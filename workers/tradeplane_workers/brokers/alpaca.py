@@ -14,7 +14,7 @@ import httpcore2
 
 from tradeplane_engine import errors
 from tradeplane_engine.domain import numbers, orders, times
-from tradeplane_workers.brokers import alpaca_json, alpaca_stream, port, wire
+from tradeplane_workers.brokers import alpaca_json, alpaca_stream, budget, port, wire
 
 _SUBMIT_TIMEOUT_S = 5.0
 _GET_ATTEMPTS = 3
@@ -77,11 +77,15 @@ class Alpaca:
                 raise errors.ValueRefused(name, f"a URL that starts with one of {schemes}", url)
         headers = {"APCA-API-KEY-ID": credentials.key_id, "APCA-API-SECRET-KEY": credentials.secret_key}
         self._http = wire.Http(trading_url.rstrip("/") + "/v2", headers=headers, timeout_s=timeout_s)
+        self._meter = budget.Meter()
         self._stream_url = stream_url
         self._credentials = credentials
 
     async def submit(self, request: port.Request, permit: port.Permit) -> port.Outcome:
         """Send an order at most once and say what is known about it afterwards."""
+        left = self._meter.read()
+        if left is not None and not left.lets_order:
+            return port.NotSent("request-budget", f"{left.remaining} of {left.limit} requests left")
         body = {
             "symbol": request.symbol,
             "qty": numbers.quantity_text(request.quantity),
@@ -91,9 +95,7 @@ class Alpaca:
         }
         dispatch = wire.Dispatch(permit)
         try:
-            answer = await self._http.request(
-                "POST", "/orders", dispatch=dispatch, body=alpaca_json.dump(body).encode()
-            )
+            answer = await self._request("POST", "/orders", dispatch=dispatch, body=alpaca_json.dump(body).encode())
         except wire.PermitRefused as refused:
             return port.NotSent(str(refused))
         except Exception as error:  # noqa: BLE001 - whatever it is, only one fact matters: had a byte left?
@@ -176,6 +178,10 @@ class Alpaca:
         """Return the venue's trading time."""
         return alpaca_json.clock(await self._get("/clock"))
 
+    def budget(self) -> port.Budget | None:
+        """Return what is left of the request budget, by the broker's headers."""
+        return self._meter.read()
+
     def updates(self) -> AbstractAsyncContextManager[port.Updates]:
         """Open the trade-updates stream."""
         return alpaca_stream.listen(
@@ -207,9 +213,19 @@ class Alpaca:
             raise _refusal(answer)
         return alpaca_json.parse(answer.body)
 
+    async def _request(self, method: str, target: str, *, dispatch: wire.Dispatch, body: bytes = b"") -> wire.Answer:
+        self._meter.leaves()
+        try:
+            answer = await self._http.request(method, target, dispatch=dispatch, body=body)
+        except BaseException:
+            (self._meter.lost if dispatch.sent else self._meter.stayed)()
+            raise
+        self._meter.answered(answer.headers)
+        return answer
+
     async def _once(self, method: str, target: str) -> wire.Answer:
         try:
-            return await self._http.request(method, target, dispatch=wire.Dispatch())
+            return await self._request(method, target, dispatch=wire.Dispatch())
         except (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError, OSError) as error:
             raise port.BrokerUnreachable(f"{method} {target}: {type(error).__name__}: {error}") from error
 

@@ -124,6 +124,20 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """Requests of the broker's window: how many it has, how many are left, how many of these no order may use."""
+
+    limit: int
+    remaining: int
+    reserve: int
+
+    @property
+    def lets_order(self) -> bool:
+        """Whether an order may leave: what is kept for cancels and look-ups stays."""
+        return self.remaining > self.reserve
+
+
+@dataclass(frozen=True, slots=True)
 class CashActivity:
     """A booking that is not a fill: a fee, a dividend, a transfer, a split."""
 
@@ -164,7 +178,8 @@ class Refused:
 class NotSent:
     """No byte of the order left, or the broker's own rate limit dropped it; it may be sent again under its id.
 
-    ``reason`` is the permit's when it refused, else ``unreachable`` or ``rate-limit``.
+    ``reason`` is the permit's when it refused, else ``unreachable``, ``rate-limit`` (the broker's own word) or
+    ``request-budget`` (what is left of it is kept for cancels and look-ups).
     """
 
     reason: str
@@ -234,6 +249,10 @@ class Standing(Protocol):
 
     async def clock(self) -> times.Nanos:
         """Return trading time as the broker has it."""
+        ...
+
+    def budget(self) -> Budget | None:
+        """Return what is left of the request budget; None where the broker has none, or has said nothing of it."""
         ...
 
     def updates(self) -> AbstractAsyncContextManager[Updates]:

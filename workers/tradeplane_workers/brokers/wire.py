@@ -12,7 +12,7 @@ Nothing here repeats a request.
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -54,10 +54,11 @@ _CURRENT: ContextVar[Dispatch | None] = ContextVar("dispatch", default=None)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Status and body of a response."""
+    """Status, body and headers of a response, their names in lower case."""
 
     status: int
     body: bytes
+    headers: Mapping[str, str]
 
 
 class Stream(httpcore2.AsyncNetworkStream):
@@ -177,7 +178,8 @@ class Http:
                 content=body,
                 extensions={"timeout": self._timeout},
             )
-        return Answer(response.status, response.content)
+        named = {name.decode().lower(): value.decode("latin-1") for name, value in response.headers}
+        return Answer(response.status, response.content, named)
 
     async def aclose(self) -> None:
         """Drop all connections."""

@@ -21,7 +21,7 @@ import structlog
 
 from tradeplane_engine.domain import times
 from tradeplane_workers.brokers import port
-from tradeplane_workers.gateway import core, manifests, outcomes, state, together
+from tradeplane_workers.gateway import breaker, core, manifests, outcomes, state, together
 from tradeplane_workers.stores import database, decisions, epochs
 from tradeplane_workers.stores import orders as orders_store
 
@@ -37,7 +37,9 @@ _DEFAULT_AGE = times.Nanos(times.HOUR)
 _AT_ONCE = 6
 _TOGETHER = 50
 LATE = "late"
-_TRANSIENT = frozenset({state.NO_EPOCH, state.NOT_READY, "unreachable", "rate-limit"})
+_TRANSIENT = frozenset(
+    {state.NO_EPOCH, state.NOT_READY, breaker.CIRCUIT_OPEN, "unreachable", "rate-limit", "request-budget"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Sender:
         *,
         results: outcomes.Outcomes,
         known: manifests.Known,
+        circuit: breaker.Breaker,
     ) -> None:
         self.last_order: LastOrder | None = None
         self.has_recovered = False
@@ -79,6 +82,7 @@ class Sender:
         self._guard = shared.guard
         self._outcomes = results
         self._known = known
+        self._circuit = circuit
         self._metrics = shared.metrics
         self._taken: set[str] = set()
         self._lanes: dict[str, deque[_Waiting]] = {}
@@ -156,7 +160,7 @@ class Sender:
         reason = ""
         while True:
             rings = self._guard.bell.rings
-            reason = self._guard.permit(intent.strategy_uid) or await self._lateness(waiting)
+            reason = self._guard.permit(intent.strategy_uid) or self._circuit.refusal() or await self._lateness(waiting)
             if not reason:
                 reason = await self._attempt(intent)
             if not reason:
@@ -190,6 +194,7 @@ class Sender:
         async with self._places:
             with self._metrics.submit_seconds.time():
                 outcome = await self._broker.submit(request, lambda: self._permit(intent))
+        self._circuit.heard(outcome)
         reason = unsent(outcome)
         if reason:
             _log.info("not sent", client_order_id=intent.client_order_id, outcome=outcome)

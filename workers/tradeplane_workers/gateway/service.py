@@ -20,6 +20,7 @@ from tradeplane_workers.brokers import alpaca, port
 from tradeplane_workers.gateway import (
     bookkeeper,
     books,
+    breaker,
     cancels,
     core,
     decisions,
@@ -248,7 +249,9 @@ class Gateway:
         reconciler = reconcile.Reconciler(shared, broker, books=keeper)
         listener = stream.Listener(shared, broker, books=keeper, reconciler=reconciler, sweeper=sweeper, full=full)
         self._outcomes = outcomes.Outcomes(shared, broker, books=keeper)
-        self._sender = sender.Sender(shared, broker, results=self._outcomes, known=self._reader.known)
+        circuit = breaker.Breaker(broker.clock, clock=self.guard.clock, bell=self.guard.bell)
+        self._sender = sender.Sender(shared, broker, results=self._outcomes, known=self._reader.known, circuit=circuit)
+        self.views.circuit, self.views.broker = circuit, broker
         self.views.shared, self.views.reconciler = shared, reconciler
         writer = status.StatusWriter(self._cluster, self._reader.known, guard=self.guard, shown=self.views)
         store = artifacts.ArtifactStore(self.settings.artifacts) if self.settings.artifacts else None
@@ -256,6 +259,7 @@ class Gateway:
             group,
             listener.run(),
             self._sender.run(),
+            circuit.run(),
             self._canceller.run(),
             writer.run(),
             heads.Heads(shared, store).run(),

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tradeplane_engine.domain import numbers, orders, times
-from tradeplane_workers.gateway import core, decisions, manifests, reconcile, sweep
+from tradeplane_workers.brokers import port
+from tradeplane_workers.gateway import breaker, core, decisions, manifests, reconcile, sweep
 from tradeplane_workers.gateway import state as trading_state
 from tradeplane_workers.stores import database, journal, listing
 from tradeplane_workers.stores import orders as orders_store
@@ -41,6 +42,8 @@ class Views:
         self.shared: core.Core | None = None
         self.sweeper: sweep.Sweeper | None = None
         self.reconciler: reconcile.Reconciler | None = None
+        self.circuit: breaker.Breaker | None = None
+        self.broker: port.Broker | None = None
         self._environment = environment
         self._guard = guard
         self._known = known
@@ -77,9 +80,22 @@ class Views:
                 "at": "" if last is None else last.at,
                 "differences": [] if last is None else list(last.differences),
             },
+            "broker": self._of_broker(),
             "counts": self._shown.counts,
             "strategies": [self._strategy(row, current) for row in self._shown.strategies],
             "ledger_readable": self._shown.is_ledger_readable,
+        }
+
+    def _of_broker(self) -> dict[str, Any]:
+        circuit, budget = self.circuit, None if self.broker is None else self.broker.budget()
+        return {
+            "circuit": breaker.Circuit.CLOSED.value if circuit is None else circuit.circuit.value,
+            "since": "" if circuit is None else circuit.since,
+            "failures": 0 if circuit is None else circuit.failures,
+            "last_failure": "" if circuit is None else circuit.last_failure,
+            "budget": None
+            if budget is None
+            else {"limit": budget.limit, "remaining": budget.remaining, "reserve": budget.reserve},
         }
 
     def halt(self, current: trading_state.State) -> dict[str, Any]:
