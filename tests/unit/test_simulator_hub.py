@@ -8,7 +8,7 @@ import pytest
 from starlette import websockets
 
 from tradeplane_engine.domain import numbers, orders, times
-from tradeplane_simulator import book, credentials, streams
+from tradeplane_simulator import book, connection, credentials, streams
 
 AT = times.instant("2012-03-05T14:30:00Z")
 ENTRY = credentials.AccountEntry.model_validate(
@@ -76,7 +76,7 @@ def updates(count: int) -> list[book.Update]:
 @pytest.fixture
 async def hub(monkeypatch: pytest.MonkeyPatch) -> streams.Hub:
     """A hub whose patience is short."""
-    monkeypatch.setattr(streams, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(connection, "_PATIENCE_S", 0.05)
     return streams.Hub(credentials.Keys((ENTRY,)))
 
 
@@ -112,7 +112,7 @@ async def test_a_stalled_client_is_given_up_and_others_go_on(hub: streams.Hub) -
 
 async def test_a_full_queue_drops_the_client(hub: streams.Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     """The memory that one client can hold is bounded."""
-    monkeypatch.setattr(streams, "_QUEUE_MAX", 10)
+    monkeypatch.setattr(connection, "_QUEUE_MAX", 10)
     client = Client()
     serving = await connected(hub, client)
     client.stalled = True

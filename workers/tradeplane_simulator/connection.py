@@ -1,0 +1,159 @@
+"""One client of a stream: a queue of frames, a writer, and a reader that hands each message to the stream's protocol.
+
+A client that does not read delays nobody for longer than ``_PATIENCE_S``; then it is closed, and nothing is kept for
+it. What it can hold in memory meanwhile is bounded by its queue.
+"""
+
+import abc
+import asyncio
+import contextlib
+from typing import Any
+
+import msgpack  # type: ignore[import-untyped]  # published without type information
+import orjson
+import structlog
+from starlette import websockets
+
+from tradeplane_simulator import credentials, metrics
+
+_LOG = structlog.get_logger()
+_PATIENCE_S = 5.0
+_LOGIN_S = 10.0
+_QUEUE_MAX = 10_000
+_TRY_AGAIN_LATER = 1013
+
+Frame = bytes | str
+
+
+class Connection(abc.ABC):
+    """One client: frames wait in a queue until its writer has sent them.
+
+    Parameters
+    ----------
+    socket : an accepted WebSocket
+    stream : its name in metrics and logs
+
+    Attributes
+    ----------
+    account : whose key it has given; empty before
+    message_pack : whether frames are written as MessagePack, which the client asks for in its handshake
+    closed : set when the client was given up
+    """
+
+    def __init__(self, socket: websockets.WebSocket, *, stream: str) -> None:
+        self._socket = socket
+        self._queue: asyncio.Queue[Frame] = asyncio.Queue(_QUEUE_MAX)
+        self.stream = stream
+        self.account = ""
+        self.message_pack = socket.headers.get("content-type", "") == "application/msgpack"
+        self.closed = asyncio.Event()
+        self._counted = False
+
+    @property
+    @abc.abstractmethod
+    def receives(self) -> bool:
+        """Whether this client has asked for anything that may be sent to it."""
+
+    @abc.abstractmethod
+    def answer(self, message: Any) -> bool:
+        """Answer a message of the client, None for one that cannot be read; False ends the connection."""
+
+    @abc.abstractmethod
+    def refuse_late_login(self) -> None:
+        """Tell a client that has not logged in in time."""
+
+    def put(self, frame: Frame) -> None:
+        """Queue a frame; a client whose queue is full is dropped."""
+        try:
+            self._queue.put_nowait(frame)
+        except asyncio.QueueFull:
+            self.drop()
+
+    def drop(self) -> None:
+        """Give up on a client that does not read."""
+        metrics.DROPPED.inc()
+        _LOG.warning("slow client dropped", stream=self.stream, account=self.account)
+        self.closed.set()
+
+    async def drained(self) -> None:
+        """Return when everything queued is written, or the connection is gone."""
+        waits = [asyncio.ensure_future(self._queue.join()), asyncio.ensure_future(self.closed.wait())]
+        try:
+            done, _ = await asyncio.wait(waits, timeout=_PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        if not done:
+            self.drop()
+
+    async def serve(self) -> None:
+        """Read and write for as long as the connection lives."""
+        tasks = [
+            asyncio.ensure_future(self._write()),
+            asyncio.ensure_future(self._read()),
+            asyncio.ensure_future(self.closed.wait()),
+        ]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._count(receives=False)
+            self.closed.set()
+            for task in tasks:
+                task.cancel()
+            for result in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(result, Exception) and not isinstance(result, websockets.WebSocketDisconnect):
+                    _LOG.warning("stream ended", stream=self.stream, error=type(result).__name__)
+            with contextlib.suppress(RuntimeError, websockets.WebSocketDisconnect):
+                await asyncio.wait_for(self._socket.close(_TRY_AGAIN_LATER), 1)
+
+    def log_in(self, caller: credentials.Caller) -> None:
+        """Remember whose connection it is."""
+        self.account = caller.account
+        _LOG.info("stream connected", stream=self.stream, account=caller.account, key_id=caller.key_id)
+
+    def refuse_login(self, reason: str = "unauthorized") -> None:
+        """Count a login that was refused."""
+        _LOG.warning("stream refused", stream=self.stream, reason=reason)
+        metrics.REFUSALS.labels(self.stream).inc()
+
+    async def _write(self) -> None:
+        while True:
+            frame = await self._queue.get()
+            try:
+                if isinstance(frame, bytes):
+                    await self._socket.send_bytes(frame)
+                else:
+                    await self._socket.send_text(frame)
+            finally:
+                self._queue.task_done()
+
+    async def _read(self) -> None:
+        deadline = asyncio.get_running_loop().time() + _LOGIN_S
+        while True:
+            left = None if self.account else max(deadline - asyncio.get_running_loop().time(), 0)
+            try:
+                message = await asyncio.wait_for(self._socket.receive(), left)
+            except TimeoutError:
+                self.refuse_late_login()
+                await self.drained()
+                return
+            if message["type"] == "websocket.disconnect":
+                return
+            raw = message.get("bytes") or (message.get("text") or "").encode()
+            goes_on = self.answer(self._parsed(raw))
+            self._count(receives=self.receives)
+            if not goes_on:
+                await self.drained()
+                return
+
+    def _parsed(self, raw: bytes) -> Any:
+        try:
+            return msgpack.unpackb(raw) if self.message_pack else orjson.loads(raw)
+        except (ValueError, msgpack.UnpackException):
+            return None
+
+    def _count(self, *, receives: bool) -> None:
+        """Keep the gauge of receiving clients true."""
+        if receives != self._counted:
+            metrics.CONNECTIONS.labels(self.stream).inc(1 if receives else -1)
+            self._counted = receives
