@@ -6,7 +6,7 @@ from typing import Any
 
 from support import engine_runs
 from tradeplane_engine import live, settings, strategy
-from tradeplane_engine.core import context, costs, kernel, order, risk, table
+from tradeplane_engine.core import agenda, context, costs, kernel, order, risk, table
 from tradeplane_engine.data import series
 from tradeplane_engine.domain import bars, numbers, orders, times
 
@@ -62,11 +62,12 @@ class Venue:
         self.decisions.append(decision)
         if self.decided_before:
             return None
+        names = (f"{decision.trigger}-{orders.number(decision.part, at)}" for at, _ in enumerate(decision.intents))
         return [
-            live.Verdict(f"{decision.trigger}-{at}", self.refusals.pop(0), "said")
+            live.Verdict(name, self.refusals.pop(0), "said")
             if self.refusals
-            else live.Verdict(f"{decision.trigger}-{at}", quantity=self.clipped)
-            for at, _ in enumerate(decision.intents)
+            else live.Verdict(name, quantity=self.clipped)
+            for name in names
         ]
 
     def order_events(self, after: int) -> list[live.OrderEvent]:
@@ -90,6 +91,8 @@ class Venue:
 class Broker(strategy.Strategy):
     """Sits in a kernel: hands its bars to a live strategy, and that one's decisions to the kernel.
 
+    What the kernel says of orders it says on at once, and it wakes for the live strategy's timers.
+
     hosted : the strategy that is live
     symbols : universe
     warm : instants whose bars are history
@@ -105,11 +108,15 @@ class Broker(strategy.Strategy):
         self.events: list[live.OrderEvent] = []
         self.mine: dict[int, str] = {}
         self.sent: dict[str, order.Order] = {}
+        self.now = Now()
+        self.wakes: set[int] = set()
+        self.submitted: list[int] = []
+        self.is_submitting = False
 
     def on_start(self, ctx: context.Context) -> None:
         """Start the live strategy."""
         self.ctx = ctx
-        self.host = live.Host(told(self.symbols), self.hosted, self, Now())
+        self.host = live.Host(told(self.symbols), self.hosted, self, self.now)
 
     def on_bars(self, ctx: context.Context, bars_: table.Bars) -> None:
         """Show them, as history first."""
@@ -118,8 +125,23 @@ class Broker(strategy.Strategy):
             self.left -= 1
             self.host.warm([one])
             return
+        self.now.at = times.Nanos(ctx.now)
         self.host.step(one)
         self.equities.append((ctx.equity, self.host.equity))
+        self.go_on(ctx)
+
+    def on_timer(self, ctx: context.Context, name: str) -> None:  # noqa: ARG002 - a hook
+        """Wake the live strategy."""
+        self.go_on(ctx)
+
+    def go_on(self, ctx: context.Context) -> None:
+        """Let the live strategy hear, and its timers ring, up to now."""
+        self.now.at = times.Nanos(ctx.now)
+        self.host.idle()
+        at = self.host._core.agenda.next_at
+        if at != agenda.NEVER and at not in self.wakes:
+            self.wakes.add(at)
+            ctx.timer(at)
 
     def on_stop(self, ctx: context.Context) -> None:  # noqa: ARG002 - a hook
         """Stop it."""
@@ -128,15 +150,19 @@ class Broker(strategy.Strategy):
     def submit(self, decision: orders.Decision) -> list[live.Verdict]:
         """Send the cancels and the intents to the kernel."""
         self.decisions.append(decision)
+        self.submitted.append(self.ctx.now)
+        self.is_submitting = True
         for name in decision.cancels:
             self.ctx.cancel(self.sent[name])
         found = []
         for intent in decision.intents:
             sent = live.want(self.ctx, intent)
-            key = orders.OrderKey("made", "0a0b", decision.trigger, intent.symbol, number=intent.number)
+            number = orders.number(decision.part, intent.number)
+            key = orders.OrderKey("made", "0a0b", decision.trigger, intent.symbol, number=number)
             found.append(live.Verdict(orders.client_order_id(key)))
             self.mine[id(sent)] = found[-1].client_order_id
             self.sent[found[-1].client_order_id] = sent
+        self.is_submitting = False
         return found
 
     def order_events(self, after: int) -> list[live.OrderEvent]:
@@ -144,7 +170,7 @@ class Broker(strategy.Strategy):
         return [event for event in self.events if event.sequence > after]
 
     def on_order_update(self, ctx: context.Context, update: kernel.Update) -> None:
-        """Keep fills and ends for the next call."""
+        """Say fills and ends on."""
         happened = live.Happened.FILL if update.quantity else live.Happened.ENDED
         if update.event == "new":
             return
@@ -166,6 +192,8 @@ class Broker(strategy.Strategy):
                 reason=update.reason,
             )
         )
+        if not self.is_submitting:
+            self.go_on(ctx)
 
 
 def run(data: list[series.Series], trader: strategy.Strategy, **given: Any) -> kernel.Kernel:

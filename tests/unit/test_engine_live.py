@@ -1,5 +1,6 @@
 """A strategy's class decides live what it decides in a backtest, to the last bit; what cannot leave is refused."""
 
+import random
 from typing import Any
 
 import pytest
@@ -11,10 +12,8 @@ from tradeplane_engine.core import live as core_live
 from tradeplane_engine.data import series
 from tradeplane_engine.domain import bars, numbers, orders, times
 
-# What they order in a hook outside of a turn leaves with the next decision.
-LATER = {"Answers", "Timed"}
 REFUSED = {"Brackets": "bracket", "CleansUp": "on_stop"}
-SAME = [name for name in honest_strategies.MAKERS if name not in {*LATER, *REFUSED}]
+SAME = [name for name in honest_strategies.MAKERS if name not in REFUSED]
 
 
 def walks(rows: int = 400, *, gaps: bool = True) -> list[series.Series]:
@@ -31,7 +30,8 @@ def test_live_gives_the_backtests_orders_fills_and_equity(name: str) -> None:
     assert len(tested.orders) > 0
     assert lived.log.rows().tolist() == tested.log.rows().tolist()
     assert all(account == own for account, own in broker.equities)
-    assert [one.trigger for one in broker.decisions] == sorted({one.trigger for one in broker.decisions})
+    keys = [(one.trigger, one.part) for one in broker.decisions]
+    assert keys == sorted(set(keys))
 
 
 @pytest.mark.parametrize("name, field", REFUSED.items())
@@ -242,8 +242,59 @@ def test_before_its_indicators_are_defined_there_is_no_signal() -> None:
     assert "50 bars" in venue.decisions[0].detail
 
 
-def test_what_a_hook_wants_between_bars_leaves_with_the_next_decision() -> None:
-    """There is one decision per trigger; a timer rings in its time, and its wish waits."""
+class Reacts(strategy.Strategy):
+    """Orders at random on bars, and at random again on what it hears: stops, limits, at the market, and cancels."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.draws = random.Random(seed)  # noqa: S311 - test data
+        self.reacted = 0
+
+    def on_bar(self, ctx: context.Context, bar: table.Bar) -> None:
+        """Buy or sell now and then."""
+        if self.draws.random() < 0.1:
+            ctx.order(bar.symbol, self.draws.choice(("buy", "sell")), self.draws.randint(1, 9))
+
+    def on_order_update(self, ctx: context.Context, update: kernel.Update) -> None:
+        """Answer some of the words."""
+        if update.event not in {"fill", "new", "expired"} or self.draws.random() < 0.4:
+            return
+        self.reacted += update.event == "fill"
+        symbol, side = ctx.symbols[update.order.symbol], "sell" if update.order.side > 0 else "buy"
+        price, away = ctx.close(symbol), self.draws.randint(1, 5) * update.order.side
+        match self.draws.randint(0, 5) if update.event == "fill" else self.draws.randint(5, 12):
+            case 0 | 1:
+                ctx.order(symbol, side, self.draws.randint(1, 5), "stop", "gtc", stop=price - 200 * away)
+            case 2:
+                ctx.order(symbol, side, self.draws.randint(1, 5), "limit", "day", limit=price + 150 * away)
+            case 3:
+                ctx.target(symbol, shares=self.draws.randint(-5, 5))
+            case 4:
+                for order in ctx.open_orders(symbol)[:1]:
+                    ctx.cancel(order)
+            case 5:
+                ctx.order(symbol, side, 1)
+                ctx.order(symbol, side, 2, "limit", "ioc", limit=price)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_is_wanted_between_bars_is_the_backtests(seed: int) -> None:
+    """The same orders at the same instants, judged in the same sequence, with the same fills and equity."""
+    tested = live_runs.run(walks(), Reacts(seed))
+    hosted = Reacts(seed)
+    lived, broker = live_runs.through_broker(walks(), hosted)
+    assert lived.log.rows().tolist() == tested.log.rows().tolist()
+    assert all(account == own for account, own in broker.equities)
+    assert hosted.reacted > 50
+    parts = [one for one in broker.decisions if one.part]
+    assert len(parts) > 50
+    assert all(one.intents or one.cancels for one in parts)
+    ids = list(broker.sent)
+    assert len(ids) == len(set(ids)) == sum(len(one.intents) for one in broker.decisions)
+
+
+def test_a_timer_between_bars_orders_at_once() -> None:
+    """As the next part of the last bar's decision, with its own instant; the bar after it begins with part 0 again."""
 
     class Timed(strategy.Strategy):
         def on_start(self, ctx: context.Context) -> None:
@@ -257,17 +308,143 @@ def test_what_a_hook_wants_between_bars_leaves_with_the_next_decision() -> None:
 
     told, now = Timed(), live_runs.Now()
     host, venue = hosted(told, now=now)
-    host.step(minute(0))
     now.at = times.Nanos(END + 4)
+    host.step(minute(0))
     host.idle()
-    assert told.rung == []
+    assert (told.rung, len(venue.decisions)) == ([], 1)
     now.at = times.Nanos(END + 6)
     host.idle()
     assert told.rung == [(END + 5, "early")]
     now.at = times.Nanos(2**62)
     host.step(minute(1))
-    assert [one.outcome.value for one in venue.decisions] == ["traded", "traded"]
+    assert [(one.trigger, one.part, one.rung) for one in venue.decisions] == [
+        (END, 0, 0),
+        (END, 1, END + 5),
+        (END + engine_runs.MINUTE, 0, END + 5),
+    ]
     assert [(one.number, one.quantity // 10**9) for one in venue.decisions[1].intents] == [(0, 1), (1, 2)]
+
+
+class Protects(Tells):
+    """Buys ten shares once, and wants a stop for what was bought as soon as it hears of that."""
+
+    def on_bar(self, ctx: context.Context, bar: table.Bar) -> None:
+        """Buy, where nothing is held or on its way."""
+        if not ctx.position(bar.symbol) and not ctx.open_orders(bar.symbol):
+            ctx.order(bar.symbol, "buy", 10)
+
+    def on_order_update(self, ctx: context.Context, update: kernel.Update) -> None:
+        """Place it."""
+        super().on_order_update(ctx, update)
+        if update.quantity and update.order.side > 0:
+            ctx.order("A", "sell", update.quantity // 10**9, "stop", "gtc", stop=update.price - 10_000)
+
+
+BOUGHT = {"executed": numbers.quantity("10"), "price": numbers.price("100"), "fee": numbers.money("0")}
+
+
+def test_a_stop_leaves_when_its_entry_is_filled() -> None:
+    """Each decision says up to which event it may be an answer to; nothing leaves twice."""
+    host, venue = hosted(Protects())
+    host.step(minute(0))
+    venue.happen(live.Happened.SENT, f"{END}-0")
+    host.idle()
+    venue.happen(live.Happened.FILL, f"{END}-0", **BOUGHT)
+    host.idle()
+    host.idle()
+    host.step(minute(1))
+    assert [(one.part, one.heard, [intent.terms.type for intent in one.intents]) for one in venue.decisions] == [
+        (0, 0, ["market"]),
+        (1, 2, ["stop"]),
+        (0, 2, []),
+    ]
+
+
+def test_events_are_answered_one_by_one() -> None:
+    """Two fills that come together give two parts, each with the event that it answers."""
+    host, venue = hosted(Protects())
+    host.step(minute(0))
+    for shares in ("4", "6"):
+        venue.happen(live.Happened.FILL, f"{END}-0", **BOUGHT | {"executed": numbers.quantity(shares)})
+    host.idle()
+    assert [(one.part, one.heard, one.intents[0].quantity // 10**9) for one in venue.decisions[1:]] == [
+        (1, 1, 4),
+        (2, 2, 6),
+    ]
+
+
+@pytest.mark.parametrize("is_recorded", [False, True])
+def test_a_killed_process_is_followed_by_one_that_hears_what_was_not_answered(is_recorded: bool) -> None:
+    """The fill is told again until an answer to it is recorded, and never after that."""
+    _, venue = first = hosted(Protects())
+    first[0].step(minute(0))
+    venue.happen(live.Happened.SENT, f"{END}-0")
+    venue.happen(live.Happened.FILL, f"{END}-0", **BOUGHT)
+    if is_recorded:
+        first[0].idle()
+    told = Protects()
+    later = live.Host(live_runs.told("A"), told, venue, live_runs.Now(), "sha256:code")
+    last = venue.decisions[-1]
+    later.warm([minute(0)], live.Place(last.trigger, last.part, last.heard))
+    later.idle()
+    later.step(minute(1))
+    stops = [one for one in venue.decisions for intent in one.intents if intent.terms.type == "stop"]
+    assert [(one.trigger, one.part) for one in stops] == [(END, 1)]
+    assert [word for word, _, _ in told.said] == ([] if is_recorded else ["fill", "new"])
+    assert later.equity == engine_runs.CASH
+
+
+def test_a_missed_bar_answers_nothing() -> None:
+    """What was heard before it is answered with the next decision, and heard again if that is never made."""
+    host, venue = hosted(Protects())
+    host.step(minute(0))
+    venue.happen(live.Happened.FILL, f"{END}-0", **BOUGHT)
+    one = minute(1)
+    host.missed(one.end, detail="late", one=one)
+    host.step(minute(2))
+    assert [(one.outcome.value, one.part, one.heard, len(one.intents)) for one in venue.decisions] == [
+        ("traded", 0, 0, 1),
+        ("missed", 0, 0, 0),
+        ("traded", 0, 1, 1),
+    ]
+
+
+def test_what_is_wanted_before_the_first_decision_waits_for_it() -> None:
+    """There is no bar by whose prices it could be judged."""
+
+    class Early(strategy.Strategy):
+        def on_start(self, ctx: context.Context) -> None:
+            ctx.timer(END - 5)
+
+        def on_timer(self, ctx: context.Context, name: str) -> None:  # noqa: ARG002 - a hook
+            ctx.order("A", "buy", 1)
+
+    host, venue = hosted(Early())
+    host.idle()
+    assert venue.decisions == []
+    host.step(minute(0))
+    assert [len(one.intents) for one in venue.decisions] == [1]
+
+
+def test_after_the_last_part_the_rest_waits_for_the_next_bar() -> None:
+    """A hook that answers itself for ever stops there; what it wanted leaves, and is answered for, with the bar."""
+
+    class Endless(strategy.Strategy):
+        def on_bar(self, ctx: context.Context, bar: table.Bar) -> None:
+            ctx.order(bar.symbol, "buy", 1)
+
+        def on_order_update(self, ctx: context.Context, update: kernel.Update) -> None:  # noqa: ARG002 - a hook
+            ctx.order("A", "buy", 2)
+
+    host, venue = hosted(Endless())
+    host.step(minute(0))
+    venue.happen(live.Happened.FILL, f"{END}-0", **BOUGHT | {"executed": numbers.quantity("1")})
+    host.idle()
+    assert [one.part for one in venue.decisions] == list(range(orders.MOST_PARTS + 1))
+    host.step(minute(1))
+    following = next(one for one in venue.decisions if one.trigger > END)
+    assert [intent.quantity // 10**9 for intent in following.intents] == [2, 2, 1]
+    assert (venue.decisions[orders.MOST_PARTS].heard, following.heard) == (0, 1)
 
 
 def test_a_split_acts_between_the_fills_before_and_after_it() -> None:

@@ -146,7 +146,7 @@ def test_a_missed_bar_is_recorded_and_learnt_from() -> None:
     calm, missing = hosted()[0], hosted()[0]
     calm.step(MARKET[60])
     missed = missing.missed(MARKET[60].end, detail="backfilled", one=MARKET[60])
-    assert missed == orders.Decision(MARKET[60].end, orders.Outcome.MISSED, detail="backfilled")
+    assert missed == orders.Decision(MARKET[60].end, orders.Outcome.MISSED, detail="backfilled", heard=0)
     assert missing.step(MARKET[61]).signals == calm.step(MARKET[61]).signals
 
 

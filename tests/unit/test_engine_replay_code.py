@@ -3,14 +3,16 @@
 import itertools
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support import engine_runs, live_runs
-from tradeplane_engine import backtest, entrypoint, errors, replay, settings, strategy
+from tradeplane_engine import backtest, entrypoint, errors, live, replay, settings, strategy
 from tradeplane_engine import record as records
+from tradeplane_engine.core import kernel
 from tradeplane_engine.data import dataset, quality, series
 from tradeplane_engine.domain import bars, numbers, orders, timeframes, times
 
@@ -56,6 +58,36 @@ class Counts(strategy.Strategy):
                 self.mine = ctx.order("AAA", "buy", 3, "limit", "gtc", limit=bar.close - 3000)
             else:
                 ctx.cancel(self.mine)
+"""
+
+
+BETWEEN = """
+from tradeplane_engine import strategy
+
+class Counts(strategy.Strategy):
+    '''Protects what it buys, buys again when it was sold, and orders by a timer, all of it between the bars.'''
+
+    def on_start(self, ctx):
+        self.has_timer = False
+
+    def on_bar(self, ctx, bar):
+        if not self.has_timer:
+            self.has_timer = True
+            ctx.timer(ctx.now + 7 * 60 * 10**9 + 20 * 10**9, "turn")
+        if not ctx.position(bar.symbol) and not ctx.open_orders(bar.symbol) and bar.volume % 3:
+            ctx.order(bar.symbol, "buy", 4)
+
+    def on_order_update(self, ctx, update):
+        symbol = ctx.symbols[update.order.symbol]
+        if update.quantity and update.order.side > 0:
+            stop = ctx.close(symbol) - 700
+            ctx.order(symbol, "sell", update.quantity // 10**9, "stop", "gtc", stop=stop)
+        elif update.event == "fill" and update.price % 3:
+            ctx.order(symbol, "buy", 1 + update.price % 2, "limit", "gtc", limit=ctx.close(symbol) + 300)
+
+    def on_timer(self, ctx, name):
+        ctx.order("BBB", "buy", 1)
+        ctx.timer(ctx.now + 7 * 60 * 10**9 + 20 * 10**9, name)
 """
 
 
@@ -115,11 +147,15 @@ def replayed(
     policy: Mapping[str, Any] = POLICY,
     seen: Mapping[int, tuple[str, str]] = {},
     ended: Mapping[int, tuple[str, str]] = {},
+    submitted: list[int] | None = None,
+    changed: Mapping[int, Mapping[str, Any]] = {},
 ) -> backtest.Result:
     """Replay a session with these triggers; before one of them another attempt starts.
 
     seen : peak of equity of a scope that was seen at a decision, by its number
     ended : client order id and status of an order that the broker ended before a decision, by its number
+    submitted : when each decision was made, where the record says what it had heard
+    changed : what the record says otherwise of decisions, by their number
     """
     started = {"type": "strategy", "config": {"uid": "0a-0b", "generation": 1}}
     events: list[dict[str, Any]] = [
@@ -138,7 +174,11 @@ def replayed(
             money = {"capital": "10000000", "equity": "10000000", "session_equity": "10000000", "peak": peak}
             events.append({"type": "standing", "scope": scope, "at": times.text(one.trigger), **money, "losses": 0})
         outcome = "missed" if at in missed else one.outcome.value
-        events.append({"type": "decision", "uid": "0a-0b", "trigger": times.text(one.trigger), "outcome": outcome})
+        event = {"type": "decision", "uid": "0a-0b", "trigger": times.text(one.trigger), "outcome": outcome}
+        if submitted is not None:
+            event |= {"part": one.part, "heard": one.heard, "at": times.text(times.Nanos(submitted[at]))}
+            event |= {"rung": times.text(one.rung)} if one.rung else {}
+        events.append(event | changed.get(at, {}))
     document = {
         "version": 1,
         "environment": "demo",
@@ -153,9 +193,13 @@ def replayed(
 
 def lived() -> list[orders.Decision]:
     """Decide live on the same bars, with a kernel as broker."""
+    return through_broker()[1].decisions
+
+
+def through_broker() -> tuple[kernel.Kernel, live_runs.Broker]:
+    """Return that kernel and the broker."""
     hosted: strategy.Strategy = entrypoint.load("counts:Counts", {})
-    _, broker = live_runs.through_broker(walks(), hosted, warm=WARM)
-    return broker.decisions
+    return live_runs.through_broker(walks(), hosted, warm=WARM)
 
 
 def sent(decisions: list[orders.Decision]) -> list[tuple[int, str, str, int]]:
@@ -177,6 +221,92 @@ def test_a_replay_gives_the_orders_of_the_session() -> None:
     assert {(one.terms.type, one.terms.time_in_force) for one in found.orders} >= {("limit", "gtc"), ("stop", "gtc")}
     assert any(b'"limit_price":' in one for one in found.order_bytes)
     assert replayed(decisions).order_bytes == found.order_bytes
+
+
+def ids(broker: live_runs.Broker) -> list[str]:
+    """Client order ids of what was sent, under the record's ledger."""
+    return [name.replace("made", "abc", 1) for name in broker.sent]
+
+
+def fills(broker: live_runs.Broker) -> list[tuple[str, int, int]]:
+    """Every execution: whose, when, how much."""
+    return [
+        (one.client_order_id.replace("made", "abc", 1), one.at, one.executed)
+        for one in broker.events
+        if one.event is live.Happened.FILL
+    ]
+
+
+@pytest.fixture
+def between(tmp_path: Path) -> live_runs.Broker:
+    """A session of a class that orders between the bars."""
+    (tmp_path / "counts.py").write_text(BETWEEN)
+    sys.modules.pop("counts", None)
+    return through_broker()[1]
+
+
+def test_a_replay_gives_the_orders_between_bars(between: live_runs.Broker) -> None:
+    """Under their ids, in their places, with the fills that they led to at the same instants."""
+    found = replayed(between.decisions, submitted=between.submitted)
+    assert found.unmatched == ()
+    assert [one.client_order_id for one in found.orders] == ids(between)
+    assert [(one.client_order_id, one.at, one.quantity) for one in found.fills] == fills(between)
+    parts = [one for one in between.decisions if one.part]
+    assert len(parts) > 50
+    assert {one.part for one in parts} >= {1, 2}
+    assert any(one.rung and one.rung % engine_runs.MINUTE for one in parts)
+    assert {intent.terms.type for one in parts for intent in one.intents} == {"market", "limit", "stop"}
+    assert [(one.decision.trigger, one.decision.part) for one in found.decisions] == [
+        (one.trigger, one.part) for one in between.decisions
+    ]
+
+
+def test_what_was_not_yet_heard_is_not_told() -> None:
+    """A bar's decision that had heard less than had happened is made on that."""
+    _, broker = through_broker()
+    found = replayed(broker.decisions, submitted=broker.submitted)
+    assert [one.client_order_id for one in found.orders] == ids(broker)
+    heard = [one.heard or 0 for one in broker.decisions]
+    at = next(at for at in range(20, COUNT) if heard[at] > heard[at - 1] and broker.decisions[at].intents)
+    later = replayed(broker.decisions, submitted=broker.submitted, changed={at: {"heard": heard[at - 1]}})
+    trigger = broker.decisions[at].trigger
+    before = [one for one in found.orders if one.bar_end < trigger]
+    assert [one for one in later.orders if one.bar_end < trigger] == before
+    assert later.orders[: len(before) + 1] != found.orders[: len(before) + 1]
+
+
+@pytest.mark.parametrize("is_answered", [False, True])
+def test_another_attempt_answers_what_was_not_answered(between: live_runs.Broker, *, is_answered: bool) -> None:
+    """Where it begins before a part, it hears again what that part answers; where it begins after it, it does not."""
+    made = between.decisions
+    first = next(
+        at
+        for at in range(20, len(made))
+        if (made[at].part, made[at + 1].part) == (1, 0) and made[at].rung == made[at - 1].rung
+    )
+    restart = first + is_answered
+    whole = replayed(between.decisions, submitted=between.submitted)
+    found = replayed(between.decisions[: first + 2], submitted=between.submitted, restart=restart)
+    last = between.decisions[first]
+    stops = [one.client_order_id for one in whole.orders if one.bar_end <= last.trigger]
+    assert [one.client_order_id for one in found.orders if one.bar_end <= last.trigger] == stops
+    assert found.unmatched == ()
+
+
+def test_a_part_that_the_class_does_not_want_again_is_named(between: live_runs.Broker) -> None:
+    """A record that says more than happened is not made true: the decision is in the list of what did not match."""
+    at = next(at for at, one in enumerate(between.decisions) if not one.part and at > 20)
+    extra = replace(between.decisions[at], part=1, intents=())
+    decisions = [*between.decisions[: at + 1], extra]
+    found = replayed(decisions, submitted=[*between.submitted[: at + 1], between.submitted[at]])
+    (name,) = found.unmatched
+    assert name == f"decision {at + 5}, part 1 of {times.text(extra.trigger)}"
+
+
+def test_a_part_before_any_decision_is_refused(between: live_runs.Broker) -> None:
+    """It has no bar."""
+    with pytest.raises(errors.ValueRefused, match="parts that follow a decision"):
+        replayed([replace(between.decisions[0], part=1)], submitted=[between.submitted[0]])
 
 
 def test_another_attempt_begins_anew() -> None:

@@ -9,7 +9,7 @@ import httpx2
 import numpy as np
 import pytest
 
-from tradeplane_engine import errors
+from tradeplane_engine import errors, live
 from tradeplane_engine.domain import numbers, orders, times
 from tradeplane_workers import history_client, messages
 from tradeplane_workers.strategy import figures, gateway_client, model_client, stopping
@@ -88,14 +88,16 @@ def script(*answers: httpx2.Response | Exception) -> tuple[Handler, list[httpx2.
     return handle, seen
 
 
-def test_the_fence_names_the_last_trigger() -> None:
+def test_the_fence_names_where_decisions_ended() -> None:
     """The whole configuration is sent; the answer's token is carried from then on."""
     handler, seen = script(
-        httpx2.Response(200, json={"token": "t", "last_trigger": "2012-03-01T21:00:00Z"}),
+        httpx2.Response(
+            200, json={"token": "t", "last_trigger": "2012-03-01T21:00:00Z", "last_part": 2, "last_heard": 17}
+        ),
         httpx2.Response(200, json={"symbols": {"IBM": {"position": "-3", "working_buy": "1"}}}),
     )
     client = gateway(handler)
-    assert client.take_fence() == times.instant("2012-03-01T21:00:00Z")
+    assert client.take_fence() == live.Place(times.instant("2012-03-01T21:00:00Z"), 2, 17)
     client.heartbeat()
     assert json.loads(seen[0].content)["config"]["attempt"] == 3
     assert seen[1].url.params["token"] == "t"

@@ -112,7 +112,7 @@ def followed(
     origins = runner.Sources(history=history, stream=stream, heartbeat=lambda: None)
     counted = figures.Figures()
     running = runner.Runner(STRATEGY, host, origins, stop=stop, counted=counted, machine_now=lambda: NOW)
-    running.start(None if last is None else MARKET[last].end)
+    running.start(None if last is None else live.Place(MARKET[last].end))
     with pytest.raises(stopping.Stopped):
         running.follow()
     return Life(venue, stream, history, features, counted)
@@ -355,12 +355,12 @@ def test_the_warm_up_fits_the_timeframe(timeframe: str, session: str, last: int,
             return ()
 
     strategy = replace(STRATEGY, timeframe=timeframe, session=session)
-    for trigger in (None, MARKET[70].end):
+    for last_one in (None, live.Place(MARKET[70].end)):
         stop = stopping.Stop()
         host = hosted(strategy, live_runs.Venue())
         origins = runner.Sources(history=Asked(), stream=Stream(stop, []), heartbeat=lambda: None)
         running = runner.Runner(strategy, host, origins, stop=stop, counted=figures.Figures(), machine_now=lambda: NOW)
-        running.start(trigger)
+        running.start(last_one)
     assert asked == [(timeframe, session, last), (timeframe, session, days)]
 
 

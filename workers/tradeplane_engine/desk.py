@@ -189,15 +189,44 @@ class Desk:
         """Let a strategy decide on a slice of its bars, whose end is the trigger; record and judge what it wants."""
         trader = self._strategies[uid]
         self.advance(one.end)
-        for found, book in self._standings:  # not before, because every close and open on the way is seen by the books
-            found.impose(book)
-        self._standings.clear()
         if one.timeframe != self._timeframe and one.end >= self._kernel.now:
             for bar in one.bars.values():  # as the gateway judges: by the age of the strategy's own bars
                 self._kernel.quote(self._kernel.table.ids[bar.symbol], bar.close, bar.end)
-        trader.recorder.open(one.end)
         sent_at = max((bar.available_at for bar in one.bars.values()), default=one.end)
-        self._kernel.turn(trader.slot, act, sent_at)
+        return self._record(trader, one.end, 0, lambda found: self._kernel.turn(found, act, sent_at))
+
+    def listen(self, uid: str, told: int, until: times.Nanos) -> None:
+        """Go on until so many fills and ends of a strategy's orders have happened, or to an instant, not its opens."""
+        recorder = self._strategies[uid].recorder
+        while len(recorder.told) < told and self._kernel.step(until):
+            pass
+        if len(recorder.told) < told:
+            self.advance(until)
+
+    def answer(
+        self, uid: str, one: bars.BarSlice, part: int, act: Act, *, sent_at: times.Nanos | None
+    ) -> orders.Decision:
+        """Let a strategy want something now, between a slice of its bars and the next; record and judge it.
+
+        As the gateway judges: by the slice's prices, and their age at its end. The venue has the orders from
+        ``sent_at`` on, or from now on if that is not known.
+        """
+        made = self._kernel
+        quotes = [(made.table.ids[bar.symbol], bar.close, bar.end) for bar in one.bars.values()]
+
+        def turn(found: slot.Slot) -> None:
+            made.late_turn(found, act, sent_at or made.now, one.end, quotes)
+
+        return self._record(self._strategies[uid], one.end, part, turn)
+
+    def _record(
+        self, trader: "_Trader", trigger: times.Nanos, part: int, turn: Callable[[slot.Slot], None]
+    ) -> orders.Decision:
+        for found, book in self._standings:  # not before, because every close and open on the way is seen by the books
+            found.impose(book)
+        self._standings.clear()
+        trader.recorder.open(trigger, part)
+        turn(trader.slot)
         return trader.recorder.close(trader.slot.context.explanations)
 
     def recorder(self, uid: str) -> journal.Recorder:

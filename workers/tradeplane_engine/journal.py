@@ -4,7 +4,7 @@ A :class:`Recorder` is a strategy's place in the kernel, where it hears each ord
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tradeplane_engine import errors, live, strategy
@@ -65,7 +65,8 @@ class Recorder(strategy.Strategy):
     Attributes
     ----------
     verdicts : of the decision that was opened last, in the order of its intents
-    events : fills and ends, in their order
+    events : of its orders, in their order
+    told : sequence of each of them that is told: fills and ends
     """
 
     def __init__(self, journal: Journal, uid: str) -> None:
@@ -75,22 +76,28 @@ class Recorder(strategy.Strategy):
         self._ids: dict[int, str] = {}
         self._intents: list[orders.Intent] = []
         self._trigger = times.Nanos(0)
+        self._part = 0
         self.verdicts: list[live.Verdict] = []
         self.events: list[live.OrderEvent] = []
+        self.told: list[int] = []
 
-    def open(self, trigger: times.Nanos) -> None:
-        """Begin the decision of a trigger."""
-        self._trigger = trigger
+    def open(self, trigger: times.Nanos, part: int) -> None:
+        """Begin the decision of a trigger, or a further part of it."""
+        self._trigger, self._part = trigger, part
         self._intents = []
         self.verdicts = []
 
     def close(self, said: list[orders.Explanation]) -> orders.Decision:
         """End the decision with what the strategy said about it, which is used up."""
         told = said[-1] if said else orders.Explanation(self._trigger)
-        decision = told.decision(self._trigger, self._intents)
+        decision = replace(told.decision(self._trigger, self._intents), part=self._part)
         said.clear()
         self._journal.decided.append(Decided(self._uid, decision))
         return decision
+
+    def up_to(self, told: int | None) -> int:
+        """Return the sequence of the last event before more than so many fills and ends; None for all there are."""
+        return len(self.events) if told is None or told >= len(self.told) else self.told[told] - 1
 
     def on_order_update(self, ctx: context.Context, update: kernel.Update) -> None:
         """Write down what is new."""
@@ -100,7 +107,7 @@ class Recorder(strategy.Strategy):
         side = orders.Side.BUY if order.side > 0 else orders.Side.SELL
         match update.event:
             case "new":
-                self._sent(order, symbol, side)
+                self._sent(update, symbol, side)
             case "refused":
                 self._want(symbol, side, order)
                 scope = update.reason.partition(":")[0]
@@ -120,10 +127,11 @@ class Recorder(strategy.Strategy):
         quantity = numbers.Quantity(order.quantity)
         self._intents.append(orders.Intent(symbol, side, quantity, live.terms(order), number=number))
 
-    def _sent(self, order: core_orders.Order, symbol: str, side: orders.Side) -> None:
+    def _sent(self, update: kernel.Update, symbol: str, side: orders.Side) -> None:
+        order = update.order
         self._want(symbol, side, order)
         journal = self._journal
-        number = self._intents[-1].number
+        number = orders.number(self._part, self._intents[-1].number)
         key = orders.OrderKey(journal.name, self._uid, self._trigger, symbol, number=number)
         name = orders.client_order_id(key)
         if name in journal.known:
@@ -133,6 +141,7 @@ class Recorder(strategy.Strategy):
         journal.orders[name] = orders.Order(name, self._trigger, symbol, side, quantity, live.terms(order))
         self._ids[order.id] = name
         self.verdicts.append(live.Verdict(name, quantity=quantity))
+        self.events.append(self._event(update, symbol, side, event=live.Happened.SENT))
 
     def _filled(self, update: kernel.Update, symbol: str, side: orders.Side) -> None:
         at = times.Nanos(update.at)
@@ -146,7 +155,7 @@ class Recorder(strategy.Strategy):
             session=times.utc_day(at),
         )
         self._journal.fills.append(found)
-        self.events.append(
+        self._tell(
             self._event(
                 update,
                 symbol,
@@ -159,9 +168,13 @@ class Recorder(strategy.Strategy):
         )
 
     def _ended(self, update: kernel.Update, symbol: str, side: orders.Side) -> None:
-        self.events.append(
+        self._tell(
             self._event(update, symbol, side, event=live.Happened.ENDED, status=update.event, reason=update.reason)
         )
+
+    def _tell(self, event: live.OrderEvent) -> None:
+        self.events.append(event)
+        self.told.append(event.sequence)
 
     def _event(self, update: kernel.Update, symbol: str, side: orders.Side, **said: Any) -> live.OrderEvent:
         return live.OrderEvent(

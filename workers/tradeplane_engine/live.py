@@ -2,13 +2,17 @@
 
 Per slice of bars, in this order: what the venue has said since the last one is booked and told; splits act; the bars
 are taken in; timers ring; hooks see the bars; what they want becomes the slice's one decision; the venue's verdicts are
-told. Strategy process and replay run this same code. What a hook wants outside of a turn leaves with the next decision.
+told. Strategy process and replay run this same code.
+
+Between two slices each word of the venue is booked and told, and timers ring. What a hook wants then leaves at once, as
+the next part of the last slice's decision. Each decision says up to which word all that was wanted is in it or before
+it, so that another attempt hears everything later, and answers it.
 
 History is taken in without being shown: it fills indicators, features and ``ctx.history``. What a strategy keeps in
 itself begins with the first bar that it is shown, and ends with the process.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -76,11 +80,23 @@ class Verdict:
     quantity: numbers.Quantity | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the decisions of earlier attempts ended: with a part of a trigger's.
+
+    heard : last order event that it may be an answer to; None if nobody knows
+    """
+
+    trigger: times.Nanos
+    part: int = 0
+    heard: int | None = None
+
+
 class Venue(Protocol):
     """Where decisions go, and where the word about orders comes from."""
 
     def submit(self, decision: orders.Decision) -> Sequence[Verdict] | None:
-        """Hand over the one decision of a trigger; a verdict per intent, None where another decision stands."""
+        """Hand over a decision or a part of one; a verdict per intent, None where another decision stands."""
         ...
 
     def order_events(self, after: int) -> Sequence[OrderEvent]:
@@ -166,7 +182,12 @@ class Host:
         self._orders: dict[str, Any] = {}
         self._names: dict[int, str] = {}  # by the order's number
         self._withdrawn: list[Any] = []
+        self._place: Place | None = None
+        self._ahead: deque[OrderEvent] = deque()  # read and not yet booked
+        self._read = 0  # of the ledger's sequence, as the next two
         self._sequence = 0
+        self._answered = 0
+        self._rung = times.Nanos(0)
         self._last = times.Nanos(0)
         self._now = times.Nanos(0)
         self._wanted: list[Any] = []
@@ -180,10 +201,17 @@ class Host:
         needed = self._core.reach if self._features is None else max(self._core.reach, self._features.window)
         return needed + (_SPARE if self._told.timeframe == timeframes.DAY else max(_SPARE, needed))
 
-    def warm(self, history: Iterable[bars.BarSlice]) -> None:
-        """Take in slices of the past without deciding; what happened to orders up to now is booked, and not told."""
+    def warm(self, history: Iterable[bars.BarSlice], last: Place | None = None) -> None:
+        """Take in slices of the past without deciding, up to where an earlier attempt's decisions ended.
+
+        What had happened to orders, as far as it was heard, is booked and not told; what came later waits to be told.
+        """
         slices = list(history)[-self.warm_up :]
-        events = list(self._venue.order_events(self._sequence))
+        self._place = last
+        self._listen()
+        known = last.heard if last is not None and last.heard is not None else self._read
+        events = [event for event in self._ahead if event.sequence <= known]
+        self._ahead = deque(event for event in self._ahead if event.sequence > known)
         for one in slices:
             self._check(one)
             self._act(one, events, tell=False)
@@ -191,9 +219,11 @@ class Host:
         self._apply(events, tell=False)
 
     def step(self, one: bars.BarSlice) -> orders.Decision:
-        """Decide on one slice and submit the decision."""
+        """Decide on one slice and submit the decision, and what is wanted when its verdicts are told."""
         decision = self.decide(one)
         self.settle(self._venue.submit(decision))
+        if self._core.wants():
+            self.idle()
         return decision
 
     def decide(self, one: bars.BarSlice) -> orders.Decision:
@@ -204,9 +234,32 @@ class Host:
         self._now = max(map(_AVAILABLE, one.bars.values()), default=one.end)
         self._core.ring(self._now)
         seen = self._core.show(self._now, rows)
-        self._wanted = self._core.wanted()
-        self._withdrawn = self._core.withdrawn()
-        return self._decision(one.end, seen=seen)
+        self._collect()
+        self._place = Place(one.end)
+        return self._decision(self._place, seen=seen)
+
+    def between(self, until: times.Nanos) -> orders.Decision | None:
+        """Go on between bars up to the next wish: return that part, to be settled before going on; None without one.
+
+        until : timers ring up to here, when everything that the venue has said is told
+        """
+        self._listen()
+        while True:
+            found = self._part()
+            if found is not None:
+                return found
+            if self._ahead:
+                self._apply([self._ahead.popleft()], tell=True)
+            elif not self._ring_next(until):
+                return None
+
+    def catch_up(self, until: times.Nanos) -> None:
+        """Tell what the venue has said, and let timers ring that had rung up to here before the next bar."""
+        if until > self._rung:
+            self._listen()
+            self._apply(self._events(), tell=True)
+            while self._ring_next(until):
+                pass
 
     def settle(self, verdicts: Sequence[Verdict] | None) -> None:
         """Tell what became of the wishes of the last decision."""
@@ -232,16 +285,22 @@ class Host:
             self._check(one)
             self._hear(one)
             self._take(one)
+        self._place = Place(trigger)
         decision = orders.Decision(
-            trigger=trigger, outcome=orders.Outcome.MISSED, detail=detail, model_digest=self._digest
+            trigger=trigger,
+            outcome=orders.Outcome.MISSED,
+            detail=detail,
+            model_digest=self._digest,
+            heard=self._heard(),
+            rung=self._rung,
         )
         self._venue.submit(decision)
         return decision
 
     def idle(self) -> None:
-        """Between bars: tell what the venue has said, and let timers ring."""
-        self._apply(list(self._venue.order_events(self._sequence)), tell=True)
-        self._core.ring(self._clock.now())
+        """Between bars: tell what the venue has said, let timers ring, and submit what is wanted then, part by part."""
+        while (part := self.between(self._clock.now())) is not None:
+            self.settle(self._venue.submit(part))
 
     def stop(self) -> None:
         """Tell the strategy that it is over; raises ValueRefused for what it wants then, as no decision follows."""
@@ -272,9 +331,50 @@ class Host:
 
     def _hear(self, one: bars.BarSlice) -> None:
         """Book and tell everything up to now, splits of this slice in their place."""
-        events = list(self._venue.order_events(self._sequence))
+        self._listen()
+        events = self._events()
         self._act(one, events, tell=True)
         self._apply(events, tell=True)
+
+    def _listen(self) -> None:
+        """Read what the venue has said since."""
+        self._ahead.extend(self._venue.order_events(self._read))
+        if self._ahead:
+            self._read = self._ahead[-1].sequence
+
+    def _events(self) -> list[OrderEvent]:
+        """Return what was read, to be booked now."""
+        events = list(self._ahead)
+        self._ahead.clear()
+        return events
+
+    def _heard(self) -> int:
+        """Return the last order event up to which nothing that is wanted waits for a later decision."""
+        if not self._core.wants():
+            self._answered = self._sequence
+        return self._answered
+
+    def _ring_next(self, until: times.Nanos) -> bool:
+        at = self._core.ring_next(until)
+        if at:
+            self._rung = times.Nanos(at)
+            self._now = max(self._now, self._rung)
+        return bool(at)
+
+    def _collect(self) -> None:
+        self._wanted = self._core.wanted()
+        self._withdrawn = self._core.withdrawn()
+
+    def _part(self) -> orders.Decision | None:
+        """Return what is wanted as the next part; without a decision before it, or room for a part, it waits."""
+        place = self._place
+        if place is None or place.part == orders.MOST_PARTS or not self._core.wants():
+            return None
+        self._collect()
+        if not self._wanted and not self._withdrawn:
+            return None
+        self._place = Place(place.trigger, place.part + 1)
+        return self._decision(self._place, seen=True)
 
     def _act(self, one: bars.BarSlice, events: list[OrderEvent], *, tell: bool) -> None:
         """Let the slice's splits act between what was traded before and after them; takes those events away."""
@@ -297,7 +397,9 @@ class Host:
             rows.append(self._core.take(self._ids[symbol], row))
         return rows
 
-    def _decision(self, trigger: times.Nanos, *, seen: bool) -> orders.Decision:
+    def _decision(self, place: Place, *, seen: bool) -> orders.Decision:
+        trigger = place.trigger
+        heard, rung = self._heard(), self._rung
         said = self._core.context.explanations
         told = said[-1] if said else orders.Explanation(trigger)
         said.clear()
@@ -305,7 +407,12 @@ class Host:
         if not seen and not self._wanted and not cancels:
             detail = f"warming-up: no symbol has {self._core.warmup + 1} bars yet"
             return orders.Decision(
-                trigger=trigger, outcome=orders.Outcome.NO_SIGNAL, detail=detail, model_digest=self._digest
+                trigger=trigger,
+                outcome=orders.Outcome.NO_SIGNAL,
+                detail=detail,
+                model_digest=self._digest,
+                heard=heard,
+                rung=rung,
             )
         counted: Counter[int] = Counter()
         intents = []
@@ -322,28 +429,37 @@ class Host:
             counted[order.symbol] += 1
         found = told.decision(trigger, intents)
         outcome = orders.Outcome.TRADED if intents else found.outcome
-        return replace(found, outcome=outcome, model_digest=self._digest or found.model_digest, cancels=cancels)
+        return replace(
+            found,
+            outcome=outcome,
+            model_digest=self._digest or found.model_digest,
+            cancels=cancels,
+            part=place.part,
+            heard=heard,
+            rung=rung,
+        )
 
     def _apply(self, events: Iterable[OrderEvent], *, tell: bool) -> None:
         for event in events:
             self._sequence = max(self._sequence, event.sequence)
             order = self._orders.get(event.client_order_id)
             if order is None:
-                order = self._adopt(event, tell=tell)
+                order = self._adopt(event)
             if order is None or event.event is Happened.SENT:
                 continue
+            self._now = max(self._now, event.at)
             if event.event is Happened.FILL:
                 self._core.fill(order, event.executed, event.price, event.fee, event.at, tell=tell)
             else:
                 self._core.end(order, _ENDS[event.status], event.reason, event.at, tell=tell)
 
-    def _adopt(self, event: OrderEvent, *, tell: bool) -> Any:
+    def _adopt(self, event: OrderEvent) -> Any:
         """Make an order that an earlier attempt wanted; None for a symbol that has left the universe."""
         symbol = self._ids.get(event.symbol)
         if symbol is None:
             return None
         order = core_orders.Order(0, symbol, event.side.sign, event.quantity)
-        self._accept(order, event.client_order_id, event.trigger, tell=tell)
+        self._accept(order, event.client_order_id, event.trigger, tell=False)
         return order
 
     def _accept(self, order: Any, client_order_id: str, at: times.Nanos, *, tell: bool = True) -> None:

@@ -60,12 +60,22 @@ class PolicyEvent:
 
 @dataclass(frozen=True, slots=True)
 class DecisionEvent:
-    """A strategy answered a trigger."""
+    """A strategy answered a trigger, or what it heard between it and the next.
+
+    part : 0 of the bar's own decision
+    heard : how many fills and ends of its orders it had heard then; None in records of before, and for all there are
+    rung : last timer that had rung between bars, 0 for none
+    at : when the broker had the first order of a part; None where it had none
+    """
 
     seq: int
     uid: str
     trigger: times.Nanos
     outcome: orders.Outcome
+    part: int = 0
+    heard: int | None = None
+    rung: times.Nanos = times.Nanos(0)  # noqa: RUF009 - an int
+    at: times.Nanos | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +159,7 @@ def without_halts(record: Record) -> Record:
                 continue
         elif isinstance(event, _OF_THE_SESSION):
             continue
-        kept.append(event)
+        kept.append(_all_heard(event))
     return replace(record, sequence=tuple(kept))
 
 
@@ -164,8 +174,13 @@ def without_edits(record: Record) -> Record:
             seen.add(event.uid)
         elif isinstance(event, StandingEvent):
             continue
-        kept.append(event)
+        kept.append(_all_heard(event))
     return replace(record, sequence=tuple(kept))
+
+
+def _all_heard(event: Event) -> Event:
+    """Let a bar's decision hear all there is: of other orders there are other fills. Parts stay where they were."""
+    return replace(event, heard=None) if isinstance(event, DecisionEvent) and not event.part else event
 
 
 def canonical_order(order: orders.Order) -> bytes:
@@ -237,7 +252,15 @@ def _decision(item: Mapping[str, Any], seq: int, where: str) -> Event:
         uid=_get(item, "uid", str, where),
         trigger=times.instant(_get(item, "trigger", str, where), field=f"{where}.trigger"),
         outcome=_word(orders.Outcome, _get(item, "outcome", str, where), f"{where}.outcome"),
+        part=_get(item, "part", int, where) if "part" in item else 0,
+        heard=_get(item, "heard", int, where) if "heard" in item else None,
+        rung=_instant(item, "rung", where) or times.Nanos(0),
+        at=_instant(item, "at", where),
     )
+
+
+def _instant(item: Mapping[str, Any], key: str, where: str) -> times.Nanos | None:
+    return times.instant(_get(item, key, str, where), field=f"{where}.{key}") if key in item else None
 
 
 def _standing(item: Mapping[str, Any], seq: int, where: str) -> Event:

@@ -3,7 +3,9 @@
 1. control events (state, policies, strategies, cancellations) act where they stand in the ledger's sequence;
 2. a ``decision`` event first moves the kernel to its trigger: every session in between opens, fills and closes;
 3. the strategy then decides on that bar, from history and artifact, and the risk chain judges with the books as of that
-   instant. What the record says about orders is never read, except that one was stopped or cancelled.
+   instant. What the record says about orders is never read, except that one was stopped or cancelled;
+4. a further part of a decision moves the kernel until as many fills and ends have happened as the strategy had heard,
+   which are told; what its hooks want then is that part, at the venue when the broker had it.
 
 Decisions that gave no signal in the session (missed, late, failed predictions) are facts of that day's machines, not of
 the strategy: they are taken from the record, without intents.
@@ -21,6 +23,7 @@ from tradeplane_engine.features import sources
 from tradeplane_engine.models import predictor
 from tradeplane_engine.venue import profile
 
+_NEVER = times.Nanos(2**63 - 1)
 Translate = Callable[[Mapping[str, Any]], settings.Generation]
 
 
@@ -56,24 +59,33 @@ class _Running:
 
 @dataclass(slots=True)
 class _Code:
-    """One attempt of a class: its host, and its own slices that it has not seen yet, newest first."""
+    """One attempt of a class: its host, and its own slices that it has not seen yet, newest first.
+
+    seen : its last slice; None before its first decision
+    """
 
     host: live.Host
+    venue: "_Venue"
     ahead: list[bars.BarSlice]
+    seen: bars.BarSlice | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Venue:
-    """The desk as a class's venue: it tells of orders; decisions are taken from the host and judged in its turn."""
+    """The desk as a class's venue: it tells of orders; decisions are taken from the host and judged in its turn.
+
+    heard : how many fills and ends it tells of; None for all there are
+    """
 
     recorder: journal.Recorder
+    heard: int | None = None
 
     def submit(self, decision: orders.Decision) -> None:
         """Leave it to the desk, which records it."""
 
     def order_events(self, after: int) -> list[live.OrderEvent]:
         """Return what happened since."""
-        return self.recorder.events[after:]
+        return self.recorder.events[after : self.recorder.up_to(self.heard)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +94,7 @@ class _Always:
 
     def now(self) -> times.Nanos:
         """Return an instant after all of them."""
-        return times.Nanos(2**63 - 1)
+        return _NEVER
 
 
 class Replay:
@@ -101,6 +113,7 @@ class Replay:
         self._translate = translate
         self._desk = desk.Desk(_account(session), _traded(session, data), days=data.trading())
         self._running: dict[str, _Running | _Code] = {}
+        self._places: dict[str, record.DecisionEvent] = {}
         self._unmatched: list[str] = []
 
     def act(self, event: record.Event) -> None:
@@ -134,8 +147,9 @@ class Replay:
         if isinstance(declared, settings.CodeSettings):
             self._desk.declare(declared)
             hosted = entrypoint.load(declared.entrypoint, declared.parameters)
-            host = live.Host(declared, hosted, _Venue(self._desk.recorder(declared.uid)), _Always())
-            self._running[declared.uid] = _Code(host, self._slices(declared))
+            venue = _Venue(self._desk.recorder(declared.uid))
+            host = live.Host(declared, hosted, venue, _Always())
+            self._running[declared.uid] = _Code(host, venue, self._slices(declared))
             return
         model = self._predictors.get(declared.model_digest)
         if model is None:
@@ -158,6 +172,9 @@ class Replay:
         running = self._running.get(event.uid)
         if running is None:
             raise errors.ValueRefused("sequence", "a strategy event before its decisions", event.uid)
+        if event.part:
+            self._answer(event, running)
+            return
         past = []
         while running.ahead and running.ahead[-1].end < event.trigger:
             past.append(running.ahead.pop())
@@ -166,7 +183,7 @@ class Replay:
             raise errors.ValueRefused(f"sequence, decision {event.seq}", limit, times.text(event.trigger))
         one = running.ahead.pop()
         if isinstance(running, _Code):
-            self._decide_code(event, running.host, past, one)
+            self._decide_code(event, running, past, one)
             return
         for each in (*past[-running.window :], one):
             running.features.observe(each)
@@ -176,13 +193,18 @@ class Replay:
             self._desk.decide(event.uid, one, lambda ctx: ctx.outcome(event.outcome))
 
     def _decide_code(
-        self, event: record.DecisionEvent, host: live.Host, past: list[bars.BarSlice], one: bars.BarSlice
+        self, event: record.DecisionEvent, running: _Code, past: list[bars.BarSlice], one: bars.BarSlice
     ) -> None:
         """Let a class decide, as its process did; a missed trigger's bars are taken in and not shown."""
-        if past:
-            host.warm(past)
+        host = running.host
+        running.venue.heard = event.heard
+        if past or running.seen is None:
+            self._warm(event.uid, running, past)
+        running.seen = one
+        self._places[event.uid] = event
 
         def act(ctx: context.Context) -> None:
+            host.catch_up(event.rung)
             if event.outcome is orders.Outcome.MISSED:
                 host.missed(event.trigger, detail="", one=one)
                 ctx.outcome(event.outcome)
@@ -195,6 +217,51 @@ class Replay:
         self._desk.decide(event.uid, one, act)
         if event.outcome is not orders.Outcome.MISSED:
             host.settle(self._desk.recorder(event.uid).verdicts)
+
+    def _answer(self, event: record.DecisionEvent, running: _Running | _Code) -> None:
+        """Let a class answer what it heard between two bars, as its process did."""
+        where = f"decision {event.seq}, part {event.part} of {times.text(event.trigger)}"
+        last = self._places.get(event.uid)
+        if last is None or not isinstance(running, _Code):
+            raise errors.ValueRefused("sequence", "parts that follow a decision, of strategies with code", where)
+        if running.seen is None:  # another attempt, whose first word this is
+            running.venue.heard = event.heard
+            past = []
+            while running.ahead and running.ahead[-1].end <= event.trigger:
+                past.append(running.ahead.pop())
+            self._warm(event.uid, running, past)
+            running.seen = past[-1] if past and past[-1].end == event.trigger else None
+        if running.seen is None:
+            limit = f"the end of a bar of dataset {self._data.name}"
+            raise errors.ValueRefused(f"sequence, {where}", limit, times.text(event.trigger))
+        running.venue.heard = event.heard
+        until = max(bar.available_at for bar in running.ahead[-1].bars.values()) if running.ahead else _NEVER
+        if event.heard is not None:
+            self._desk.listen(event.uid, event.heard, until)
+        if event.rung > last.rung:
+            self._desk.advance(min(event.rung, until, event.at or event.rung))
+        self._places[event.uid] = event
+        decision = running.host.between(event.rung)
+        if decision is None:
+            self._unmatched.append(where)
+            return
+        wanted = decision.intents
+
+        def act(ctx: context.Context) -> None:
+            for intent in wanted:
+                live.want(ctx, intent)
+
+        self._desk.answer(event.uid, running.seen, event.part, act, sent_at=event.at)
+        running.host.settle(self._desk.recorder(event.uid).verdicts)
+
+    def _warm(self, uid: str, running: _Code, past: list[bars.BarSlice]) -> None:
+        """Begin as a process does, where the decisions of the attempt before it ended."""
+        last = self._places.get(uid)
+        if last is None:
+            running.host.warm(past)
+            return
+        heard = None if last.heard is None else running.venue.recorder.up_to(last.heard)
+        running.host.warm(past, live.Place(last.trigger, last.part, heard))
 
     def _match(self, client_order_id: str, *, found: bool) -> None:
         if not found:

@@ -50,6 +50,13 @@ cdef class Kernel:
 
     cpdef object run(self)
     cpdef object advance(self, long long until)
+    @cython.locals(flow=OrderFlow, symbol=cython.int, price=cython.longlong, end=cython.longlong)
+    cpdef object late_turn(self, Slot slot, object act, long long sent_at, long long decided_at, object quotes)
+
+    cpdef bint step(self, long long until) except -1
+
+    @cython.locals(at=cython.longlong)
+    cdef long long _next(self) except? -1
 
     @cython.locals(context=Context)
     cpdef object turn(self, Slot slot, object act, long long sent_at)

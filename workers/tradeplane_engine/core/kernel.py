@@ -19,7 +19,7 @@ Orders fill on the shortest timeframe of their symbol, which also gives its mark
 """
 
 import gc
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -229,6 +229,42 @@ class Kernel:
         self._loop(until)
         self.now = max(self.now, until)
         self.flow.now = self.now
+
+    def late_turn(
+        self, slot: Slot, act: Any, sent_at: int, decided_at: int, quotes: Iterable[tuple[int, int, int]]
+    ) -> None:
+        """Give a strategy a turn now that is judged by the closes of an instant before, and by their age then.
+
+        quotes : symbol, close and end of its bar; a split since then leaves a symbol its price of now
+        """
+        flow = self.flow
+        before = []
+        for symbol, price, end in quotes:
+            if flow.last_split[symbol] <= decided_at:
+                before.append((symbol, flow.price[symbol], flow.bar_end[symbol]))
+                flow.quote(symbol, price, end + self.now - decided_at)
+        self.turn(slot, act, sent_at)
+        for symbol, price, end in before:
+            flow.quote(symbol, price, end)
+
+    def step(self, until: int) -> bool:
+        """Let everything of the next instant happen, its opens too; False where that is not before another (ns UTC)."""
+        at = self._next()
+        if at >= until:
+            return False
+        self._loop(at + 1)
+        return True
+
+    def _next(self) -> int:
+        """Instant at which something happens next, NEVER behind the last bar."""
+        if self._closed >= self.table.rows:
+            return _NEVER
+        at = min(self._close_at[self._closed], self.flow.due_at, self.agenda.next_at)
+        if self._opened < self._opens:
+            at = min(at, self._open_at[self._opened])
+        if self.delayed and self._ended < self.table.base_rows:
+            at = min(at, self._end_at[self._ended])
+        return at
 
     def quote(self, symbol: int, price: int, end: int) -> None:
         """Take in the close of a bar that is none of the table's, such as a longer one that is made of its bars."""

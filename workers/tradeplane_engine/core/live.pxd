@@ -36,8 +36,13 @@ cdef class Live:
     @cython.locals(slot=Slot, context=LiveContext, table=GrowingTable, row=cython.Py_ssize_t)
     cpdef bint show(self, long long now, object rows) except -1
 
-    @cython.locals(slot=Slot, at=cython.longlong, context=LiveContext)
     cpdef object ring(self, long long now)
+
+    @cython.locals(at=cython.longlong)
+    cpdef long long ring_next(self, long long now) except? -1
+
+    @cython.locals(context=LiveContext)
+    cpdef bint wants(self) except -1
 
     @cython.locals(order=Order, context=LiveContext)
     cpdef list wanted(self)

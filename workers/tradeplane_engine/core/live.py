@@ -2,7 +2,7 @@
 
 Context, indicators, orders, ledger and books are those of every run. What differs: the table grows by the row,
 indicators are computed by the row, and orders neither pass a chain nor meet a market here. Whoever drives this takes
-what a turn wanted, hands it over, and says what became of it. What a hook wants outside of a turn waits for the next.
+what a turn or another hook wanted, hands it over, and says what became of it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -238,11 +238,21 @@ class Live:
 
     def ring(self, now: int) -> None:
         """Let timers ring up to an instant, each at its own."""
-        slot = self.slots[0]
-        while self.agenda.next_at <= now:
-            at = self.agenda.next_at
-            for _, name in self.agenda.take(at, agenda.TIMER):
-                slot.ring(at, name)
+        while self.ring_next(now):
+            pass
+
+    def ring_next(self, now: int) -> int:
+        """Let the timers of the next instant ring if it is not after another; return that instant, 0 for none."""
+        at = self.agenda.next_at
+        if at > now:
+            return 0
+        for _, name in self.agenda.take(at, agenda.TIMER):
+            self.slots[0].ring(at, name)
+        return at
+
+    def wants(self) -> bool:
+        """Say whether something is wanted, or wanted no more, that nobody has taken."""
+        return bool(self.context._targets or self.context._wanted or self._withdrawn)
 
     def wanted(self) -> list[Order]:
         """Return what is wanted since the last call, as orders that nobody has yet."""

@@ -1,5 +1,6 @@
 """Reading the ledger for people and programs: rows as JSON values, decimals as text, in ledger sequence."""
 
+import bisect
 import json
 import math
 from dataclasses import dataclass
@@ -214,7 +215,11 @@ async def record_sequence(connection: Any) -> list[Row]:
     control = await connection.fetch(
         "select sequence, type, body from control_events where type <> $1", journal.CANCEL_WANTED
     )
-    decided = await connection.fetch("select sequence, strategy_uid, trigger, outcome from decisions")
+    decided = await connection.fetch(
+        "select sequence, strategy_uid, trigger, outcome, part, heard, rung from decisions order by sequence"
+    )
+    told = await _told(connection)
+    at = {row["decision"]: times.text(row["at"]) for row in await connection.fetch(_PARTS_AT_THE_BROKER)}
     entries = [{**json.loads(row["body"]), "seq": row["sequence"], "type": row["type"]} for row in control]
     entries += [
         {
@@ -223,10 +228,40 @@ async def record_sequence(connection: Any) -> list[Row]:
             "uid": row["strategy_uid"],
             "trigger": times.text(row["trigger"]),
             "outcome": row["outcome"],
+            **({"part": row["part"]} if row["part"] else {}),
+            **_heard(row, told.get(row["strategy_uid"], [])),
+            **({"at": at[row["sequence"]]} if row["sequence"] in at else {}),
         }
         for row in decided
     ]
     return sorted(entries, key=lambda entry: int(entry["seq"]))
+
+
+# When the broker had the first order of each part.
+_PARTS_AT_THE_BROKER = """
+select i.decision, min(e.at) as at from decisions d join intents i on i.decision = d.sequence
+join order_events e on e.client_order_id = i.client_order_id where d.part > 0 group by i.decision
+"""
+
+
+async def _told(connection: Any) -> dict[str, list[int]]:
+    """Return the places of fills and ends in the sequence, in their order, by the strategy whose orders they are of."""
+    rows = await connection.fetch(
+        "select sub_ledger as uid, sequence from fills union all"
+        " select i.strategy_uid, c.sequence from control_events c"
+        " join intents i on i.client_order_id = c.body ->> 'client_order_id'"
+        " where c.type in ('cancelled', 'not-sent') order by sequence"
+    )
+    found: dict[str, list[int]] = {}
+    for row in rows:
+        found.setdefault(row["uid"], []).append(row["sequence"])
+    return found
+
+
+def _heard(row: Any, told: list[int]) -> Row:
+    """Say how many fills and ends a decision may be an answer to, and the last timer; nothing where nobody knows."""
+    heard = {} if row["heard"] is None else {"heard": bisect.bisect_right(told, row["heard"])}
+    return heard if row["rung"] is None else {**heard, "rung": times.text(row["rung"])}
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """The gateway as the venue of a strategy: fence, decisions, what becomes of orders.
 
 Every call is repeated until it is answered; the gateway makes that harmless, because a decision is one row under its
-trigger. Only the fence's word ends the process.
+trigger and part. Only the fence's word ends the process.
 """
 
 import math
@@ -34,7 +34,7 @@ class GatewayRefused(Exception):  # noqa: N818 - named for what happened
 
 
 class Conflict(Exception):  # noqa: N818 - named for what happened
-    """Another decision stands under this trigger; it stays."""
+    """Another decision stands under this trigger and part; it stays."""
 
 
 class Gateway:
@@ -69,12 +69,15 @@ class Gateway:
         """Close idle connections."""
         self._client.close()
 
-    def take_fence(self) -> times.Nanos | None:
-        """Become the one who decides; returns the last decided trigger. Raises Fenced and GatewayRefused."""
+    def take_fence(self) -> live.Place | None:
+        """Become the one who decides; returns where decisions ended, if any did. Raises Fenced and GatewayRefused."""
         request = messages.FenceRequest(config=self._config)
         granted = self._call("POST", f"{self._path}/fence", messages.FenceGranted, body=request)
         self._token = granted.token
-        return times.instant(granted.last_trigger, field="last_trigger") if granted.last_trigger else None
+        if not granted.last_trigger:
+            return None
+        trigger = times.instant(granted.last_trigger, field="last_trigger")
+        return live.Place(trigger, granted.last_part, granted.last_heard)
 
     def heartbeat(self) -> None:
         """Give a sign of life; raises Fenced where another process decides."""
@@ -98,7 +101,9 @@ class Gateway:
             receipt = self._call("POST", f"{self._path}/decisions", messages.DecisionReceipt, body=message)
         except Conflict as conflict:
             # An earlier attempt decided this trigger and was lost before it knew; what is recorded has acted.
-            log.warning("another decision stands", trigger=message.trigger, recorded=str(conflict)[:500])
+            log.warning(
+                "another decision stands", trigger=message.trigger, part=message.part, recorded=str(conflict)[:500]
+            )
             verdicts = None
         else:
             verdicts = tuple(map(_verdict, receipt.verdicts))
@@ -107,6 +112,7 @@ class Gateway:
             log.info(
                 "decision recorded",
                 trigger=message.trigger,
+                part=message.part,
                 outcome=message.outcome,
                 detail=message.detail,
                 sequence=receipt.sequence,
@@ -151,6 +157,9 @@ class Gateway:
                 for intent in decision.intents
             ),
             cancels=decision.cancels,
+            part=decision.part,
+            heard=decision.heard,
+            rung=times.text(decision.rung) if decision.rung else "",
         )
 
     def _call(

@@ -1,6 +1,6 @@
 """Follows the bars: which of them are history, which are triggers, and which of the triggers were missed.
 
-1. take the fence; it names the last decided trigger
+1. take the fence; it names the last decided trigger, and up to which order event an earlier attempt had answered
 2. read history: without a last trigger everything known is history, and only bars that come later are triggers; with
    one, every later bar is a trigger
 3. of several triggers at once only the newest is decided, the older ones are recorded as missed: a decision on an old
@@ -101,20 +101,20 @@ class Runner:
         self._carried: tuple[bars.CorporateAction, ...] = ()
         self._beat_s = time.monotonic()
 
-    def start(self, last_trigger: times.Nanos | None) -> None:
+    def start(self, last: live.Place | None) -> None:
         """Warm up, and answer the triggers that passed while no process ran."""
-        if last_trigger is None:
+        if last is None:
             past = self._patiently(lambda: self._newest(self._host.warm_up))
             later: tuple[bars.BarSlice, ...] = ()
         else:
-            start = times.Nanos(last_trigger - self._warm_up_days * times.DAY)
+            start = times.Nanos(last.trigger - self._warm_up_days * times.DAY)
             found = self._patiently(lambda: self._since(start))
-            past = tuple(one for one in found if one.end <= last_trigger)[-self._host.warm_up :]
-            later = tuple(one for one in found if one.end > last_trigger)
-        self._host.warm(past)
+            past = tuple(one for one in found if one.end <= last.trigger)[-self._host.warm_up :]
+            later = tuple(one for one in found if one.end > last.trigger)
+        self._host.warm(past, last)
         self._note_ages(past)
         newest = past[-1].end if past else times.Nanos(0)
-        self._last = max(newest, last_trigger or newest)
+        self._last = newest if last is None else max(newest, last.trigger)
         log.info("warmed up", slices=len(past), missed=len(later), last=times.text(self._last))
         self._answer(later)
         self._sources.stream.seek(self._last)
