@@ -161,7 +161,7 @@ async def test_listing_after_an_instant_leaves_out_what_is_older(subject: Subjec
 
 
 async def test_orders_leave_a_quarter_of_the_request_budget(tmp_path: pathlib.Path) -> None:
-    """Of twelve requests nine may be orders; what is left cancels and looks up, and the broker saw no order too many."""
+    """Of twelve requests nine may be orders; what is left cancels and looks up, and no order too many was seen."""
     with simulator.threaded(tmp_path, rate={"requests": 12, "seconds": 3600}) as venue:
         await asyncio.to_thread(venue.to_bars, 0)
         adapter = alpaca.Alpaca(
