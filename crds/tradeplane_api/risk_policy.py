@@ -21,9 +21,23 @@ class OrderLimits(fields.Block):
     max_quantity: fields.DecimalText | None = pydantic.Field(default=None, description="Shares; above 0.")
     max_open_orders: Count | None = pydantic.Field(default=None, description="Number open at once, this one included.")
 
+    max_notional_per_day: fields.DecimalText | None = pydantic.Field(
+        default=None,
+        description="USD of all orders since the session's open, at last closes; above 0, at least maxNotional.",
+    )
+    max_orders_per_day: Count | None = pydantic.Field(default=None, description="Number since the session's open.")
+    collar_bps: Annotated[int, pydantic.Field(ge=1, le=10_000)] | None = pydantic.Field(
+        default=None,
+        description="Basis points by which a limit price may be worse than the last close, or than its stop price.",
+    )
+    restricted: Annotated[tuple[fields.Symbol, ...], pydantic.Field(max_length=1000)] = pydantic.Field(
+        default=(), description="Symbols of which positions may only become smaller."
+    )
+
     rules: ClassVar[tuple[fields.Rule, ...]] = (
         fields.positive("order.maxNotional", optional=True),
         fields.positive("order.maxQuantity", optional=True),
+        fields.positive("order.maxNotionalPerDay", optional=True),
     )
 
 
@@ -125,6 +139,7 @@ class RiskPolicySpec(fields.Block):
     on_breach: OnBreach = OnBreach()
 
     rules: ClassVar[tuple[fields.Rule, ...]] = (
+        fields.part_of("order.maxNotional", "order.maxNotionalPerDay"),
         fields.part_of("position.maxWeight", "portfolio.maxGross"),
         fields.part_of("portfolio.maxNet", "portfolio.maxGross"),
         fields.part_of("loss.maxDailyLoss", "loss.maxDrawdown"),

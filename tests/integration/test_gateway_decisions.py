@@ -556,6 +556,31 @@ async def test_open_orders_are_counted_across_decisions(bench: gateway.Bench) ->
     assert reasons(await bench.decide(token, 2, BUY)) == [""]
 
 
+@pytest.mark.parametrize(
+    "limit,reason", [({"maxOrdersPerDay": 2}, "day-orders"), ({"maxNotionalPerDay": "1000"}, "day-notional")]
+)
+async def test_a_session_has_its_limits_across_decisions_and_gateways(
+    venue: simulator.Venue, postgres_url: str, redis_url: str, limit: dict[str, Any], reason: str
+) -> None:
+    """What left counts, whatever became of it and whoever let it pass; the next session begins anew."""
+    cluster = gateway.cluster_of(venue)
+    cluster.put("RiskPolicy", "prudent", {"spec": {**gateway.POLICY, "order": limit}})
+    async with gateway.running(venue, postgres_url, redis_url, cluster=cluster) as bench:
+        await bench.enabled()
+        receipt = await bench.decide(
+            await bench.fence(), 0, [("AAPL", "buy", "1"), ("IBM", "buy", "1"), ("MSFT", "buy", "20")]
+        )
+        assert reasons(receipt) == ["", "", reason]
+        await bench.settled(0)
+    async with gateway.running(venue, postgres_url, redis_url, cluster=cluster) as bench:
+        await bench.enabled()
+        token = await bench.fence(gateway.config(attempt=2))
+        more = [("AAPL", "buy", "1")]
+        answer = await bench.post({**bench.body(token, 0, more, attempt=2), "part": 1, "heard": 0})
+        assert reasons(answer.json()) == [reason]
+        assert reasons(await bench.decide(token, 1, more, attempt=2)) == [""]
+
+
 async def test_without_a_bar_nobody_trades(bench: gateway.Bench) -> None:
     """MSFT has no bar in the second session, and its last one is too old."""
     token = await bench.fence()

@@ -10,8 +10,9 @@ from tradeplane_engine import errors
 from tradeplane_engine.core import limits
 from tradeplane_engine.domain import numbers, times
 
+DAILY = {"maxNotionalPerDay": "2000000", "maxOrdersPerDay": 90, "collarBps": 300, "restricted": ["GME", "AMC", "GME"]}
 SPEC: Mapping[str, Any] = {
-    "order": {"maxNotional": "400000", "maxQuantity": "50000", "maxOpenOrders": 7},
+    "order": {"maxNotional": "400000", "maxQuantity": "50000", "maxOpenOrders": 7, **DAILY},
     "position": {"maxWeight": "0.6", "maxNotional": "900000.5", "allowShort": True},
     "portfolio": {"maxGross": "1.5", "maxNet": "1.25", "maxPositions": 20, "maxConcentration": "0.3"},
     "loss": {"maxDailyLoss": "0.02", "maxDrawdown": "0.1", "maxConsecutiveLosses": 5},
@@ -27,6 +28,10 @@ def test_a_policy_is_read_from_its_spec() -> None:
         max_notional=numbers.money("400000"),
         max_quantity=engine_data.shares(50_000),
         max_open_orders=7,
+        max_notional_per_day=numbers.money("2000000"),
+        max_orders_per_day=90,
+        collar_bps=300,
+        restricted=("AMC", "GME"),
         max_weight=Fraction(3, 5),
         max_position_notional=numbers.money("900000.5"),
         allow_short=True,

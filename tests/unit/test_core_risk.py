@@ -27,9 +27,9 @@ def scope(allowed: limits.Limits, *, cash: int = 1_000_000, state: int = risk.EN
     return risk.Scope("account", risk.Policy("p", allowed), book)
 
 
-def ask(one: risk.Scope, *, side: int = 1, shares: int = 10, price: int = PRICE, age: int = 0) -> str:
+def ask(one: risk.Scope, *, side: int = 1, shares: int = 10, price: int = PRICE, age: int = 0, **of: Any) -> str:
     """The reason for a refusal of an order of symbol 0, or an empty text."""
-    found = risk.Proposal(array("q", (price, price))).weigh(one, 0, side, shares * SHARE, 0, age, 1)
+    found = risk.Proposal(array("q", (price, price))).weigh(one, 0, side, shares * SHARE, 0, age, 1, **of)
     return found.reason if found else ""
 
 
@@ -144,6 +144,83 @@ def test_losses_are_measured_from_the_session_and_from_the_peak() -> None:
             assert ask(one, side=-1) == ""
 
 
+def spent(allowed: limits.Limits, orders: int = 0, usd: int = 0) -> risk.Scope:
+    """A scope from which something left since the session opened."""
+    one = scope(allowed)
+    one.book.spend(orders, usd * USD)
+    return one
+
+
+@pytest.mark.parametrize(
+    "allowed,orders,usd,reason",
+    [
+        ({"max_orders_per_day": 3}, 2, 0, ""),
+        ({"max_orders_per_day": 3}, 3, 0, "day-orders"),
+        ({"max_notional_per_day": 3000 * USD}, 0, 2000, ""),
+        ({"max_notional_per_day": 3000 * USD}, 0, 2001, "day-notional"),
+        ({}, 10**6, 9 * 10**9, ""),
+    ],
+)
+def test_a_session_has_its_limits(allowed: dict[str, Any], orders: int, usd: int, reason: str) -> None:
+    """On orders and on what they are worth; one that takes another's place is no new one, and the next day is."""
+    one = spent(replace(SHORT, **allowed), orders, usd)
+    assert ask(one) == reason
+    assert ask(one, is_new=False) == ""
+    one.book.begin_day()
+    assert ask(one) == ""
+
+
+def test_what_reduces_may_leave_however_much_has_left() -> None:
+    """A limit on a day must not keep a position open."""
+    one = hold(spent(replace(SHORT, max_orders_per_day=1, max_notional_per_day=1), 5, 5000), 10)
+    assert ask(one, side=-1) == ""
+    assert ask(one, side=-1, shares=11) == "day-orders"
+
+
+def test_more_than_64_bits_of_money_a_day_are_as_much_as_any_limit() -> None:
+    """No run ends for them, and no limit is as wide."""
+    one = spent(SHORT, 1, 9 * 10**9)
+    one.book.spend(1, 9 * 10**9 * USD)
+    assert one.book.day_notional == 2**63 - 1
+    assert ask(one) == ""
+    one.policy = risk.Policy("p", replace(SHORT, max_notional_per_day=2**63 - 2))
+    assert ask(one) == "day-notional"
+
+
+@pytest.mark.parametrize(
+    "side,limit,stop,reason",
+    [
+        (1, "103", "", ""),
+        (1, "103.01", "", "price-collar"),
+        (1, "1", "", ""),
+        (-1, "97", "", ""),
+        (-1, "96.99", "", "price-collar"),
+        (-1, "900", "", ""),
+        (1, "123.6", "120", ""),
+        (1, "123.61", "120", "price-collar"),
+        (-1, "77.6", "80", ""),
+        (-1, "77.59", "80", "price-collar"),
+    ],
+)
+def test_a_limit_price_is_near_what_it_is_measured_from(side: int, limit: str, stop: str, reason: str) -> None:
+    """Three per cent worse than the last close of 100, or than its own stop, and any price that is better."""
+    one = scope(replace(SHORT, collar_bps=300))
+    assert ask(one, side=side, limit=_price(limit), stop=_price(stop) if stop else 0) == reason
+    assert ask(scope(SHORT), side=side, limit=_price(limit)) == ""
+
+
+def _price(text: str) -> int:
+    return round(float(text) * UNIT)
+
+
+def test_a_restricted_symbol_may_only_be_left() -> None:
+    """By name; where no symbol has one, by its number."""
+    one = scope(replace(SHORT, restricted=("symbol 0",)))
+    assert ask(one) == "restricted"
+    assert ask(hold(one, 10), side=-1) == ""
+    assert ask(scope(replace(SHORT, restricted=("symbol 1",)))) == ""
+
+
 def test_losing_trades_in_a_row_stop_what_adds() -> None:
     """A winner in between starts the count again; a trade that neither won nor lost leaves it."""
     one = scope(replace(SHORT, max_consecutive_losses=2))
@@ -158,6 +235,9 @@ LIMITS: dict[str, st.SearchStrategy[Any]] = {
     "max_notional": st.integers(1, 6_000 * USD),
     "max_quantity": st.integers(1, 60 * SHARE),
     "max_open_orders": st.integers(1, 4),
+    "max_notional_per_day": st.integers(1, 10_000).map(lambda usd: usd * USD),
+    "max_orders_per_day": st.integers(1, 4),
+    "collar_bps": st.integers(1, 10_000),
     "max_weight": FRACTIONS,
     "max_position_notional": st.integers(1, 15_000 * USD),
     "max_gross": FRACTIONS,
@@ -179,6 +259,7 @@ def test_tightening_any_limit_never_allows_more(name: str, data: st.DataObject) 
     held, other, fall = (data.draw(st.integers(-50, 50)) for _ in range(3))
     working, losses, age = (data.draw(st.integers(0, most)) for most in (50, 3, 10))
     side, shares = data.draw(st.sampled_from((1, -1))), data.draw(st.integers(1, 50))
+    data_orders, cents = data.draw(st.integers(0, 4)), data.draw(st.integers(-9_000, 9_000))
 
     def answer(limit: Any) -> str:
         one = hold(hold(scope(replace(SHORT, **{name: limit})), held), other, symbol=1)
@@ -186,14 +267,15 @@ def test_tightening_any_limit_never_allows_more(name: str, data: st.DataObject) 
         for _ in range(losses):
             one.book.closed(-1)
         one.book.ledger.mark(0, PRICE - fall * UNIT)
-        return ask(one, side=side, shares=shares, age=age)
+        one.book.spend(data_orders, data_orders * 1000 * USD)
+        return ask(one, side=side, shares=shares, age=age, limit=PRICE + cents * UNIT // 100)
 
     assert answer(loose) == "" or answer(tight) != ""
 
 
 def test_every_limit_is_tightened_above() -> None:
     """A limit that is added is added there."""
-    assert set(LIMITS) == {field.name for field in fields(limits.Limits)} - {"allow_short", "on_breach"}
+    assert set(LIMITS) == {field.name for field in fields(limits.Limits)} - {"allow_short", "on_breach", "restricted"}
 
 
 def test_an_unknown_equity_is_no_equity() -> None:
@@ -349,7 +431,16 @@ def test_marks_are_watched_where_a_loss_opens_a_halt(action: limits.Breach) -> N
 
 def test_every_reason_has_its_sentence() -> None:
     """The words of the chain are those of the table, and those of the tests on open orders and losses."""
-    others = {"open-orders", "daily-loss", "drawdown", "consecutive-losses"}
+    others = {
+        "price-collar",
+        "restricted",
+        "day-orders",
+        "day-notional",
+        "open-orders",
+        "daily-loss",
+        "drawdown",
+        "consecutive-losses",
+    }
     assert {reason for _, _, reason in CASES if reason} | others == set(risk.REASONS)
     assert len(risk.REASONS) == len(set(risk.REASONS))
 

@@ -159,6 +159,10 @@ def test_a_policy_that_rejects_is_ready() -> None:
     """Every limit that the gate judges, and a reject that is spelled out."""
     edits = (
         ("order.maxOpenOrders", 3),
+        ("order.maxNotionalPerDay", "2000000"),
+        ("order.maxOrdersPerDay", 50),
+        ("order.collarBps", 300),
+        ("order.restricted", ["GME"]),
         ("position.maxNotional", "1"),
         ("portfolio", {"maxGross": "1.5", "maxNet": "1", "maxPositions": 2, "maxConcentration": "0.5"}),
         ("loss", {"maxDailyLoss": "0.02", "maxDrawdown": "0.1", "maxConsecutiveLosses": 3}),

@@ -46,6 +46,42 @@ def order_count() -> Case:
     return _limited(steps=steps, max_open_orders=3)
 
 
+_TWO_DAYS = bars(*["100"] * 6, minutes=[0, 1, 2, 1440, 1441, 1442])
+
+
+def orders_of_a_day() -> Case:
+    """Two may leave each day, and a sale of what is held; a bracket is three."""
+    steps = {
+        0: lambda ctx: [ctx.order("S", "buy", shares) for shares in (1, 2, 3)],
+        1: _sell(1),
+        3: lambda ctx: ctx.bracket("S", "buy", 10, limit=usd(90), take_profit=usd(110), stop_loss=usd(80)),
+        4: _buy(4),
+    }
+    return _limited(_TWO_DAYS, steps, max_orders_per_day=2)
+
+
+def notional_of_a_day() -> Case:
+    """10,000 USD each day; what is cut to pass counts for what it was cut to."""
+    steps = {0: _buy(60), 1: _buy(60), 2: _buy(1), 3: _buy(101), 4: _sell(20)}
+    return _limited(_TWO_DAYS, steps, max_notional_per_day=10_000 * USD, on_breach={"order": limits.Breach.CLIP})
+
+
+def collar_of_prices() -> Case:
+    """A limit may be one per cent worse than the last close, and a stop's limit than its stop."""
+    steps = {
+        0: lambda ctx: [ctx.order("S", "buy", 1, "limit", limit=usd(price)) for price in (101, "101.01", 50)],
+        1: lambda ctx: [
+            ctx.order("S", "sell", 1, "stop_limit", stop=usd(90), limit=usd(price)) for price in ("89.1", 89)
+        ],
+    }
+    return _limited(steps=steps, collar_bps=100)
+
+
+def restricted_symbol() -> Case:
+    """Nobody buys T; S is free."""
+    return _limited(_PAIR, {0: _buy(1), 2: _buy(1, "T")}, restricted=("T",))
+
+
 def position_weight() -> Case:
     """A tenth of equity in one symbol."""
     return _limited(max_weight=Fraction(1, 10))

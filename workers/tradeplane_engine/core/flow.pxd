@@ -27,7 +27,7 @@ cdef class OrderFlow:
     cdef readonly long long latency, decisions, pending
     cdef Proposal proposal
     cdef readonly long long now
-    cdef long long due_at
+    cdef long long due_at, day_ends
     cdef long long[::1] price, bar_end, last_split
 
     @cython.locals(context=Context, rounds=cython.int, order=Order)
@@ -35,6 +35,12 @@ cdef class OrderFlow:
 
     @cython.locals(leg=Order)
     cpdef object judge(self, Slot slot, Order order)
+
+    @cython.locals(scope=Scope, unit=cython.longlong, worth=cython.longlong)
+    cdef object _spend(self, Slot slot, Order order)
+
+    @cython.locals(one=Slot)
+    cdef object _begin_day(self)
 
     @cython.locals(row=cython.Py_ssize_t, seen=cython.bint, at_once=cython.bint)
     cdef object _meet_seen_close(self, Slot slot, Order order)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from tradeplane_engine import errors
 from tradeplane_engine.core import broker as brokers
-from tradeplane_engine.core import exact, log, path, tradable, venue_settings
+from tradeplane_engine.core import exact, log, path, session_opens, tradable, venue_settings
 from tradeplane_engine.core import order as orders
 from tradeplane_engine.core.costs import Costs
 from tradeplane_engine.core.log import Log
@@ -53,7 +53,8 @@ class OrderFlow:
     """
 
     __slots__ = (
-        *("account", "accrual", "bar_end", "breach", "broker", "costs", "decisions", "due", "due_at", "last_split"),
+        *("account", "accrual", "bar_end", "breach", "broker", "costs", "day_ends", "decisions", "due", "due_at"),
+        *("last_split",),
         *("latency", "log", "market", "now", "orders", "pending", "price", "proposal", "references", "rules"),
         *("sessions", "slots", "splits", "table"),
     )
@@ -84,6 +85,7 @@ class OrderFlow:
         self.orders: list[Order] = []
         self.decisions = 0
         self.now = 0
+        self.day_ends = -1  # the decision at a session's open still belongs to the day before
         self.due: list[tuple[int, int, int, Order, Order | None]] = []
         self.due_at = orders.NEVER
         self.pending = 0
@@ -100,6 +102,8 @@ class OrderFlow:
         """Turn what a strategy wants into orders: one decision, and those that follow from its updates."""
         context = slot.context
         slot.busy = True
+        if self.now > self.day_ends:
+            self._begin_day()
         rounds = 0
         while context._targets or context._wanted:
             rounds += 1
@@ -128,6 +132,7 @@ class OrderFlow:
                 self.reject(slot, order, rejection)
                 return
         order.live_from = self.now + self.latency
+        self._spend(slot, order)
         self.accept(order)
         for leg in order.legs:
             leg.created = order.created
@@ -144,6 +149,20 @@ class OrderFlow:
         elif self.market.fill_at == venue_settings.SAME_CLOSE and order.kind == orders.MARKET and not order.ended:
             self._meet_seen_close(slot, order)
 
+    def _spend(self, slot: Slot, order: Order) -> None:
+        """Count an order and its exits, and what it is worth at the last close, for the session's limits."""
+        unit = self.account.book.ledger.unit[order.symbol]
+        worth = exact.ceil_ratio(order.quantity, self.price[order.symbol], unit, "notional")
+        for scope in slot.scopes:
+            scope.book.spend(1 + len(order.legs), worth)
+
+    def _begin_day(self) -> None:
+        """Count what leaves from nothing, for every scope, until the next session has opened."""
+        self.day_ends = session_opens.next_open(self.sessions, self.now)
+        self.account.book.begin_day()
+        for one in self.slots:
+            one.scope.book.begin_day()
+
     def _meet_seen_close(self, slot: Slot, order: Order) -> None:
         """Let a market order meet the close that its decision has seen, where that is one of now."""
         row = slot.context._last_row[order.symbol]
@@ -157,7 +176,16 @@ class OrderFlow:
         symbol = order.symbol
         for scope in slot.scopes:
             violation = self.proposal.weigh(
-                scope, symbol, order.side, quantity, self.bar_end[symbol], self.now, 1 + len(order.legs)
+                scope,
+                symbol,
+                order.side,
+                quantity,
+                self.bar_end[symbol],
+                self.now,
+                1 + len(order.legs),
+                order.limit,
+                order.stop,
+                order.replaces is None,
             )
             if violation is not None:
                 return scope, violation

@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tradeplane_engine import errors
-from tradeplane_engine.core import limits, risk
+from tradeplane_engine.core import exact, limits, risk
 from tradeplane_engine.core.ledger import Ledger
 from tradeplane_engine.core.standing import Standing
 from tradeplane_engine.domain import bars, numbers, orders, times
 
 HALTED = "halted"
 UNKNOWN_SYMBOL = "unknown-symbol"
+_NOTHING = numbers.Money(0)
 _UNIT = 10**numbers.PRICE_DIGITS
 _MANY = 2**31 - 1  # losses that a book can count
 _ACTING = (limits.Breach.REJECT, limits.Breach.CLIP)
@@ -34,6 +35,7 @@ class Book:
     working_buy, working_sell : unfilled part of open orders, unsigned; an unknown order counts at full size
     prices : last bar known per symbol; a symbol without one cannot be ordered
     open_orders : orders of which a part may still fill
+    day_orders, day_notional : what left since the session opened
     standing : what limits on losses are measured from; without it they let nothing leave that adds
     """
 
@@ -43,6 +45,8 @@ class Book:
     working_sell: Mapping[str, numbers.Quantity]
     prices: Mapping[str, bars.Bar]
     open_orders: int = 0
+    day_orders: int = 0
+    day_notional: numbers.Money = _NOTHING
     standing: Standing | None = None
 
 
@@ -61,11 +65,15 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one intent; without a violation it may be sent, made smaller where a policy clips."""
+    """What became of one intent; without a violation it may be sent, made smaller where a policy clips.
+
+    notional : what an accepted one is worth at its symbol's last close, and counts for in the day
+    """
 
     intent: orders.Intent
     scope: str = ""
     violation: risk.Violation | None = None
+    notional: numbers.Money = _NOTHING
 
     @property
     def accepted(self) -> bool:
@@ -106,10 +114,11 @@ def judge(
     verdicts = []
     for intent in intents:
         verdict = _verdict(intent, state=state, chains=chains)
-        verdicts.append(verdict)
         if verdict.accepted:
+            verdict = replace(verdict, notional=chains[0].notional(verdict.intent))
             for chain in chains:
                 chain.adopt(verdict.intent)
+        verdicts.append(verdict)
     return tuple(verdicts)
 
 
@@ -169,6 +178,7 @@ class _Chain:
             given.standing.impose(self._book)
         else:  # nobody knows how many: as many as it takes
             self._book.measure_from(0, 0, _MANY)
+        self._book.spend(given.day_orders, given.day_notional)
         for number, name in enumerate(names):
             ledger.quantities[number] = held.get(name, 0)
             self._book.working(number, 1, buying.get(name, 0))
@@ -192,6 +202,13 @@ class _Chain:
         """Take an accepted intent as a working order."""
         symbol = self._ids[intent.symbol]
         self._book.adopt(symbol, intent.side.sign, intent.quantity, self._prices[symbol])
+        self._book.spend(1, self.notional(intent))
+
+    def notional(self, intent: orders.Intent) -> numbers.Money:
+        """Return what an intent is worth at its symbol's last close."""
+        return numbers.Money(
+            exact.ceil_ratio(intent.quantity, self._prices[self._ids[intent.symbol]], _UNIT, "notional")
+        )
 
     def _chain(self, symbol: int, intent: orders.Intent) -> risk.Violation | None:
         return self._proposal.weigh(
@@ -202,6 +219,8 @@ class _Chain:
             self._ends[symbol],
             self._now,
             1,
+            intent.terms.limit_price,
+            intent.terms.stop_price,
         )
 
     def _foreign(self, intent: orders.Intent) -> risk.Violation | None:

@@ -1,6 +1,6 @@
 """What one RiskPolicy allows, as integers and exact fractions, and how that is read from its spec."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
@@ -10,6 +10,8 @@ from tradeplane_engine import errors
 from tradeplane_engine.domain import numbers, times
 
 _MOST = 1_000_000  # of anything that is counted
+_WHOLE_BPS = 10_000
+_NO_NUMBERS = frozenset({"allow_short", "restricted"})
 
 
 class Breach(StrEnum):
@@ -34,7 +36,10 @@ _SIZELESS = frozenset({"loss", "data"})  # a smaller order exceeds these limits 
 class Limits:
     """Limits by family; None leaves one out, but shorts are refused unless allowed. Money 1e-9 USD, shares 1e-9.
 
-    order : ``max_notional`` and ``max_quantity`` of one order, ``max_open_orders`` at once
+    order : ``max_notional`` and ``max_quantity`` of one order, ``max_open_orders`` at once; ``max_notional_per_day``
+        and ``max_orders_per_day`` of all that left since the session opened; ``collar_bps`` by which a limit price may
+        be worse than the last close, or than its own stop price; ``restricted`` symbols, of which positions may only
+        become smaller
     position : worst-case value as a fraction of equity (``max_weight``) and in money (``max_position_notional``)
     portfolio : worst-case ``max_gross`` and ``max_net`` as fractions of equity, ``max_positions`` at once,
         ``max_concentration`` as the sum of squared worst-case weights
@@ -50,6 +55,10 @@ class Limits:
     max_notional: int | None = None
     max_quantity: int | None = None
     max_open_orders: int | None = None
+    max_notional_per_day: int | None = None
+    max_orders_per_day: int | None = None
+    collar_bps: int | None = None
+    restricted: tuple[str, ...] | None = None
     max_weight: Fraction | None = None
     max_position_notional: int | None = None
     allow_short: bool = False
@@ -69,13 +78,18 @@ class Limits:
         limits = (self.max_daily_loss, self.max_drawdown, self.max_consecutive_losses)
         return any(one is not None for one in limits)
 
+    @property
+    def counts_days(self) -> bool:
+        """Whether a limit on what leaves within a session is among them."""
+        return self.max_notional_per_day is not None or self.max_orders_per_day is not None
+
     def __post_init__(self) -> None:
         """Refuse a limit that forbids everything by accident, and limits that contradict each other."""
         for name, (attribute, read) in _FIELDS.items():
             if getattr(self, attribute) is None and attribute != "allow_short":
                 continue
             value = _typed(getattr(self, attribute), name, read)
-            if attribute != "allow_short" and value <= 0:
+            if attribute not in _NO_NUMBERS and value <= 0:
                 raise errors.ValueRefused(name, "more than 0 (leave it out, or set the switch to halted)", str(value))
             object.__setattr__(self, attribute, value)
         for name, wider in _NEVER_WIDER:
@@ -169,6 +183,18 @@ def _count(value: Any, name: str) -> int:
     return value
 
 
+def _bps(value: Any, name: str) -> int:
+    if _count(value, name) > _WHOLE_BPS:
+        raise errors.ValueRefused(name, f"at most {_WHOLE_BPS}", value)
+    return int(value)
+
+
+def _symbols(value: Any, name: str) -> tuple[str, ...] | None:
+    if isinstance(value, str) or not isinstance(value, Collection) or not all(isinstance(one, str) for one in value):
+        raise errors.ValueRefused(name, "a list of symbols", value)
+    return tuple(sorted(set(value))) or None  # one form, for the identity of a run
+
+
 def _yes_or_no(value: Any, name: str) -> bool:
     if not isinstance(value, bool):
         raise errors.ValueRefused(name, "true or false", value)
@@ -196,6 +222,10 @@ _FIELDS: Mapping[str, tuple[str, Callable[[Any, str], Any]]] = {
     "order.maxNotional": ("max_notional", _money),
     "order.maxQuantity": ("max_quantity", _quantity),
     "order.maxOpenOrders": ("max_open_orders", _count),
+    "order.maxNotionalPerDay": ("max_notional_per_day", _money),
+    "order.maxOrdersPerDay": ("max_orders_per_day", _count),
+    "order.collarBps": ("collar_bps", _bps),
+    "order.restricted": ("restricted", _symbols),
     "position.maxWeight": ("max_weight", _ratio),
     "position.maxNotional": ("max_position_notional", _money),
     "position.allowShort": ("allow_short", _yes_or_no),
@@ -210,6 +240,7 @@ _FIELDS: Mapping[str, tuple[str, Callable[[Any, str], Any]]] = {
 }
 # A limit that is wider than the one it is part of would never act.
 _NEVER_WIDER = (
+    ("order.maxNotional", "order.maxNotionalPerDay"),
     ("position.maxWeight", "portfolio.maxGross"),
     ("portfolio.maxNet", "portfolio.maxGross"),
     ("loss.maxDailyLoss", "loss.maxDrawdown"),

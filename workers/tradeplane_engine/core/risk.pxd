@@ -5,13 +5,15 @@ from tradeplane_engine.core.exact cimport int128
 from tradeplane_engine.core.ledger cimport Ledger
 
 cdef long long NEVER, UNKNOWN, _MOST
+cdef long long _WHOLE_BPS
 cdef int _ENABLED, _REDUCE_ONLY
 
 cdef class Book:
     cdef readonly Ledger ledger
     cdef readonly object buying, selling, symbols
     cdef readonly long long gross, highest_total, lowest_total, peak, session_equity, measured
-    cdef readonly int positions, open_orders, losses, unpriced
+    cdef readonly int positions, open_orders, losses, unpriced, day_orders
+    cdef readonly long long day_notional
     cdef public int state
     cdef public bint valued
     cdef long long[::1] _buying, _selling, _exposure, _high, _low, _active, _is_active
@@ -59,12 +61,16 @@ cdef class Book:
 
     cpdef object open_session(self)
     cpdef object measure_from(self, long long session_equity, long long peak, int losses)
+    @cython.locals(total=int128)
+    cpdef object spend(self, int orders, long long notional)
+    cpdef object begin_day(self)
     cpdef object fund(self, long long amount)
     cpdef object closed(self, long long realised)
 
 cdef class Policy:
     cdef readonly str name
-    cdef readonly object limits
+    cdef readonly object limits, restricted
+    cdef long long max_day_notional, max_day_orders, collar
     cdef readonly bint watches, measures, allow_short
     cdef long long max_quantity, max_notional, max_open_orders, max_position_notional, max_positions, max_losses
     cdef double rough_concentration
@@ -80,6 +86,8 @@ cdef class Proposal:
     cdef Book book
     cdef Policy policy
     cdef int symbol, side, orders
+    cdef long long limit, stop
+    cdef bint is_new
     cdef long long quantity, price, now, bar_end, lowest_after, worst_after
     cdef long long value, exposure_after, equity
     cdef bint reduces
@@ -89,7 +97,8 @@ cdef class Proposal:
         book=Book, price=cython.longlong, highest=int128, lowest=int128, worst=int128, unit=cython.longlong
     )
     cpdef object weigh(
-        self, Scope scope, int symbol, int side, long long quantity, long long bar_end, long long now, int orders
+        self, Scope scope, int symbol, int side, long long quantity, long long bar_end, long long now, int orders,
+        long long limit=*, long long stop=*, bint is_new=*
     )
 
 cpdef object first_violation(Proposal p)
@@ -97,8 +106,14 @@ cpdef object first_violation(Proposal p)
 @cython.locals(state=cython.int, age=cython.longlong)
 cdef object _of_data(Proposal p)
 
-@cython.locals(book=Book, policy=Policy)
+@cython.locals(policy=Policy)
 cdef object _of_order(Proposal p)
+
+@cython.locals(book=Book, policy=Policy, worth=int128)
+cdef object _of_counts(Proposal p)
+
+@cython.locals(reference=cython.longlong, part=int128, whole=int128)
+cdef object _of_price(Proposal p)
 
 @cython.locals(policy=Policy, after=cython.longlong)
 cdef object _of_position(Proposal p)

@@ -19,6 +19,7 @@ from tradeplane_engine.domain import numbers, times
 
 NEVER = 9223372036854775807  # a limit that nothing reaches
 _MOST = 9223372036854775807  # as in exact
+_WHOLE_BPS = 10_000
 UNKNOWN = -9223372036854775807  # an equity that nobody knows, of which no fraction is anything
 
 ENABLED, REDUCE_ONLY, FLATTEN, HALTED = 0, 1, 2, 3
@@ -27,7 +28,8 @@ STATES = ("enabled", "reduce-only", "flatten", "halted")
 
 # The words of every refusal, in the order of the chain. They are counted in metrics and reports and never change.
 REASONS = (
-    *("halted", "flatten", "reduce-only", "no-price", "stale-bar", "order-quantity", "order-notional", "open-orders"),
+    *("halted", "flatten", "reduce-only", "no-price", "stale-bar", "order-quantity", "order-notional"),
+    *("price-collar", "open-orders", "restricted", "day-orders", "day-notional"),
     *("short-not-allowed", "position-weight", "position-notional", "portfolio-gross", "portfolio-net"),
     *("portfolio-positions", "portfolio-concentration", "daily-loss", "drawdown", "consecutive-losses"),
 )
@@ -57,6 +59,7 @@ class Book:
     gross, highest_total, lowest_total : worst-case exposure, and net exposure if all buys or all sells fill; money
     peak, session_equity : highest equity so far and equity at the session's open (:mod:`.session_opens`), money
     losses : closed trades in a row that lost
+    day_orders, day_notional : what left since the session opened; a count, and money
     unpriced : a symbol with a position or working order that had no price at the last measure; -1 for none
     state : the strictest of the causes that act on this scope
     valued : whether the ledger's equity is known
@@ -64,7 +67,7 @@ class Book:
 
     __slots__ = (
         *("_active", "_actives", "_buying", "_exposure", "_high", "_is_active", "_low", "_selling"),
-        *("buying", "gross", "highest_total", "ledger"),
+        *("buying", "day_notional", "day_orders", "gross", "highest_total", "ledger"),
         *("losses", "lowest_total", "measured", "open_orders", "peak", "positions", "selling", "session_equity"),
         *("state", "symbols", "unpriced", "valued"),
     )
@@ -92,6 +95,8 @@ class Book:
         self.unpriced = -1
         self.open_orders = open_orders
         self.losses = 0
+        self.day_orders = 0
+        self.day_notional = 0
         self.state = ENABLED
         self.valued = True
         self.peak = ledger.starting
@@ -260,6 +265,18 @@ class Book:
         self.peak = peak
         self.losses = losses
 
+    def spend(self, orders: int, notional: int) -> None:
+        """Count what leaves: orders, and what they are worth. More than 64 bits of money is as much as any limit."""
+        self.day_orders += orders
+        total = self.day_notional
+        total += notional
+        self.day_notional = min(total, _MOST)
+
+    def begin_day(self) -> None:
+        """Count what leaves from nothing."""
+        self.day_orders = 0
+        self.day_notional = 0
+
     def fund(self, amount: int) -> None:
         """Book other capital in the ledger: what is given or taken is neither won nor lost."""
         self.ledger.book(amount, "capital")
@@ -282,10 +299,19 @@ class Policy:
     """
 
     __slots__ = (
-        *("allow_short", "concentration", "concentration_whole", "daily_loss", "daily_loss_whole", "drawdown"),
+        *(
+            "allow_short",
+            "collar",
+            "concentration",
+            "concentration_whole",
+            "daily_loss",
+            "daily_loss_whole",
+            "drawdown",
+        ),
         *("drawdown_whole", "gross", "gross_whole", "limits", "max_bar_age", "max_losses", "max_notional"),
-        *("max_open_orders", "max_position_notional", "max_positions", "max_quantity", "measures", "name", "net"),
-        *("net_whole", "rough_concentration", "watches", "weight", "weight_whole"),
+        *("max_day_notional", "max_day_orders", "max_open_orders", "max_position_notional", "max_positions"),
+        *("max_quantity", "measures", "name", "net", "net_whole", "restricted", "rough_concentration", "watches"),
+        *("weight", "weight_whole"),
     )
 
     def __init__(self, name: str, limits: Limits) -> None:
@@ -294,6 +320,10 @@ class Policy:
         self.max_quantity = _most(limits.max_quantity)
         self.max_notional = _most(limits.max_notional)
         self.max_open_orders = _most(limits.max_open_orders)
+        self.max_day_notional = _most(limits.max_notional_per_day)
+        self.max_day_orders = _most(limits.max_orders_per_day)
+        self.collar = -1 if limits.collar_bps is None else limits.collar_bps
+        self.restricted = None if limits.restricted is None else frozenset(limits.restricted)
         self.max_position_notional = _most(limits.max_position_notional)
         self.max_positions = _most(limits.max_positions)
         self.max_losses = _most(limits.max_consecutive_losses)
@@ -339,8 +369,9 @@ class Proposal:
     """
 
     __slots__ = (
-        *("bar_end", "book", "equity", "exposure_after", "lowest_after", "now"),
-        *("orders", "policy", "price", "prices", "quantity", "reduces", "side", "symbol", "value", "worst_after"),
+        *("bar_end", "book", "equity", "exposure_after", "limit", "lowest_after", "now"),
+        *("is_new", "orders", "policy", "price", "prices", "quantity", "reduces", "side", "stop", "symbol", "value"),
+        *("worst_after",),
     )
 
     book: Book
@@ -350,11 +381,22 @@ class Proposal:
         self.prices = prices
 
     def weigh(
-        self, scope: Scope, symbol: int, side: int, quantity: int, bar_end: int, now: int, orders: int
+        self,
+        scope: Scope,
+        symbol: int,
+        side: int,
+        quantity: int,
+        bar_end: int,
+        now: int,
+        orders: int,
+        limit: int = 0,
+        stop: int = 0,
+        is_new: bool = True,  # noqa: FBT001, FBT002 - C's arguments have no names
     ) -> "Violation | None":
         """Ask the chain about an order of ``quantity`` (1e-9 shares) on one side (1 buy, -1 sell).
 
-        ``orders`` is how many will be open for it: one, and its exits.
+        ``orders`` is how many will be open for it: one, and its exits. ``limit`` and ``stop`` are its prices, 0 for
+        none; one that takes another's place is not ``is_new``.
         """
         book = scope.book
         price = self.prices[symbol]
@@ -367,6 +409,9 @@ class Proposal:
         self.bar_end = bar_end
         self.now = now
         self.orders = orders
+        self.limit = limit
+        self.stop = stop
+        self.is_new = is_new
         highest = book.ledger.quantity[symbol]
         lowest = highest
         highest += book._buying[symbol]
@@ -415,18 +460,51 @@ def _of_data(p: Proposal) -> Violation | None:
 
 
 def _of_order(p: Proposal) -> Violation | None:
-    """The limits on an order by itself; it and its exits are open orders too."""
-    book, policy = p.book, p.policy
+    """The limits on an order by itself, and on what is open and leaves with it; what reduces a position may leave."""
+    policy = p.policy
     if p.quantity <= 0 or p.quantity > policy.max_quantity:
         limit = _shares(policy.max_quantity) if p.quantity > 0 else "more than 0"
         return Violation("order-quantity", "order", limit, _shares(p.quantity))
     if p.value > policy.max_notional:
         return Violation("order-notional", "order", _usd(policy.max_notional), _usd(p.value))
+    found = None
+    if p.limit != 0 and policy.collar >= 0:
+        found = _of_price(p)
+    if found is None:
+        found = _of_counts(p)
+    if found is None and p.side < 0 and p.lowest_after < 0 and not policy.allow_short:  # whichever working orders fill
+        found = Violation("short-not-allowed", "position", "0", _shares(p.lowest_after))
+    return found
+
+
+def _of_counts(p: Proposal) -> Violation | None:
+    """The limits on how many are open, an order and its exits too, and on what left since the session opened."""
+    book, policy = p.book, p.policy
     if book.open_orders + p.orders > policy.max_open_orders:
         return Violation("open-orders", "order", str(policy.max_open_orders), str(book.open_orders + p.orders))
-    if p.side < 0 and p.lowest_after < 0 and not policy.allow_short:  # whichever working orders fill
-        return Violation("short-not-allowed", "position", "0", _shares(p.lowest_after))
+    if p.reduces or not p.is_new:
+        return None
+    if policy.restricted is not None and book.name(p.symbol) in policy.restricted:
+        return Violation("restricted", "order", "what makes the position smaller", book.name(p.symbol))
+    if book.day_orders + p.orders > policy.max_day_orders:
+        return Violation("day-orders", "order", str(policy.max_day_orders), str(book.day_orders + p.orders))
+    worth = book.day_notional
+    worth += p.value
+    if policy.max_day_notional != NEVER and worth > policy.max_day_notional:
+        return Violation("day-notional", "order", _usd(policy.max_day_notional), _usd(min(worth, _MOST)))
     return None
+
+
+def _of_price(p: Proposal) -> Violation | None:
+    """The limit on how much worse than the last close, or than its own stop, an order may let itself be filled."""
+    reference = p.stop if p.stop != 0 else p.price
+    part, whole = p.limit, reference
+    part *= _WHOLE_BPS
+    whole *= _WHOLE_BPS + p.side * p.policy.collar
+    if (part - whole) * p.side <= 0:
+        return None
+    worse = ratio_text(Fraction(p.side * (p.limit - reference), reference))
+    return Violation("price-collar", "order", ratio_text(Fraction(p.policy.collar, _WHOLE_BPS)), worse)
 
 
 def _of_position(p: Proposal) -> Violation | None:

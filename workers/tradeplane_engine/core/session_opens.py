@@ -30,12 +30,14 @@ class Opening:
 
     def wait(self, kernel: Any, instant: int) -> None:
         """Wait for the first open at or after an instant."""
-        at = agenda.NEVER
-        if self.sessions is None:
-            at = -(-instant // times.DAY) * times.DAY
-        else:
-            number = self.sessions.opening(instant)
-            if number < len(self.sessions):
-                at = int(self.sessions.opens[number])
+        at = next_open(self.sessions, instant)
         if at < agenda.NEVER:
             kernel.agenda.add(at, agenda.SESSION, self)
+
+
+def next_open(sessions: Sessions | None, instant: int) -> int:
+    """Return the first open of a session at or after an instant, ns; :data:`agenda.NEVER` beyond the last."""
+    if sessions is None:
+        return -(-instant // times.DAY) * times.DAY
+    number = sessions.opening(instant)
+    return int(sessions.opens[number]) if number < len(sessions) else agenda.NEVER

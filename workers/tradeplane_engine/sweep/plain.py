@@ -102,6 +102,9 @@ def refuses_run(limits: Limits, facts: Facts) -> str | None:
     if facts.least < 0 and not limits.allow_short:
         return "allow_short"
     for name, value, limit in (
+        ("restricted", 1, None if limits.restricted is None else 0),  # whether its symbols are, the event engine says
+        ("max_orders_per_day", facts.fills + facts.symbols, limits.max_orders_per_day),
+        ("max_notional_per_day", facts.flow + facts.gross, limits.max_notional_per_day),
         ("max_bar_age", facts.oldest, limits.max_bar_age),
         ("max_quantity", facts.most * _SHARE, limits.max_quantity),
         ("max_notional", facts.single, limits.max_notional),

@@ -28,6 +28,8 @@ from tradeplane_workers.stores import decisions as decisions_store
 from tradeplane_workers.stores import orders as orders_store
 
 _PRICES_TIMEOUT_S = 5.0
+_NOTHING = (0, numbers.Money(0))
+_MOST = 2**63 - 1
 _TOGETHER = 8  # decisions; the ledger is locked for as long as they take
 _NOT_SAID = frozenset({"token", "attempt", "generation", "detail", "heard", "rung"})
 # Which prices an order of a type has: one of these sets.
@@ -69,6 +71,7 @@ class _Judged:
     reason: str
     detail: str
     passed_gate: bool
+    notional: numbers.Money
 
 
 @dataclass(slots=True)
@@ -315,6 +318,10 @@ class Desk:
         capital = numbers.money(config.spec["portfolio"]["capital"], field="portfolio.capital")
         own = books.strategy_book(fills, exposures, known, uid=config.uid, capital=capital)
         whole = books.account_book(fills, exposures, known)
+        if policy.limits.counts_days or account.limits.counts_days:
+            passed = await decisions_store.passed_since(connection, standings.opened_before(trigger))
+            own = _spent(own, {config.uid: passed.get(config.uid, _NOTHING)})
+            whole = _spent(whole, passed)
         if policy.limits.measures_losses:
             losses = fills.sub_ledger(config.uid).losses
             own = await _standing(connection, own, config.uid, capital=capital, losses=losses, trigger=trigger)
@@ -350,7 +357,9 @@ class Desk:
             detail = halted or own
         if verdict.accepted and own:
             reason, detail = state.HALTED, own
-        return _Judged(verdict.intent, orders.client_order_id(key), reason, detail[:1000], verdict.accepted)
+        return _Judged(
+            verdict.intent, orders.client_order_id(key), reason, detail[:1000], verdict.accepted, verdict.notional
+        )
 
 
 def _event(row: Any, *, fee: numbers.Money) -> messages.OrderEventMessage:
@@ -400,6 +409,12 @@ async def _repeated(
     if first.key != (trigger, message.part) or first.digest != content_digest(message):
         raise Conflict(receipt)
     return receipt
+
+
+def _spent(book: gate.Book, passed: Mapping[str, tuple[int, numbers.Money]]) -> gate.Book:
+    """Return a book with what left since the session opened."""
+    worth = min(sum(notional for _, notional in passed.values()), _MOST)
+    return replace(book, day_orders=sum(count for count, _ in passed.values()), day_notional=numbers.Money(worth))
 
 
 async def _standing(
@@ -523,4 +538,5 @@ def _intent(judged: _Judged, *, sequence: int, position: int, uid: str, trigger:
         status="refused" if judged.reason else "released",
         reason=judged.reason,
         detail=judged.detail,
+        notional=judged.notional,
     )

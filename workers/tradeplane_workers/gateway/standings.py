@@ -64,6 +64,12 @@ def _body(scope: str, found: standing.Standing) -> dict[str, Any]:
     return {"scope": scope, "at": times.text(found.at), **money, "losses": found.losses}
 
 
+def opened_before(trigger: times.Nanos) -> times.Nanos:
+    """Return when the session opened in which a decision at ``trigger`` belongs; one at an open comes before it."""
+    known = _sessions(times.utc_day(trigger)[:4])
+    return times.Nanos(known.opens[known.opening(trigger) - 1])
+
+
 def _opens_between(before: times.Nanos, now: times.Nanos) -> bool:
     """Say whether a session opens after one decision and before another; one at the open itself comes before it."""
     known = _sessions(times.utc_day(now)[:4])

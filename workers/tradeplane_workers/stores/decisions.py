@@ -7,6 +7,7 @@ from typing import Any
 from tradeplane_engine import errors
 from tradeplane_engine.domain import numbers, orders, times
 
+_NOTHING = numbers.Money(0)
 TERMS = ", ".join(orders.Terms.__slots__)  # columns of intents and orders
 
 
@@ -45,7 +46,10 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """One row of ``intents``; ``reason`` and ``detail`` say why it was refused or not sent."""
+    """One row of ``intents``; ``reason`` and ``detail`` say why it was refused or not sent.
+
+    notional : what it was worth at its symbol's last close when the gate let it pass; nothing where it did not
+    """
 
     sequence: int
     client_order_id: str
@@ -61,6 +65,7 @@ class Intent:
     status: str
     reason: str = ""
     detail: str = ""
+    notional: numbers.Money = _NOTHING
 
 
 async def insert(
@@ -86,8 +91,8 @@ async def insert(
     if intents:
         await connection.executemany(
             "insert into intents (sequence, client_order_id, decision, position, strategy_uid, trigger, symbol, side,"  # noqa: S608
-            f" quantity, role, status, reason, detail, {TERMS})"
-            " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
+            f" quantity, role, status, reason, detail, notional, {TERMS})"
+            " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)",
             [
                 (*(getattr(intent, name) for name in intent.__slots__ if name != "terms"), *astuple(intent.terms))
                 for intent in intents
@@ -115,6 +120,16 @@ async def intents_of(connection: Any, decision: int) -> tuple[Intent, ...]:
     """Return a decision's intents in their order."""
     rows = await connection.fetch("select * from intents where decision = $1 order by position", decision)
     return tuple(intent(row) for row in rows)
+
+
+async def passed_since(connection: Any, opened: times.Nanos) -> dict[str, tuple[int, numbers.Money]]:
+    """Return how many intents the gate let pass since a session opened, and what they were worth, per strategy."""
+    rows = await connection.fetch(
+        "select strategy_uid, count(*) as orders, least(sum(notional), 9223372036854775807)::bigint as notional"
+        " from intents where trigger > $1 and notional > 0 group by strategy_uid",
+        opened,
+    )
+    return {row["strategy_uid"]: (row["orders"], numbers.Money(row["notional"])) for row in rows}
 
 
 async def in_flight(connection: Any) -> tuple[Intent, ...]:
@@ -228,6 +243,7 @@ def intent(row: Any) -> Intent:
         status=row["status"],
         reason=row["reason"],
         detail=row["detail"],
+        notional=numbers.Money(row["notional"]),
     )
 
 
