@@ -35,6 +35,7 @@ from tradeplane_workers import messages
 _CLIENTS = 50
 _TOGETHER = 200  # orders of one decision
 _PER_MINUTE = 50  # decisions of one client
+_PER_S = 40  # decisions of one client, which may make 50 requests a second
 _PATIENCE_S = 120.0
 
 
@@ -129,6 +130,7 @@ async def _one_after_the_other(world: gateway_world.World, client: Client, order
         before = time.perf_counter()
         await client.order(world.passed)
         took.append(time.perf_counter() - before)
+        await asyncio.sleep(max(1 / _PER_S - took[-1], 0))
     return took
 
 

@@ -30,6 +30,9 @@ class OrderLimits(fields.Block):
         default=None,
         description="Basis points by which a limit price may be worse than the last close, or than its stop price.",
     )
+    max_per_second: Count | None = pydantic.Field(
+        default=None, description="Number within a second of real time; a backtest has none."
+    )
     restricted: Annotated[tuple[fields.Symbol, ...], pydantic.Field(max_length=1000)] = pydantic.Field(
         default=(), description="Symbols of which positions may only become smaller."
     )

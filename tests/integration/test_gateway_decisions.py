@@ -581,6 +581,28 @@ async def test_a_session_has_its_limits_across_decisions_and_gateways(
         assert reasons(await bench.decide(token, 1, more, attempt=2)) == [""]
 
 
+async def test_the_door_stops_what_could_meet_an_own_order(bench: gateway.Bench) -> None:
+    """The gate passed it: it is recorded as not sent, counts for the session, and nothing of it works or leaves."""
+    spec = {**gateway.POLICY, "position": {"allowShort": True}, "order": {"maxOrdersPerDay": 2}}
+    bench.cluster.put("RiskPolicy", "prudent", {"spec": spec})
+    await eventually(lambda: bench.gateway._reader.known.policies["prudent"].spec == spec)
+    token = await bench.fence()
+    first = await bench.decide(token, 0, [("AAPL", "buy", "10")])
+    name = first["verdicts"][0]["client_order_id"]
+    answer = await bench.post({**bench.body(token, 0, [("AAPL", "sell", "1")]), "part": 1, "heard": 0})
+    (verdict,) = answer.json()["verdicts"]
+    assert verdict["reason"] == "self-trade"
+    assert verdict["detail"] == f"account: self-trade allows no order that could meet this one, got {name}"
+    answer = await bench.post({**bench.body(token, 0, [("IBM", "buy", "1")]), "part": 2, "heard": 0})
+    assert reasons(answer.json()) == ["day-orders"]
+    await bench.settled(0)
+    stopped = [event for event in await bench.listed("events") if event["type"] == "not-sent"]
+    assert [event["reason"] for event in stopped] == ["self-trade"]
+    assert len(await bench.journal()) == 1
+    book = (await bench.http.get("/v1/strategies/momentum/book", params={"token": token})).json()
+    assert book["symbols"]["AAPL"] == {"position": "0", "working_buy": "10", "working_sell": "0"}
+
+
 async def test_without_a_bar_nobody_trades(bench: gateway.Bench) -> None:
     """MSFT has no bar in the second session, and its last one is too old."""
     token = await bench.fence()

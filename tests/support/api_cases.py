@@ -206,7 +206,9 @@ RULES = (
         (("order", {"maxNotional": "2", "maxNotionalPerDay": "1"}),),
         ("order.maxNotional", "order.maxNotionalPerDay (1)", "got 2"),
     ),
-    Case("RiskPolicy", (("order", {"maxOrdersPerDay": 5, "collarBps": 300, "restricted": ["GME"]}),)),
+    Case(
+        "RiskPolicy", (("order", {"maxOrdersPerDay": 5, "collarBps": 300, "maxPerSecond": 9, "restricted": ["GME"]}),)
+    ),
     Case("RiskPolicy", (("portfolio.maxConcentration", "0.25"),)),
     Case("RiskPolicy", (("portfolio.maxConcentration", "0"),), ("portfolio.maxConcentration", "above 0", "got 0")),
     Case("RiskPolicy", (("loss", {"maxDailyLoss": "0.1", "maxDrawdown": "0.1"}),)),
@@ -273,6 +275,7 @@ SHAPES = (
     Case("RiskPolicy", (("order.maxOpenOrders", 0),), ("maxOpenOrders",)),
     Case("RiskPolicy", (("order.maxOpenOrders", 1_000_001),), ("maxOpenOrders",)),
     Case("RiskPolicy", (("order.maxOrdersPerDay", 0),), ("maxOrdersPerDay",)),
+    Case("RiskPolicy", (("order.maxPerSecond", 0),), ("maxPerSecond",)),
     Case("RiskPolicy", (("order.collarBps", 0),), ("collarBps",)),
     Case("RiskPolicy", (("order.collarBps", 10_001),), ("collarBps",)),
     Case("RiskPolicy", (("order.restricted", ["gme"]),), ("restricted",)),

@@ -40,6 +40,8 @@ class StandInBroker:
         self.faults: deque[str] = deque()
         self.mangle: Callable[[port.Event], list[port.Event]] = lambda event: [event]
         self.is_down = False
+        self.assets: dict[str, port.Asset | None] = {}
+        self.requests_left: port.Budget | None = None
         self.cancels_hang = False
         self.failing_cancels = 0
         self.before_byte: Callable[[], None] = lambda: None
@@ -84,9 +86,14 @@ class StandInBroker:
             self._accept(request)
         self._late.clear()
 
+    async def asset(self, symbol: str) -> port.Asset | None:
+        """Return what was said of a symbol, else that everything may be done with it."""
+        self._check()
+        return self.assets.get(symbol, port.Asset(symbol, tradable=True, shortable=True, easy_to_borrow=True))
+
     def budget(self) -> port.Budget | None:
-        """Return nothing: nobody counts."""
-        return None
+        """Return what was set; nobody counts."""
+        return self.requests_left
 
     async def cancel(self, broker_order_id: str) -> str:
         """Cancel an order at once."""

@@ -10,7 +10,13 @@ from tradeplane_engine import errors
 from tradeplane_engine.core import limits
 from tradeplane_engine.domain import numbers, times
 
-DAILY = {"maxNotionalPerDay": "2000000", "maxOrdersPerDay": 90, "collarBps": 300, "restricted": ["GME", "AMC", "GME"]}
+DAILY = {
+    "maxNotionalPerDay": "2000000",
+    "maxOrdersPerDay": 90,
+    "collarBps": 300,
+    "maxPerSecond": 9,
+    "restricted": ["GME", "AMC", "GME"],
+}
 SPEC: Mapping[str, Any] = {
     "order": {"maxNotional": "400000", "maxQuantity": "50000", "maxOpenOrders": 7, **DAILY},
     "position": {"maxWeight": "0.6", "maxNotional": "900000.5", "allowShort": True},
@@ -31,6 +37,7 @@ def test_a_policy_is_read_from_its_spec() -> None:
         max_notional_per_day=numbers.money("2000000"),
         max_orders_per_day=90,
         collar_bps=300,
+        max_per_second=9,
         restricted=("AMC", "GME"),
         max_weight=Fraction(3, 5),
         max_position_notional=numbers.money("900000.5"),

@@ -275,7 +275,12 @@ def test_tightening_any_limit_never_allows_more(name: str, data: st.DataObject) 
 
 def test_every_limit_is_tightened_above() -> None:
     """A limit that is added is added there."""
-    assert set(LIMITS) == {field.name for field in fields(limits.Limits)} - {"allow_short", "on_breach", "restricted"}
+    assert set(LIMITS) == {field.name for field in fields(limits.Limits)} - {
+        "allow_short",
+        "max_per_second",
+        "on_breach",
+        "restricted",
+    }
 
 
 def test_an_unknown_equity_is_no_equity() -> None:

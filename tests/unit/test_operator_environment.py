@@ -162,6 +162,7 @@ def test_a_policy_that_rejects_is_ready() -> None:
         ("order.maxNotionalPerDay", "2000000"),
         ("order.maxOrdersPerDay", 50),
         ("order.collarBps", 300),
+        ("order.maxPerSecond", 9),
         ("order.restricted", ["GME"]),
         ("position.maxNotional", "1"),
         ("portfolio", {"maxGross": "1.5", "maxNet": "1", "maxPositions": 2, "maxConcentration": "0.5"}),

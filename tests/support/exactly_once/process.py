@@ -19,6 +19,7 @@ from tradeplane_workers.gateway import (
     cancels,
     core,
     decisions,
+    door,
     epoch,
     machine,
     manifests,
@@ -114,7 +115,7 @@ class Process:
         read.add(_slice(times.Nanos(broker.now - times.HOUR)), read_s=0.0)
         read.add(_slice(broker.now), read_s=0.0)
         fills = books.Fills(broker.cash, profile.named("realistic"))
-        self.desk = decisions.Desk(shared, fills, known=known, reference=read)
+        self.desk = decisions.Desk(shared, fills, known=known, reference=read, entrance=door.Door(broker, clock=clock))
         self._tasks: list[asyncio.Task[Any]] = []
 
     async def lead(self) -> None:

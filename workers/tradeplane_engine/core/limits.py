@@ -39,7 +39,7 @@ class Limits:
     order : ``max_notional`` and ``max_quantity`` of one order, ``max_open_orders`` at once; ``max_notional_per_day``
         and ``max_orders_per_day`` of all that left since the session opened; ``collar_bps`` by which a limit price may
         be worse than the last close, or than its own stop price; ``restricted`` symbols, of which positions may only
-        become smaller
+        become smaller; ``max_per_second`` of the machine's time, which only a live gateway has
     position : worst-case value as a fraction of equity (``max_weight``) and in money (``max_position_notional``)
     portfolio : worst-case ``max_gross`` and ``max_net`` as fractions of equity, ``max_positions`` at once,
         ``max_concentration`` as the sum of squared worst-case weights
@@ -58,6 +58,7 @@ class Limits:
     max_notional_per_day: int | None = None
     max_orders_per_day: int | None = None
     collar_bps: int | None = None
+    max_per_second: int | None = None
     restricted: tuple[str, ...] | None = None
     max_weight: Fraction | None = None
     max_position_notional: int | None = None
@@ -225,6 +226,7 @@ _FIELDS: Mapping[str, tuple[str, Callable[[Any, str], Any]]] = {
     "order.maxNotionalPerDay": ("max_notional_per_day", _money),
     "order.maxOrdersPerDay": ("max_orders_per_day", _count),
     "order.collarBps": ("collar_bps", _bps),
+    "order.maxPerSecond": ("max_per_second", _count),
     "order.restricted": ("restricted", _symbols),
     "position.maxWeight": ("max_weight", _ratio),
     "position.maxNotional": ("max_position_notional", _money),

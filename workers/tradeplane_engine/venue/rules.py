@@ -188,7 +188,7 @@ def _class_does_not_suit_the_position(case: Case) -> refusals.Refusal | None:
 
 def _opposite_order_is_open(case: Case) -> refusals.Refusal | None:
     for order in case.account.open_orders:
-        if order.side is not case.request.side and _washes(case.request, order):
+        if order.side is not case.request.side and washes(case.request, order):
             word = "market" if order.kind == "market" else order.kind.replace("_", " ")
             return refusals.denied(
                 "potential wash trade detected. use complex orders",
@@ -309,13 +309,14 @@ _MONEY: tuple[Check, ...] = (
 )
 
 
-def _washes(request: ticket.Request, order: ticket.OpenOrder) -> bool:
-    for one in (request, order):
-        if one.order_class in _EXEMPT_CLASSES or one.kind == "trailing_stop":
+def washes(one: ticket.Request | ticket.OpenOrder, other: ticket.OpenOrder) -> bool:
+    """Say whether two orders of one symbol, on different sides, could trade with each other, as Alpaca sees it."""
+    for each in (one, other):
+        if each.order_class in _EXEMPT_CLASSES or each.kind == "trailing_stop":
             return False
-    if request.kind in _AT_ANY_PRICE or order.kind in _AT_ANY_PRICE:
+    if one.kind in _AT_ANY_PRICE or other.kind in _AT_ANY_PRICE:
         return True
-    buy, sell = (request, order) if request.side is orders.Side.BUY else (order, request)
+    buy, sell = (one, other) if one.side is orders.Side.BUY else (other, one)
     return buy.limit >= sell.limit
 
 

@@ -174,6 +174,11 @@ class Alpaca:
         """Return the account."""
         return alpaca_json.account(await self._get("/account"))
 
+    async def asset(self, symbol: str) -> port.Asset | None:
+        """Return what may be done with a symbol."""
+        answer = await self._get(f"/assets/{urllib.parse.quote(symbol, safe='')}", missing_is_answer=True)
+        return None if answer is None else alpaca_json.asset(answer)
+
     async def clock(self) -> times.Nanos:
         """Return the venue's trading time."""
         return alpaca_json.clock(await self._get("/clock"))

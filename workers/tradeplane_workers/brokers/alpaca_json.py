@@ -187,6 +187,13 @@ def position(value: Any) -> port.Position:
     return port.Position(_text(row, "symbol"), size)
 
 
+def asset(value: Any) -> port.Asset:
+    """Read an asset; raises Unreadable. What is not said to be allowed is not."""
+    row = _mapping(value, "asset")
+    allowed = {name: row.get(name) is True for name in ("tradable", "shortable", "easy_to_borrow")}
+    return port.Asset(symbol=_text(row, "symbol"), **allowed)
+
+
 def account(value: Any) -> port.Account:
     """Read the account; raises Unreadable. Amounts past nanodollars are rounded half to even."""
     row = _mapping(value, "account")

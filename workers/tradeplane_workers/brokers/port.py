@@ -124,6 +124,16 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class Asset:
+    """What the broker lets one do with a symbol."""
+
+    symbol: str
+    tradable: bool
+    shortable: bool
+    easy_to_borrow: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Budget:
     """Requests of the broker's window: how many it has, how many are left, how many of these no order may use."""
 
@@ -245,6 +255,10 @@ class Standing(Protocol):
 
     async def account(self) -> Account:
         """Return the account."""
+        ...
+
+    async def asset(self, symbol: str) -> Asset | None:
+        """Return what may be done with a symbol; None when the broker does not know it."""
         ...
 
     async def clock(self) -> times.Nanos:

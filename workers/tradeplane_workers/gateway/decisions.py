@@ -22,7 +22,7 @@ from tradeplane_engine import errors, record
 from tradeplane_engine.core import gate
 from tradeplane_engine.domain import bars, numbers, orders, timeframes, times
 from tradeplane_workers import messages, translate
-from tradeplane_workers.gateway import books, core, fence, manifests, prices, standings, state, together
+from tradeplane_workers.gateway import books, core, door, fence, manifests, prices, standings, state, together
 from tradeplane_workers.stores import database, epochs, journal
 from tradeplane_workers.stores import decisions as decisions_store
 from tradeplane_workers.stores import orders as orders_store
@@ -82,16 +82,18 @@ class _Memory:
     state : that was recorded last, as the ledger's row says while it is held
     recorded : the last event of a kind and key
     configs : of a strategy's fence, by its token
+    left_s : when orders passed the door within the last second, by scope, in the machine's time
     """
 
     token: str
     state: str = ""
     recorded: dict[tuple[str, str], Any] = field(default_factory=dict)
     configs: dict[str, messages.StrategyConfig] = field(default_factory=dict)
+    left_s: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
     def copy(self) -> "_Memory":
         """Return a memory that may be thrown away with its transaction."""
-        return _Memory(self.token, self.state, dict(self.recorded), dict(self.configs))
+        return _Memory(self.token, self.state, dict(self.recorded), dict(self.configs), dict(self.left_s))
 
 
 _Asked = tuple[messages.DecisionMessage, times.Nanos]
@@ -102,7 +104,13 @@ class Desk:
     """Takes decisions, one after the other; those that come while others commit, in one transaction."""
 
     def __init__(
-        self, shared: core.Core, fills: books.Fills, *, known: manifests.Known, reference: prices.Prices
+        self,
+        shared: core.Core,
+        fills: books.Fills,
+        *,
+        known: manifests.Known,
+        reference: prices.Prices,
+        entrance: door.Door,
     ) -> None:
         self._ledger = shared.ledger
         self._pool = shared.pool
@@ -111,6 +119,7 @@ class Desk:
         self._guard = shared.guard
         self._known = known
         self._prices = reference
+        self._door = entrance
         self._one_at_a_time = asyncio.Lock()
         self._together = together.Together(self._take, most=_TOGETHER)
         self._channels: dict[tuple[str, int], str] = {}
@@ -128,6 +137,8 @@ class Desk:
             )
             if message.intents and not read:
                 raise NotReady(f"no bars that end at {message.trigger} have been read yet")
+        if self._known.allows_shorts:
+            await self._door.learn(intent.symbol for intent in message.intents if intent.side == orders.Side.SELL.value)
         if not self._leadership.is_valid() or not self._guard.inputs.is_hearing:
             raise NotReady("not leading, or not reconciled with the broker yet")
         if dry_run:
@@ -225,7 +236,7 @@ class Desk:
         memory.configs[message.token] = config
         given = self._circumstances(config)
         await _record_circumstances(connection, given, policy_name=config.policy.name, memory=memory)
-        judged = await self._judge(connection, message, config, trigger=trigger, given=given)
+        judged = await self._judge(connection, message, config, trigger=trigger, given=given, memory=memory)
         sequence = await journal.take_places(connection, 1 + len(judged))
         intents = [
             _intent(one, sequence=sequence, position=position, uid=message.uid, trigger=trigger)
@@ -286,6 +297,7 @@ class Desk:
         *,
         trigger: times.Nanos,
         given: _Circumstances,
+        memory: _Memory,
     ) -> list[_Judged]:
         intents = [_engine_intent(intent) for intent in message.intents]
         if not intents and not self._known.measures_losses:
@@ -294,12 +306,15 @@ class Desk:
         known = self._prices.at(trigger, channel=translate.channel(config))
         scopes = await self._scopes(connection, config, trigger=trigger, given=given, known=known)
         verdicts = gate.judge(intents, state=given.state.state, now=trigger, scopes=scopes)
+        working = await orders_store.working(connection, {intent.symbol for intent in intents}) if scopes else ()
+        room = self._door.room(message.uid, scopes, working=working, left_s=memory.left_s) if scopes else None
         own = self._guard.strategy(message.uid)
         if given.policy is None:
             own = own or f"the Strategy's RiskPolicy {config.policy.name} is absent"
         elif given.policy.refusal:
             own = own or f"the Strategy's {given.policy.refusal}"
-        return [self._judged(verdict, message, trigger, own=own, halted=given.state.message) for verdict in verdicts]
+        judged = [self._judged(verdict, message, trigger, own=own, halted=given.state.message) for verdict in verdicts]
+        return [_at_the_door(one, room) for one in judged]
 
     async def _scopes(
         self,
@@ -360,6 +375,14 @@ class Desk:
         return _Judged(
             verdict.intent, orders.client_order_id(key), reason, detail[:1000], verdict.accepted, verdict.notional
         )
+
+
+def _at_the_door(judged: _Judged, room: door.Room | None) -> _Judged:
+    """Return what became of an intent that the gate let pass."""
+    if judged.reason or room is None:
+        return judged
+    stopped = room.stops(judged.client_order_id, judged.intent)
+    return judged if stopped is None else replace(judged, reason=stopped.reason, detail=stopped.detail[:1000])
 
 
 def _event(row: Any, *, fee: numbers.Money) -> messages.OrderEventMessage:

@@ -158,6 +158,11 @@ class Known:
         """Whether some policy has limits on losses, so that every decision is a look at equity."""
         return any(one.limits is not None and one.limits.measures_losses for one in self.policies.values())
 
+    @property
+    def allows_shorts(self) -> bool:
+        """Whether some policy lets a position be below zero, so that the broker is asked what it lends."""
+        return any(one.limits is not None and one.limits.allow_short for one in self.policies.values())
+
     def refusal(self) -> str:
         """Why Environment or account policy forbid trading, or nothing."""
         if self.environment is None:

@@ -24,6 +24,7 @@ from tradeplane_workers.gateway import (
     cancels,
     core,
     decisions,
+    door,
     epoch,
     fence,
     heads,
@@ -268,7 +269,13 @@ class Gateway:
         while not self.guard.inputs.is_hearing:
             await self.guard.bell.wait(self.guard.bell.rings, timeout_s=_RETRY_S)
         fills = await self._read_books(shared.pool, reconciler.starting_cash)
-        self._desk = decisions.Desk(shared, fills, known=self._reader.known, reference=self.prices)
+        self._desk = decisions.Desk(
+            shared,
+            fills,
+            known=self._reader.known,
+            reference=self.prices,
+            entrance=door.Door(broker, clock=self.guard.clock),
+        )
 
     async def _read_books(self, pool: asyncpg.Pool, starting: numbers.Money) -> books.Fills:
         while True:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tradeplane_engine.domain import numbers
+from tradeplane_engine.domain import numbers, orders
 from tradeplane_workers.stores import decisions
 
 _ENDED = "('filled', 'canceled', 'expired', 'replaced', 'rejected')"  # the broker's words
@@ -25,6 +25,16 @@ class Exposure:
     working_buy: numbers.Quantity
     working_sell: numbers.Quantity
     open_orders: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """An order of which a part may still fill, as far as another one could meet it."""
+
+    client_order_id: str
+    symbol: str
+    side: orders.Side
+    terms: orders.Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +231,24 @@ async def exposures(connection: Any) -> tuple[Exposure, ...]:
         )
         for row in rows
     )
+
+
+async def working(connection: Any, symbols: Collection[str]) -> tuple[Working, ...]:
+    """Return the open orders of the account in some symbols, those that were released and not sent yet too."""
+    rows = await connection.fetch(
+        f"""
+        with live as materialized (
+            select client_order_id from orders o where {MAY_FILL} or o.reported > o.filled
+        )
+        select i.* from intents i where i.status in ('released', 'sending', 'unknown') and i.symbol = any($1::text[])
+        union all
+        select i.* from live join intents i using (client_order_id)
+        where i.status = 'acknowledged' and i.symbol = any($1::text[])
+        """,  # noqa: S608 - a constant
+        list(symbols),
+    )
+    found = [decisions.intent(row) for row in sorted(rows, key=lambda row: row["sequence"])]
+    return tuple(Working(each.client_order_id, each.symbol, each.side, each.terms) for each in found)
 
 
 async def cash_flow(connection: Any) -> tuple[numbers.Money, numbers.Money]:
