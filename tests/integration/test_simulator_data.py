@@ -14,7 +14,6 @@ from alpaca.data.requests import (
     CorporateActionsRequest,
     StockBarsRequest,
     StockLatestBarRequest,
-    StockLatestQuoteRequest,
 )
 from alpaca.data.timeframe import TimeFrame, TimeFrameUnit
 
@@ -125,16 +124,19 @@ def test_bounds_are_inclusive(client: StockHistoricalDataClient) -> None:
 @pytest.mark.parametrize(
     "more,status,message",
     [
-        ({"adjustment": Adjustment.SPLIT}, 422, "adjustment must be raw here, got 'split'"),
-        ({"adjustment": Adjustment.ALL}, 422, "adjustment must be raw here, got 'all'"),
-        ({"feed": DataFeed.SIP}, 403, "subscription does not permit querying sip data"),
-        ({"timeframe": TimeFrame(1, TimeFrameUnit.Minute)}, 422, "timeframe must be 1Day for this feed, got '1Min'"),
+        ({"feed": DataFeed.OTC}, 403, "subscription does not permit querying otc data"),
+        ({"feed": DataFeed.DELAYED_SIP}, 422, "feed must be one of sip, iex, got 'delayed_sip'"),
+        (
+            {"timeframe": TimeFrame(1, TimeFrameUnit.Minute)},
+            422,
+            "timeframe must be 1Day, 1Week or one of 1, 2, 3, 4, 6, 12 Month for this recording, got '1Min'",
+        ),
     ],
 )
 def test_check_68_what_the_feed_lacks_is_refused(
     client: StockHistoricalDataClient, more: dict[str, object], status: int, message: str
 ) -> None:
-    """Other adjustments, feeds and timeframes are refused by name, never answered with something else."""
+    """Other feeds and timeframes are refused by name, never answered with something else."""
     request = daily("AAPL").model_copy(update=more)
     with pytest.raises(APIError) as caught:
         client.get_stock_bars(request)
@@ -151,13 +153,6 @@ def test_check_69_latest_bars(client: StockHistoricalDataClient) -> None:
     """The newest published bar of each symbol that has one."""
     found = client.get_stock_latest_bar(StockLatestBarRequest(symbol_or_symbols=["AAPL", "MSFT", "NOPE"]))
     assert {symbol: bar.close for symbol, bar in found.items()} == {"AAPL": 519.0, "MSFT": 33.25}
-
-
-def test_quotes_are_not_offered(client: StockHistoricalDataClient) -> None:
-    """There are no quotes in a dataset of daily bars; the account lacks them."""
-    with pytest.raises(APIError) as caught:
-        client.get_stock_latest_quote(StockLatestQuoteRequest(symbol_or_symbols="AAPL"))
-    assert (caught.value.status_code, caught.value.code) == (403, 40310000)
 
 
 def test_check_03_basic_authentication(venue: simulator.Venue) -> None:

@@ -264,7 +264,7 @@ async def test_check_72_errors_of_the_data_stream(venue: simulator.Venue) -> Non
         AUTH,
         AUTH,
         {"action": "sing"},
-        {"action": "subscribe", "dailyBars": ["IBM"], "trades": ["IBM"]},
+        {"action": "subscribe", "dailyBars": ["IBM"], "bars": ["IBM"]},
         {"action": "subscribe", "dailyBars": "IBM"},
         {"action": "subscribe", "dailyBars": ["AAPL"]},
     )

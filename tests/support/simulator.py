@@ -143,6 +143,8 @@ class Venue:
     oauth_token: str = "secret-token-of-demo"
     data_key_id: str = "AKDATA"
     data_secret_key: str = "secret-of-data"
+    basic_key_id: str = "AKBASIC"
+    basic_secret_key: str = "secret-of-basic"
     listen: str = "127.0.0.1:0"
     control: str = "127.0.0.1:0"
     process: "subprocess.Popen[str] | None" = None
@@ -164,6 +166,10 @@ class Venue:
     def data_stream_url(self) -> str:
         """Address of the stream of bars."""
         return f"ws://{self.listen}/v2/iex"
+
+    def feed_url(self, feed: str) -> str:
+        """Address of the stream of a feed."""
+        return f"ws://{self.listen}/v2/{feed}"
 
     @property
     def control_url(self) -> str:
@@ -286,12 +292,25 @@ def prepare(
     assets: Mapping[str, Any] | None = None,
     options: Sequence[str] = (),
     rate: Mapping[str, int] | None = None,
+    data_streams: int | None = None,
+    recorded: Mapping[str, pathlib.Path] | None = None,
+    notices: Sequence[Mapping[str, Any]] = (),
 ) -> Venue:
-    """Write accounts, assets and dataset, of ``minutes`` if given; the clock stands one hour before the first open."""
-    if minutes:
+    """Write accounts, assets and dataset, of ``minutes`` if given; the clock stands one hour before the first open.
+
+    ``recorded`` are files of ticks by the name that they have in a folder of theirs; they are not copied.
+    """
+    if recorded:
+        (folder / "data").mkdir()
+        for name, file in recorded.items():
+            (folder / "data" / name).symlink_to(file)
+        days = sessions(10, first=first)
+    elif minutes:
         days = write_minutes(folder / "data", minutes, first=first)
     else:
         days = write_dataset(folder / "data", prices, actions=actions, first=first)
+    if notices:
+        (folder / "data" / "notices.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in notices))
     clock = dt.datetime.fromisoformat(days[0].open) - dt.timedelta(hours=1)
     venue = Venue(folder=folder, sessions=days, clock=_text(clock), cash=cash, profile=profile, assets=assets)
     venue.options = options
@@ -300,6 +319,7 @@ def prepare(
             "name": venue.account,
             "cash": cash,
             "rate": rate,
+            "data_streams": data_streams,
             "keys": [
                 {
                     "key_id": venue.key_id,
@@ -308,6 +328,12 @@ def prepare(
                     "oauth_token": venue.oauth_token,
                 },
                 {"key_id": venue.data_key_id, "secret_key": venue.data_secret_key, "scope": "data"},
+                {
+                    "key_id": venue.basic_key_id,
+                    "secret_key": venue.basic_secret_key,
+                    "scope": "data",
+                    "plan": "basic",
+                },
             ],
         }
     ]

@@ -10,7 +10,7 @@ import pytest
 
 from support import conformance
 from support import simulator as support
-from tradeplane_engine.domain import bars, numbers, orders, times
+from tradeplane_engine.domain import numbers, orders, times
 from tradeplane_engine.venue import profile
 from tradeplane_simulator import book, commands, dataset, errors, simulator, store, working
 
@@ -24,10 +24,7 @@ class Nobody:
     def trade_updates(self, account: str, updates: Sequence[book.Update]) -> None:
         """Hear nothing."""
 
-    def daily_bars(self, published: Sequence[bars.Bar]) -> None:
-        """Hear nothing."""
-
-    def minute_bars(self, published: Sequence[bars.Bar]) -> None:
+    async def market_data(self, after: times.Nanos, until: times.Nanos) -> None:
         """Hear nothing."""
 
     async def flush(self) -> None:

@@ -9,7 +9,7 @@ from fractions import Fraction
 import pytest
 
 from support import simulator as support
-from tradeplane_engine.domain import bars, numbers, orders, times
+from tradeplane_engine.domain import numbers, orders, times
 from tradeplane_engine.venue import profile
 from tradeplane_simulator import book, dataset, errors, simulator, store, working
 
@@ -32,13 +32,9 @@ class Listener:
                 found = other.execute("SELECT status FROM orders WHERE account = ?", (account,)).fetchone()
             self.stored.append(found[0] if found else "")
 
-    def daily_bars(self, published: Sequence[bars.Bar]) -> None:
-        """Note bars."""
-        self.heard.append(f"{len(published)} bars")
-
-    def minute_bars(self, published: Sequence[bars.Bar]) -> None:
-        """Note minutes."""
-        self.heard.append(f"{len(published)} minutes")
+    async def market_data(self, after: times.Nanos, until: times.Nanos) -> None:  # noqa: ARG002 - a span
+        """Note that there may be some."""
+        self.heard.append("data")
 
     async def flush(self) -> None:
         """Wait until somebody reads."""
@@ -101,7 +97,7 @@ async def test_events_are_stored_before_they_are_told(
 ) -> None:
     """Whoever hears of a fill finds it in the file."""
     await venue.advance(times.instant(prepared.sessions[1].open))
-    assert listener.heard == ["new", "fill", "flush", "flush"]
+    assert listener.heard == ["new", "fill", "data", "flush", "flush"]
     assert listener.stored == ["filled", "filled"]
 
 
@@ -110,7 +106,7 @@ async def test_every_event_is_written_to_the_streams_before_the_next(
 ) -> None:
     """Fills at the open, nothing at the close, bars at their publication; a flush after each."""
     await venue.advance(times.instant(prepared.sessions[1].published))
-    assert listener.heard == ["new", "fill", "flush", "flush", "2 bars", "flush", "flush"]
+    assert listener.heard == ["new", "fill", *["data", "flush"] * 3, "flush"]
 
 
 async def test_a_move_waits_for_its_audience(
@@ -139,7 +135,7 @@ async def test_what_cannot_be_stored_did_not_happen(
     assert (before, listener.heard) == ((venue.clock, venue.desks["demo"]), [])
     state.full = False
     await venue.advance(times.instant(prepared.sessions[1].open))
-    assert listener.heard == ["new", "fill", "flush", "flush"]
+    assert listener.heard == ["new", "fill", "data", "flush", "flush"]
     assert state.order("demo", client_order_id="other") is None
 
 

@@ -40,6 +40,9 @@ def settings(arguments: Sequence[str]) -> server.Settings:
         "--partial-fills", type=_share, default=Fraction(0), help="share of bars that fill a part alone, such as 0.1"
     )
     parser.add_argument("--seed", type=_natural, default=0, help="of what is drawn")
+    parser.add_argument(
+        "--iex-share", type=_share, help="share of a bar's volume that the iex feed has, such as 0.025; all of it"
+    )
     return server.Settings(**vars(parser.parse_args(arguments)))
 
 

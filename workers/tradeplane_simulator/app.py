@@ -9,16 +9,19 @@ from starlette.exceptions import HTTPException
 
 from tradeplane_simulator import (
     account_api,
+    actions_api,
     announcements_api,
     credentials,
     data_api,
     errors,
     events_api,
+    feeds,
     limits,
     market_api,
     orders_api,
     positions_api,
     queries,
+    screener_api,
     simulator,
     streams,
     watchlists_api,
@@ -29,12 +32,6 @@ _LOG = structlog.get_logger()
 # Parts of Alpaca's service that exist there and not here: answered as an account that lacks them, never half.
 _NOT_ENTITLED = (
     "/v2/options/{rest:path}",
-    "/v2/stocks/auctions",
-    "/v2/stocks/quotes",
-    "/v2/stocks/quotes/latest",
-    "/v2/stocks/snapshots",
-    "/v2/stocks/trades",
-    "/v2/stocks/trades/latest",
     "/v1beta1/{rest:path}",
     "/v1beta3/{rest:path}",
     "/v2beta1/{rest:path}",
@@ -68,15 +65,21 @@ def bare() -> FastAPI:
 
 
 def build(
-    venue: simulator.Simulator, *, keys: credentials.Keys, hub: streams.Hub, rates: Mapping[str, limits.Rate]
+    venue: simulator.Simulator,
+    *,
+    recording: feeds.Recording,
+    keys: credentials.Keys,
+    hub: streams.Hub,
+    rates: Mapping[str, limits.Rate],
 ) -> FastAPI:
     """Return the interface that Alpaca's clients use; ``rates`` limit the requests of accounts."""
     application = bare()
     application.state.limits = limits.Limits(rates)
     application.state.keys = keys
     application.state.venue = venue
+    application.state.recording = recording
     trading = (account_api, orders_api, positions_api, watchlists_api, events_api)
-    for part in (*trading, market_api, announcements_api, data_api):
+    for part in (*trading, market_api, announcements_api, actions_api, screener_api, data_api):
         application.include_router(part.ROUTES)
     application.include_router(_not_entitled())
 
@@ -84,9 +87,9 @@ def build(
     async def trading_stream(socket: WebSocket) -> None:
         await hub.serve_trading(socket)
 
-    @application.websocket("/v2/iex")
-    async def data_stream(socket: WebSocket) -> None:
-        await hub.serve_data(socket)
+    @application.websocket("/v2/{feed}")
+    async def data_stream(socket: WebSocket, feed: feeds.Feed) -> None:
+        await hub.serve_data(socket, feed)
 
     return application
 

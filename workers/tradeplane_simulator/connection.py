@@ -47,6 +47,7 @@ class Connection(abc.ABC):
         self.account = ""
         self.message_pack = socket.headers.get("content-type", "") == "application/msgpack"
         self.closed = asyncio.Event()
+        self._dropped = False
         self._counted = False
 
     @property
@@ -62,6 +63,10 @@ class Connection(abc.ABC):
     def refuse_late_login(self) -> None:
         """Tell a client that has not logged in in time."""
 
+    def farewell(self) -> Frame | None:
+        """Return what a client is told that is given up, if anything."""
+        return None
+
     def put(self, frame: Frame) -> None:
         """Queue a frame; a client whose queue is full is dropped."""
         try:
@@ -71,6 +76,9 @@ class Connection(abc.ABC):
 
     def drop(self) -> None:
         """Give up on a client that does not read."""
+        if self._dropped:
+            return
+        self._dropped = True
         metrics.DROPPED.inc()
         _LOG.warning("slow client dropped", stream=self.stream, account=self.account)
         self.closed.set()
@@ -86,11 +94,11 @@ class Connection(abc.ABC):
         if not done:
             self.drop()
 
-    async def serve(self) -> None:
-        """Read and write for as long as the connection lives."""
+    async def serve(self, *, goes_on: bool = True) -> None:
+        """Read and write for as long as the connection lives; unless it ``goes_on``, only until all is written."""
         tasks = [
             asyncio.ensure_future(self._write()),
-            asyncio.ensure_future(self._read()),
+            asyncio.ensure_future(self._read() if goes_on else self.drained()),
             asyncio.ensure_future(self.closed.wait()),
         ]
         try:
@@ -103,8 +111,8 @@ class Connection(abc.ABC):
             for result in await asyncio.gather(*tasks, return_exceptions=True):
                 if isinstance(result, Exception) and not isinstance(result, websockets.WebSocketDisconnect):
                     _LOG.warning("stream ended", stream=self.stream, error=type(result).__name__)
-            with contextlib.suppress(RuntimeError, websockets.WebSocketDisconnect):
-                await asyncio.wait_for(self._socket.close(_TRY_AGAIN_LATER), 1)
+            with contextlib.suppress(RuntimeError, TimeoutError, websockets.WebSocketDisconnect):
+                await asyncio.wait_for(self._close(), 1)
 
     def log_in(self, caller: credentials.Caller) -> None:
         """Remember whose connection it is."""
@@ -120,12 +128,21 @@ class Connection(abc.ABC):
         while True:
             frame = await self._queue.get()
             try:
-                if isinstance(frame, bytes):
-                    await self._socket.send_bytes(frame)
-                else:
-                    await self._socket.send_text(frame)
+                await self._send(frame)
             finally:
                 self._queue.task_done()
+
+    async def _send(self, frame: Frame) -> None:
+        if isinstance(frame, bytes):
+            await self._socket.send_bytes(frame)
+        else:
+            await self._socket.send_text(frame)
+
+    async def _close(self) -> None:
+        frame = self.farewell() if self._dropped else None
+        if frame is not None:
+            await self._send(frame)
+        await self._socket.close(_TRY_AGAIN_LATER)
 
     async def _read(self) -> None:
         deadline = asyncio.get_running_loop().time() + _LOGIN_S

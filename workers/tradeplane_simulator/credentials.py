@@ -14,11 +14,14 @@ from tradeplane_engine import errors as engine_errors
 from tradeplane_engine.domain import numbers
 from tradeplane_simulator import errors
 
+_BASIC_SYMBOLS = 30
+
 
 class KeyEntry(pydantic.BaseModel):
     """One API key of the accounts file; a ``data`` key may only read market data.
 
-    ``oauth_token`` is what stands for key and secret with HTTP Bearer, where there is one.
+    ``oauth_token`` is what stands for key and secret with HTTP Bearer, where there is one. With the free ``plan``,
+    ``basic``, market data of the whole market is a quarter of an hour old.
     """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
@@ -27,6 +30,11 @@ class KeyEntry(pydantic.BaseModel):
     secret_key: pydantic.SecretStr
     oauth_token: pydantic.SecretStr | None = None
     scope: Literal["trading", "data"]
+    plan: Literal["basic", "algo_trader_plus"] = "algo_trader_plus"
+
+    def caller(self, account: str) -> "Caller":
+        """Return who calls with it."""
+        return Caller(account=account, key_id=self.key_id, scope=self.scope, plan=self.plan)
 
 
 class RateEntry(pydantic.BaseModel):
@@ -41,7 +49,8 @@ class RateEntry(pydantic.BaseModel):
 class AccountEntry(pydantic.BaseModel):
     """One account of the accounts file; ``cash`` is what a new account starts with, a decimal string in USD.
 
-    Without ``rate`` there is no limit, because a compressed clock makes a day's requests in a minute.
+    Without ``rate`` there is no limit, because a compressed clock makes a day's requests in a minute. ``data_streams``
+    is how many connections may be on one feed at once: one with most of Alpaca's plans, here any number unless set.
     """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
@@ -50,6 +59,7 @@ class AccountEntry(pydantic.BaseModel):
     cash: str
     keys: tuple[KeyEntry, ...]
     rate: RateEntry | None = None
+    data_streams: pydantic.PositiveInt | None = None
 
     @property
     def starting_cash(self) -> numbers.Money:
@@ -64,11 +74,22 @@ class Caller:
     account: str
     key_id: str
     scope: str
+    plan: str
 
     @property
     def may_trade(self) -> bool:
         """Whether this key may see and change the account."""
         return self.scope == "trading"
+
+    @property
+    def has_sip(self) -> bool:
+        """Whether the plan has the whole market as it happens."""
+        return self.plan != "basic"
+
+    @property
+    def most_symbols(self) -> int | None:
+        """How many symbols' trades and quotes the plan streams; None for any number."""
+        return None if self.has_sip else _BASIC_SYMBOLS
 
 
 class Keys:
@@ -78,12 +99,17 @@ class Keys:
         self._keys = {key.key_id: (entry.name, key) for entry in entries for key in entry.keys}
         if len(self._keys) != sum(len(entry.keys) for entry in entries):
             raise errors.StateRefused("accounts file: every key_id must be unique")
+        self._data_streams = {entry.name: entry.data_streams for entry in entries}
         self._tokens = [
-            (key.oauth_token.get_secret_value(), Caller(entry.name, key.key_id, key.scope))
+            (key.oauth_token.get_secret_value(), key.caller(entry.name))
             for entry in entries
             for key in entry.keys
             if key.oauth_token is not None and key.oauth_token.get_secret_value()
         ]
+
+    def data_streams(self, account: str) -> int | None:
+        """Return how many connections of an account may be on one feed; None for any number."""
+        return self._data_streams[account]
 
     def caller(self, key_id: str, secret: str) -> Caller | None:
         """Return who calls, or None for an unknown key or a wrong secret."""
@@ -93,7 +119,7 @@ class Keys:
         right = hmac.compare_digest(expected.encode(), secret.encode())
         if key is None or not right or not expected:
             return None
-        return Caller(account=account, key_id=key.key_id, scope=key.scope)
+        return key.caller(account)
 
     def of_request(self, headers: Mapping[str, str]) -> Caller | None:
         """Return who calls by Alpaca's two headers, by HTTP Basic or by HTTP Bearer."""

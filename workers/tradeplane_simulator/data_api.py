@@ -1,171 +1,161 @@
-"""Alpaca's market data interface, the part this venue offers: raw bars and corporate actions, point in time.
+"""Alpaca's market data of stocks: bars, quotes, trades, auctions and snapshots, of several symbols or of one.
 
-A dataset of days gives days. One of minutes gives minutes, what is made of them on the clock, and days.
-
-Nothing is ever shown that was not known at the venue's clock: a bar from its publication on, an action from its
-ex-date's open on.
+A recording of days gives days. One of minutes or ticks gives minutes, what is made of them on the clock, and days.
+Nothing is ever shown that was not known on its feed at the venue's clock (:mod:`.feeds`).
 """
 
-import base64
-import binascii
 import datetime as dt
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
 from tradeplane_engine.domain import bars, times
-from tradeplane_simulator import errors, queries, render, sessions, simulator
-
-ROUTES = APIRouter()
-_BARS_MAX = 10_000
-_BARS_DEFAULT = 1_000
-_ACTIONS_MAX = 1_000
-_ACTIONS_DEFAULT = 100
-_DAYS = ("1Day", "1D")
-_LENGTHS = {
-    "1Min": times.MINUTE,
-    "5Min": 5 * times.MINUTE,
-    "15Min": 15 * times.MINUTE,
-    "30Min": 30 * times.MINUTE,
-    "1Hour": times.HOUR,
-}
-_KINDS = ("forward_splits", "reverse_splits", "cash_dividends")
-_OTHER_KINDS = (
-    "unit_splits",
-    "stock_dividends",
-    "spin_offs",
-    "cash_mergers",
-    "stock_mergers",
-    "stock_and_cash_mergers",
-    "redemptions",
-    "name_changes",
-    "worthless_removals",
-    "rights_distributions",
+from tradeplane_simulator import (
+    adjusting,
+    dataset,
+    errors,
+    feeds,
+    paging,
+    queries,
+    render,
+    sessions,
+    tape,
 )
+
+ROUTES = APIRouter(prefix="/v2/stocks")
+_PERIOD = {"symbols", "start", "end", "limit", "asof", "feed", "currency", "sort", "page_token"}
+_BARS = _PERIOD | {"timeframe", "adjustment"}
+_LATEST = {"symbols", "feed", "currency"}
+_HISTORY_FEEDS = (feeds.Feed.SIP, feeds.Feed.IEX)
+_LATEST_FEEDS = (*_HISTORY_FEEDS, feeds.Feed.DELAYED)
+_MINUTES_MAX, _HOURS_MAX = 59, 23
+_MONTHS = (1, 2, 3, 4, 6, 12)
+_UNITS: Final = {"T": "Min", "H": "Hour", "D": "Day", "W": "Week", "M": "Month"}
 
 
 @dataclass(frozen=True, slots=True)
-class BarQuery:
-    """Filters of a bar listing; the bounds are inclusive and apply to the label of a bar; no length means days."""
+class Asked:
+    """Whose data is asked for: symbols, the feed's data, and up to which instant they are known there."""
 
     symbols: tuple[str, ...]
+    data: dataset.Dataset
+    known: times.Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class Timeframe:
+    """Length of bars: within a day by the clock, else by the days' periods."""
+
     length: times.Nanos | None
-    start: times.Nanos
-    end: times.Nanos
-    limit: int
-    ascending: bool
+    period: Callable[[dt.date], dt.date] | None = None
 
 
-@ROUTES.get("/v2/stocks/bars")
-async def listing(request: Request) -> Response:
+@ROUTES.get("/bars")
+async def bars_of_many(request: Request) -> Response:
     """List bars."""
-    venue = queries.venue(request)
-    queries.caller(request)
-    query = queries.Query(
-        request,
-        allowed={
-            "symbols",
-            "timeframe",
-            "start",
-            "end",
-            "limit",
-            "adjustment",
-            "asof",
-            "feed",
-            "currency",
-            "sort",
-            "page_token",
-        },
-    )
-    wanted = bar_query(query, clock=venue.clock, has_minutes=not venue.data.is_daily)
-    found, token = page(venue, wanted, token=query.text("page_token"))
-    return queries.answer({"bars": found, "next_page_token": token, "currency": "USD"})
+    return _many(request, "bars", _BARS, _bars)
 
 
-@ROUTES.get("/v2/stocks/bars/latest")
-async def latest(request: Request) -> Response:
-    """Show each symbol's newest bar."""
-    venue = queries.venue(request)
-    queries.caller(request)
-    query = queries.Query(request, allowed={"symbols", "feed", "currency"})
-    _feed_and_currency(query)
-    newest = {symbol: venue.data.newest(symbol, venue.clock) for symbol in _symbols(query)}
-    return queries.answer(
-        {
-            "bars": {symbol: render.bar(*found) for symbol, found in sorted(newest.items()) if found is not None},
-            "currency": "USD",
-        }
-    )
+@ROUTES.get("/{symbol}/bars")
+async def bars_of_one(request: Request, symbol: str) -> Response:
+    """List one symbol's bars."""
+    return _one(request, "bars", _BARS, symbol, _bars)
 
 
-@ROUTES.get("/v1/corporate-actions")
-async def corporate_actions(request: Request) -> Response:
-    """List splits and dividends."""
-    venue = queries.venue(request)
-    queries.caller(request)
-    query = queries.Query(request, allowed={"symbols", "types", "start", "end", "limit", "sort", "page_token", "ids"})
-    found, token = _actions(venue, query)
-    return queries.answer({"corporate_actions": found, "next_page_token": token})
+@ROUTES.get("/trades")
+async def trades_of_many(request: Request) -> Response:
+    """List trades."""
+    return _many(request, "trades", _PERIOD, _trades)
 
 
-def bar_query(query: queries.Query, *, clock: times.Nanos, has_minutes: bool) -> BarQuery:
-    """Read the filters of a bar listing; raises Refused for what this feed does not have."""
-    _feed_and_currency(query)
-    timeframe = query.text("timeframe")
-    lengths = _LENGTHS if has_minutes else {}
-    if timeframe not in {*_DAYS, *lengths}:
-        offered = ", ".join([*lengths, "1Day"])
-        raise errors.Refused(errors.malformed(f"timeframe must be {offered} for this feed, got {timeframe!r}"))
-    if query.text("adjustment") not in {"", "raw"}:
-        raise errors.Refused(errors.malformed(f"adjustment must be raw here, got {query.text('adjustment')!r}"))
-    if query.text("asof") != "-":
-        query.date("asof")
-    start, end = query.time("start"), query.time("end")
-    return BarQuery(
-        symbols=_symbols(query),
-        length=times.Nanos(lengths[timeframe]) if timeframe in lengths else None,
-        start=sessions.midnight(sessions.new_york_date(clock)) if start is None else start,
-        end=clock if end is None else end,
-        limit=query.integer("limit", default=_BARS_DEFAULT, most=_BARS_MAX),
-        ascending=query.choice("sort", ("asc", "desc")) == "asc",
-    )
+@ROUTES.get("/{symbol}/trades")
+async def trades_of_one(request: Request, symbol: str) -> Response:
+    """List one symbol's trades."""
+    return _one(request, "trades", _PERIOD, symbol, _trades)
 
 
-def page(
-    venue: simulator.Simulator, wanted: BarQuery, *, token: str
-) -> tuple[dict[str, list[dict[str, Any]]], str | None]:
-    """Return one page, by symbol and then time, and the token of the next one; the limit counts all symbols."""
-    last_symbol, last_label = _read_token(token) if token else ("", times.Nanos(0))
-    found: dict[str, list[dict[str, Any]]] = {}
-    left = wanted.limit
-    for symbol in wanted.symbols:
-        if symbol < last_symbol:
-            continue
-        rows = _labelled(venue, symbol, wanted)
-        if not wanted.ascending:
-            rows.reverse()
-        if symbol == last_symbol:
-            rows = [row for row in rows if (row[0] > last_label if wanted.ascending else row[0] < last_label)]
-        if rows and not left:
-            # The page was full exactly at the end of a symbol: the next one starts after its last bar.
-            return found, _token(last_symbol, last_label)
-        taken = rows[:left]
-        if taken:
-            found[symbol] = [render.bar(bar, label) for label, bar in taken]
-            left -= len(taken)
-            last_symbol, last_label = symbol, taken[-1][0]
-        if len(taken) < len(rows):
-            return found, _token(last_symbol, last_label)
-    return found, None
+@ROUTES.get("/quotes")
+async def quotes_of_many(request: Request) -> Response:
+    """List quotes."""
+    return _many(request, "quotes", _PERIOD, _quotes)
 
 
-def _labelled(venue: simulator.Simulator, symbol: str, wanted: BarQuery) -> list[tuple[times.Nanos, bars.Bar]]:
-    if wanted.length is not None:
-        span = (wanted.start, wanted.end)
-        return [(bar.start, bar) for bar in venue.data.minutes(symbol, venue.clock, length=wanted.length, span=span)]
-    labelled = ((venue.data.label(bar), bar) for bar in venue.data.days(symbol, venue.clock))
-    return [(label, bar) for label, bar in labelled if wanted.start <= label <= wanted.end]
+@ROUTES.get("/{symbol}/quotes")
+async def quotes_of_one(request: Request, symbol: str) -> Response:
+    """List one symbol's quotes."""
+    return _one(request, "quotes", _PERIOD, symbol, _quotes)
+
+
+@ROUTES.get("/auctions")
+async def auctions_of_many(request: Request) -> Response:
+    """List the trades of opening and closing auctions by day."""
+    return _many(request, "auctions", _PERIOD, _auctions)
+
+
+@ROUTES.get("/{symbol}/auctions")
+async def auctions_of_one(request: Request, symbol: str) -> Response:
+    """List one symbol's auctions."""
+    return _one(request, "auctions", _PERIOD, symbol, _auctions)
+
+
+@ROUTES.get("/{what}/latest")
+async def latest_of_many(request: Request, what: str) -> Response:
+    """Show each symbol's newest bar, trade or quote."""
+    newest = _newest_of(what)
+    asked = _latest(request, _symbols(_query(request, _LATEST)))
+    found = {symbol: row for symbol in asked.symbols if (row := newest(asked, symbol)) is not None}
+    return queries.answer({what: found, "currency": "USD"})
+
+
+@ROUTES.get("/{symbol}/{what}/latest")
+async def latest_of_one(request: Request, symbol: str, what: str) -> Response:
+    """Show one symbol's newest bar, trade or quote."""
+    newest = _newest_of(what)
+    row = newest(_latest(request, (symbol,)), symbol)
+    name = what.removesuffix("s")
+    if row is None:
+        raise errors.Refused(errors.not_found(f"no {name} found for {symbol}"))
+    return queries.answer({"symbol": symbol, name: row, "currency": "USD"})
+
+
+@ROUTES.get("/snapshots")
+async def snapshots_of_many(request: Request) -> Response:
+    """Show each symbol's newest of everything."""
+    asked = _latest(request, _symbols(_query(request, _LATEST)))
+    return queries.answer({symbol: row for symbol in asked.symbols if (row := _snapshot(asked, symbol)) is not None})
+
+
+@ROUTES.get("/{symbol}/snapshot")
+async def snapshot_of_one(request: Request, symbol: str) -> Response:
+    """Show one symbol's newest of everything."""
+    row = _snapshot(_latest(request, (symbol,)), symbol)
+    if row is None:
+        raise errors.Refused(errors.not_found(f"no snapshot found for {symbol}"))
+    return queries.answer({"symbol": symbol, **row, "currency": "USD"})
+
+
+_Part = Callable[[queries.Query, Asked, tuple[times.Nanos, times.Nanos]], paging.Listing[Any]]
+
+
+def _many(request: Request, name: str, allowed: set[str], part: _Part) -> Response:
+    query = _query(request, allowed)
+    found, token = _listed(request, query, _symbols(query), part)
+    return queries.answer({name: found, "next_page_token": token, "currency": "USD"})
+
+
+def _one(request: Request, name: str, allowed: set[str], symbol: str, part: _Part) -> Response:
+    query = _query(request, allowed - {"symbols"})
+    found, token = _listed(request, query, (symbol,), part)
+    return queries.answer({name: found.get(symbol, []), "symbol": symbol, "next_page_token": token, "currency": "USD"})
+
+
+def _query(request: Request, allowed: set[str]) -> queries.Query:
+    query = queries.Query(request, allowed=allowed)
+    if query.text("currency").upper() not in {"", "USD"}:
+        raise errors.Refused(errors.malformed(f"currency must be USD here, got {query.text('currency')!r}"))
+    return query
 
 
 def _symbols(query: queries.Query) -> tuple[str, ...]:
@@ -175,62 +165,190 @@ def _symbols(query: queries.Query) -> tuple[str, ...]:
     return symbols
 
 
-def _feed_and_currency(query: queries.Query) -> None:
-    feed = query.text("feed")
-    if feed not in {"", "iex"}:
-        raise errors.Refused(errors.denied(f"subscription does not permit querying {feed} data"))
-    if query.text("currency").upper() not in {"", "USD"}:
-        raise errors.Refused(errors.malformed(f"currency must be USD here, got {query.text('currency')!r}"))
+def _listed(
+    request: Request, query: queries.Query, symbols: tuple[str, ...], part: _Part
+) -> tuple[dict[str, list[dict[str, Any]]], str | None]:
+    caller, clock = queries.caller(request), queries.venue(request).clock
+    feed = _feed(query, _HISTORY_FEEDS, default=feeds.Feed.SIP)
+    if query.text("asof") != "-":
+        query.date("asof")
+    start, end = query.time("start"), query.time("end")
+    newest = clock
+    if feed is feeds.Feed.SIP and not caller.has_sip:
+        newest = times.Nanos(clock - feeds.DELAY)
+        if end is not None and end > newest:
+            raise errors.Refused(errors.denied("subscription does not permit querying recent SIP data"))
+    data, known = _recording(request).seen(feed, clock)
+    span = (
+        sessions.midnight(sessions.new_york_date(clock)) if start is None else start,
+        newest if end is None else end,
+    )
+    return paging.Page.of(query).take(symbols, part(query, Asked(symbols, data, known), span))
 
 
-def _token(symbol: str, label: times.Nanos) -> str:
-    return base64.urlsafe_b64encode(f"{symbol}|{label}".encode()).decode()
+def _latest(request: Request, symbols: tuple[str, ...]) -> Asked:
+    caller, clock = queries.caller(request), queries.venue(request).clock
+    query = _query(request, _LATEST)
+    feed = _feed(query, _LATEST_FEEDS, default=feeds.Feed.SIP if caller.has_sip else feeds.Feed.IEX)
+    if feed is feeds.Feed.SIP and not caller.has_sip:
+        raise errors.Refused(errors.denied("subscription does not permit querying recent SIP data"))
+    return Asked(symbols, *_recording(request).seen(feed, clock))
 
 
-def _read_token(token: str) -> tuple[str, times.Nanos]:
+def _feed(query: queries.Query, offered: Sequence[feeds.Feed], *, default: feeds.Feed) -> feeds.Feed:
+    text = query.text("feed") or default
+    if text in {"otc", "boats", "overnight"}:
+        raise errors.Refused(errors.denied(f"subscription does not permit querying {text} data"))
+    for feed in offered:
+        if text == feed:
+            return feed
+    names = ", ".join(offered)
+    raise errors.Refused(errors.malformed(f"feed must be one of {names}, got {text!r}"))
+
+
+def _recording(request: Request) -> feeds.Recording:
+    found: feeds.Recording = request.app.state.recording
+    return found
+
+
+def _bars(
+    query: queries.Query, asked: Asked, span: tuple[times.Nanos, times.Nanos]
+) -> paging.Listing[tuple[times.Nanos, bars.Bar]]:
+    timeframe = _timeframe(query.text("timeframe"), has_minutes=not asked.data.is_daily)
+    kinds = query.listing("adjustment") or [adjusting.RAW]
+    for kind in kinds:
+        if kind not in adjusting.KINDS:
+            names = ", ".join(adjusting.KINDS)
+            raise errors.Refused(errors.malformed(f"adjustment must be some of {names}, got {kind!r}"))
+
+    def rows(symbol: str) -> Sequence[tuple[times.Nanos, bars.Bar]]:
+        factors = adjusting.factors(asked.data, symbol, asked.known, kinds)
+        return [
+            (label, bar)
+            for label, bar in _labelled(asked, symbol, timeframe, span, factors)
+            if span[0] <= label <= span[1]
+        ]
+
+    return paging.Listing(rows, key=lambda row: row[0], shape=lambda _, row: render.bar(row[1], row[0]))
+
+
+def _labelled(
+    asked: Asked,
+    symbol: str,
+    timeframe: Timeframe,
+    span: tuple[times.Nanos, times.Nanos],
+    factors: Sequence[adjusting.Factor],
+) -> list[tuple[times.Nanos, bars.Bar]]:
+    data = asked.data
+    if timeframe.length is not None:
+        found = data.minutes(symbol, asked.known, length=timeframe.length, span=span)
+        return [(bar.start, adjusting.adjusted(bar, factors)) for bar in found]
+    days = [(data.label(bar), adjusting.adjusted(bar, factors)) for bar in data.days(symbol, asked.known)]
+    period = timeframe.period
+    if period is None:
+        return days
+    return adjusting.grouped(days, lambda label: sessions.midnight(period(sessions.new_york_date(label))))
+
+
+def _timeframe(text: str, *, has_minutes: bool) -> Timeframe:
+    digits = len(text) - len(text.lstrip("0123456789"))
+    unit = _UNITS.get(text[digits:], text[digits:])
+    count = int(text[:digits] or 1) if digits <= len("59") else 0
+    match unit:
+        case "Min" if has_minutes and 1 <= count <= _MINUTES_MAX:
+            return Timeframe(times.Nanos(count * times.MINUTE))
+        case "Hour" if has_minutes and 1 <= count <= _HOURS_MAX:
+            return Timeframe(times.Nanos(count * times.HOUR))
+        case "Day" if count == 1:
+            return Timeframe(None)
+        case "Week" if count == 1:
+            return Timeframe(None, lambda day: day - dt.timedelta(days=day.weekday()))
+        case "Month" if count in _MONTHS:
+            return Timeframe(None, lambda day: day.replace(day=1, month=day.month - (day.month - 1) % count))
+    offered = "1Min to 59Min, 1Hour to 23Hour, " if has_minutes else ""
+    months = ", ".join(str(month) for month in _MONTHS)
+    limit = f"{offered}1Day, 1Week or one of {months} Month for this recording"
+    raise errors.Refused(errors.malformed(f"timeframe must be {limit}, got {text!r}"))
+
+
+def _trades(_: queries.Query, asked: Asked, span: tuple[times.Nanos, times.Nanos]) -> paging.Listing[int]:
+    def found(symbol: str) -> tape.Trades:
+        return asked.data.tape_of(symbol).trades
+
+    return paging.Listing(
+        lambda symbol: found(symbol).span(span[0], times.Nanos(min(span[1], asked.known))),
+        key=int,
+        shape=lambda symbol, place: render.trade(found(symbol).row(place, at=asked.known)),
+    )
+
+
+def _quotes(_: queries.Query, asked: Asked, span: tuple[times.Nanos, times.Nanos]) -> paging.Listing[int]:
+    def found(symbol: str) -> tape.Quotes:
+        return asked.data.tape_of(symbol).quotes
+
+    return paging.Listing(
+        lambda symbol: found(symbol).span(span[0], times.Nanos(min(span[1], asked.known))),
+        key=int,
+        shape=lambda symbol, place: render.quote(found(symbol).row(place)),
+    )
+
+
+def _auctions(
+    _: queries.Query, asked: Asked, span: tuple[times.Nanos, times.Nanos]
+) -> paging.Listing[tuple[times.Nanos, dict[str, Any]]]:
+    def rows(symbol: str) -> list[tuple[times.Nanos, dict[str, Any]]]:
+        days: dict[dt.date, dict[str, list[dict[str, Any]]]] = {}
+        for name, trade in _prints(asked, symbol, span):
+            day = days.setdefault(sessions.new_york_date(trade.at), {"o": [], "c": []})
+            day[name].append(render.auction(trade))
+        return [(sessions.midnight(date), {"d": date.isoformat(), **day}) for date, day in days.items()]
+
+    return paging.Listing(rows, key=lambda row: row[0], shape=lambda _, row: row[1])
+
+
+def _prints(asked: Asked, symbol: str, span: tuple[times.Nanos, times.Nanos]) -> Iterator[tuple[str, tape.Trade]]:
+    trades = asked.data.tape_of(symbol).trades
+    for place in trades.span(span[0], times.Nanos(min(span[1], asked.known))):
+        conditions = trades.conditions[place]
+        for name, marks in (("o", tape.OPENING), ("c", tape.CLOSING)):
+            if not set(marks).isdisjoint(conditions):
+                yield name, trades.row(place, at=asked.known)
+
+
+def _newest_of(what: str) -> Callable[[Asked, str], dict[str, Any] | None]:
     try:
-        symbol, _, label = base64.urlsafe_b64decode(token.encode()).decode().partition("|")
-        return symbol, times.Nanos(int(label))
-    except (binascii.Error, ValueError):
-        raise errors.Refused(errors.malformed("page_token is not one of this listing's")) from None
+        return {"bars": _newest_bar, "trades": _newest_trade, "quotes": _newest_quote}[what]
+    except KeyError:
+        raise errors.Refused(errors.not_found(f"no latest {what}")) from None
 
 
-def _actions(venue: simulator.Simulator, query: queries.Query) -> tuple[dict[str, list[dict[str, Any]]], str | None]:
-    kinds = _action_kinds(query)
-    symbols, ids = query.listing("symbols"), query.listing("ids")
-    today = sessions.new_york_date(venue.clock)
-    # Alpaca's defaults: the current day, unless ids name the rows.
-    start = query.date("start") or (dt.date.min if ids else today)
-    end = query.date("end") or today
-    limit = query.integer("limit", default=_ACTIONS_DEFAULT, most=_ACTIONS_MAX)
-    rows = [
-        (kind, row)
-        for action in venue.data.actions
-        if action.ex_start <= venue.clock and start <= sessions.new_york_date(action.ex_start) <= end
-        for kind, row in render.corporate_action(action)
-        if kind in kinds and (not symbols or action.symbol in symbols) and (not ids or row["id"] in ids)
-    ]
-    if query.choice("sort", ("asc", "desc")) == "desc":
-        rows.reverse()
-    token = query.text("page_token")
-    first = _read_place(token) if token else 0
-    found: dict[str, list[dict[str, Any]]] = {}
-    for kind, row in rows[first : first + limit]:
-        found.setdefault(kind, []).append(row)
-    return found, str(first + limit) if first + limit < len(rows) else None
+def _newest_bar(asked: Asked, symbol: str) -> dict[str, Any] | None:
+    found = asked.data.newest(symbol, asked.known)
+    return None if found is None else render.bar(*found)
 
 
-def _action_kinds(query: queries.Query) -> frozenset[str]:
-    # The request names kinds in the singular, the answer in the plural.
-    known = {name.removesuffix("s"): name for name in (*_KINDS, *_OTHER_KINDS)}
-    wanted = query.listing("types")
-    for name in wanted:
-        if name not in known:
-            raise errors.Refused(errors.malformed(f"types must be of {sorted(known)}, got {name!r}"))
-    return frozenset(known[name] for name in wanted) if wanted else frozenset(_KINDS)
+def _newest_trade(asked: Asked, symbol: str) -> dict[str, Any] | None:
+    trades = asked.data.tape_of(symbol).trades
+    place = trades.newest(asked.known)
+    return None if place is None else render.trade(trades.row(place, at=asked.known))
 
 
-def _read_place(token: str) -> int:
-    if not (token.isascii() and token.isdigit()):
-        raise errors.Refused(errors.malformed("page_token is not one of this listing's"))
-    return int(token)
+def _newest_quote(asked: Asked, symbol: str) -> dict[str, Any] | None:
+    quotes = asked.data.tape_of(symbol).quotes
+    place = quotes.newest(asked.known)
+    return None if place is None else render.quote(quotes.row(place))
+
+
+def _snapshot(asked: Asked, symbol: str) -> dict[str, Any] | None:
+    """Return the newest of everything, each null where there is none yet; None for a symbol without any of them."""
+    data, known = asked.data, asked.known
+    today = data.today(symbol, known)
+    before = [day for day in data.days(symbol, known) if today is not None and day.start < today.start]
+    row = {
+        "latestTrade": _newest_trade(asked, symbol),
+        "latestQuote": _newest_quote(asked, symbol),
+        "minuteBar": None if data.is_daily else _newest_bar(asked, symbol),
+        "dailyBar": None if today is None else render.bar(today, data.label(today)),
+        "prevDailyBar": render.bar(before[-1], data.label(before[-1])) if before else None,
+    }
+    return row if any(row.values()) else None

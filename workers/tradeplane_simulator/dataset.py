@@ -18,12 +18,14 @@ import structlog
 from tradeplane_engine import errors
 from tradeplane_engine.data import aggregation, dataset, quality
 from tradeplane_engine.domain import bars, numbers, timeframes, times
-from tradeplane_simulator import sessions
+from tradeplane_engine.venue import profile
+from tradeplane_simulator import sessions, tape
 
 _LOG = structlog.get_logger()
 # Anything between the two could be made of minutes and would fill orders at prices of another time.
 _TIMEFRAMES = (timeframes.DAY, "1m")
-_CALENDAR_MARGIN = dt.timedelta(days=370)
+CALENDAR_MARGIN = dt.timedelta(days=370)
+_COSTS = profile.named("paper")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Dataset:
     actions : every split and dividend
     calendar : sessions that cover the bars
     timeframe : of the series, ``1d`` or ``1m``
+    tapes : recorded trades and quotes of each symbol; to make them of bars instead, the profile that says how wide
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Dataset:
         actions: Iterable[bars.CorporateAction],
         calendar: sessions.Sessions,
         timeframe: str = timeframes.DAY,
+        tapes: Mapping[str, tape.Tape] | profile.VenueProfile = _COSTS,
     ) -> None:
         self.digest = digest
         self.is_daily = timeframe == timeframes.DAY
@@ -78,6 +82,9 @@ class Dataset:
         for symbol in sorted(self._days):
             for bar in self._days[symbol]:
                 self._days_by_publication[bar.available_at].append(bar)
+        self._publications, self._day_publications = sorted(self._by_publication), sorted(self._days_by_publication)
+        self._tapes = tapes
+        self._derived: dict[str, tape.Tape] = {}
         self._actions_by_open: dict[times.Nanos, list[bars.CorporateAction]] = defaultdict(list)
         self._splits: dict[str, list[bars.CorporateAction]] = defaultdict(list)
         for action in self.actions:
@@ -121,13 +128,40 @@ class Dataset:
         """Return the actions that take effect before the open of a session."""
         return tuple(self._actions_by_open.get(session.open, ()))
 
-    def published_at(self, at: times.Nanos) -> tuple[bars.Bar, ...]:
-        """Return the bars of the series that become known exactly at ``at``, by symbol."""
-        return tuple(self._by_publication.get(at, ()))
+    def published(self, after: times.Nanos, until: times.Nanos) -> Iterator[bars.Bar]:
+        """Return the bars of the series that become known in (after, until], by instant, then symbol."""
+        return _between(self._publications, self._by_publication, after, until)
 
-    def days_published_at(self, at: times.Nanos) -> tuple[bars.Bar, ...]:
-        """Return the daily bars that become known exactly at ``at``, by symbol."""
-        return tuple(self._days_by_publication.get(at, ()))
+    def days_published(self, after: times.Nanos, until: times.Nanos) -> Iterator[bars.Bar]:
+        """Return the daily bars that become known in (after, until], by instant, then symbol."""
+        return _between(self._day_publications, self._days_by_publication, after, until)
+
+    def tape_of(self, symbol: str) -> tape.Tape:
+        """Return a symbol's trades and quotes, of the future too."""
+        if not isinstance(self._tapes, profile.VenueProfile):
+            return self._tapes.get(symbol) or tape.empty(symbol)
+        if symbol not in self._derived:
+            days = self.sessions.days
+            self._derived[symbol] = tape.of_bars(
+                symbol,
+                self.series.get(symbol, ()),
+                opens={day.open for day in days},
+                closes={day.close for day in days},
+                costs=self._tapes,
+            )
+        return self._derived[symbol]
+
+    def today(self, symbol: str, at: times.Nanos) -> bars.Bar | None:
+        """Return the newest daily bar, made of the minutes that are known by ``at`` where its session is still on."""
+        days = self.days(symbol, at)
+        session = self.sessions.on(sessions.new_york_date(at))
+        if not self.is_daily and session is not None and not (days and days[-1].start == session.open):
+            hours = timeframes.Hours(session.open, session.close)
+            minutes = self.known(symbol, at)[bisect.bisect_left(self._starts.get(symbol, []), session.open) :]
+            growing = aggregation.aggregate(minutes, [hours], length=None)
+            if growing:
+                return growing[0]
+        return days[-1] if days else None
 
     def days(self, symbol: str, at: times.Nanos) -> list[bars.Bar]:
         """Return a symbol's daily bars that are known at ``at``, oldest first."""
@@ -204,7 +238,7 @@ class Dataset:
         return numbers.Price(max(numbers.divide_half_even(price * ratio.denominator, ratio.numerator), 1))
 
 
-def read(folder: pathlib.Path) -> Dataset:
+def read(folder: pathlib.Path, costs: profile.VenueProfile = _COSTS) -> Dataset:
     """Read a dataset folder as the backtest does, on the exchange's sessions; raises DataRefused.
 
     A bar that the engine's validator leaves out does not exist here either.
@@ -217,7 +251,7 @@ def read(folder: pathlib.Path) -> Dataset:
         raise errors.DataRefused("empty", "bars.csv must hold at least one usable bar, got 0")
     first = min(rows[0].start for rows in history.values())
     last = max(rows[-1].end for rows in history.values())
-    calendar = sessions.new_york(sessions.new_york_date(first), sessions.new_york_date(last) + _CALENDAR_MARGIN)
+    calendar = sessions.new_york(sessions.new_york_date(first), sessions.new_york_date(last) + CALENDAR_MARGIN)
     for rows in history.values():
         for bar in rows:
             session = calendar.on(sessions.new_york_date(bar.start))
@@ -233,7 +267,18 @@ def read(folder: pathlib.Path) -> Dataset:
         actions=_by_session(found.actions, calendar),
         calendar=calendar,
         timeframe=found.timeframe,
+        tapes=costs,
     )
+
+
+def _between(
+    instants: Sequence[times.Nanos],
+    found: Mapping[times.Nanos, Sequence[bars.Bar]],
+    after: times.Nanos,
+    until: times.Nanos,
+) -> Iterator[bars.Bar]:
+    for instant in instants[bisect.bisect_right(instants, after) : bisect.bisect_right(instants, until)]:
+        yield from found[instant]
 
 
 def _check_minute(bar: bars.Bar, session: sessions.Session | None) -> None:

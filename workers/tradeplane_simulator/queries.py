@@ -18,7 +18,7 @@ from tradeplane_simulator import credentials, errors, limits, sessions, simulato
 _EXPONENT_MAX = 30
 _TEXT_MAX = 64
 _DATE_LENGTH = 10
-_DATA = ("/v1", "/v2/stocks")
+_DATA = ("/v1/", "/v1beta1/", "/v2/stocks/")
 
 
 def venue(request: Request) -> simulator.Simulator:

@@ -2,15 +2,17 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
+import msgpack  # type: ignore[import-untyped]  # published without type information
 import orjson
 
 from tradeplane_engine.domain import bars, numbers, times
 from tradeplane_engine.venue import margin
 from tradeplane_simulator import account as accounts
-from tradeplane_simulator import assets, book, dataset, desk, exchange, sessions
+from tradeplane_simulator import assets, book, dataset, desk, exchange, notices, sessions, tape
 
 _EXCHANGE = "NASDAQ"
 
@@ -211,21 +213,96 @@ def calendar_day(day: sessions.Session, settlement: dt.date) -> dict[str, str]:
     }
 
 
-def bar(value: bars.Bar, label: times.Nanos) -> dict[str, Any]:
+def number(digits: str) -> orjson.Fragment:
+    """Return a JSON number of exactly these digits: no float is ever made of a price here."""
+    return orjson.Fragment(digits)
+
+
+def _number(value: numbers.Price) -> orjson.Fragment:
+    return number(numbers.price_text(value))
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How prices and instants of market data are written."""
+
+    price: Callable[[numbers.Price], Any]
+    moment: Callable[[times.Nanos], Any]
+
+
+JSON: Final = Form(price=_number, moment=times.text)
+# MessagePack has no decimals: prices become the nearest doubles here, whose shortest text is the price again.
+MESSAGE_PACK: Final = Form(
+    price=lambda value: value / 10**numbers.PRICE_DIGITS,
+    moment=lambda at: msgpack.Timestamp(*divmod(at, times.SECOND)),
+)
+
+
+def bar(value: bars.Bar, label: times.Nanos, form: Form = JSON) -> dict[str, Any]:
     """Shape a bar under the instant that names it: a day's midnight in New York, a shorter bar's start.
 
     Trade count and average price are not in the dataset and said to be unknown.
     """
     return {
-        "t": times.text(label),
-        "o": _number(value.open),
-        "h": _number(value.high),
-        "l": _number(value.low),
-        "c": _number(value.close),
+        "t": form.moment(label),
+        "o": form.price(value.open),
+        "h": form.price(value.high),
+        "l": form.price(value.low),
+        "c": form.price(value.close),
         "v": value.volume,
         "n": None,
         "vw": None,
     }
+
+
+def trade(value: tape.Trade, form: Form = JSON) -> dict[str, Any]:
+    """Shape a trade; a regular one has the condition ``@``."""
+    row = {
+        "t": form.moment(value.at),
+        "x": value.exchange,
+        "p": form.price(value.price),
+        "s": value.size,
+        "c": list(value.conditions) or ["@"],
+        "i": value.number,
+        "z": value.tape,
+    }
+    return row | {"u": value.update} if value.update else row
+
+
+def auction(value: tape.Trade) -> dict[str, Any]:
+    """Shape a trade of an opening or closing auction; its condition is the one that says so."""
+    marks = [one for one in value.conditions if one in tape.OPENING + tape.CLOSING]
+    return {
+        "t": times.text(value.at),
+        "x": value.exchange,
+        "p": _number(value.price),
+        "s": value.size,
+        "c": "".join(marks[:1]),
+    }
+
+
+def quote(value: tape.Quote, form: Form = JSON) -> dict[str, Any]:
+    """Shape a quote; both of its sides are of one exchange."""
+    return {
+        "t": form.moment(value.at),
+        "ax": value.exchange,
+        "ap": form.price(value.ask),
+        "as": value.ask_size,
+        "bx": value.exchange,
+        "bp": form.price(value.bid),
+        "bs": value.bid_size,
+        "c": ["R"],
+        "z": value.tape,
+    }
+
+
+def notice(value: notices.Notice, form: Form = JSON) -> dict[str, Any]:
+    """Shape a halt, a band, a correction or a cancelled trade."""
+    fields = {
+        name: form.price(field.value) if isinstance(field, notices.Amount) else field
+        for name, field in value.fields.items()
+    }
+    return {**fields, "t": form.moment(value.at)}
 
 
 def corporate_action(action: bars.CorporateAction) -> list[tuple[str, dict[str, Any]]]:
@@ -269,11 +346,6 @@ def _new_york(at: times.Nanos) -> dt.datetime:
 
 def _moment(at: times.Nanos | None) -> str | None:
     return None if at is None else times.text(at)
-
-
-def _number(value: numbers.Price) -> orjson.Fragment:
-    # A JSON number written from the exact digits: no float is ever made of a price here.
-    return orjson.Fragment(numbers.price_text(value))
 
 
 def _ratio(part: int, whole: int) -> str:

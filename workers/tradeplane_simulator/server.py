@@ -19,7 +19,7 @@ from tradeplane_simulator import (
     assets,
     control,
     credentials,
-    dataset,
+    feeds,
     journal,
     limits,
     simulator,
@@ -47,6 +47,7 @@ class Settings:
     partial_fills, seed : share of bars that fill a random part of an order alone, and the seed of the draws
     text_frames : whether the trading stream sends text, as Alpaca's live host does
     trading_streams : how many clients may listen to trade updates at once
+    iex_share : share of a bar's volume that the iex feed has; None for all of it
     """
 
     data: pathlib.Path
@@ -62,6 +63,7 @@ class Settings:
     latency: int = 0
     partial_fills: Fraction = Fraction(0)
     seed: int = 0
+    iex_share: Fraction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +90,16 @@ async def serve(chosen: Settings, *, stop: asyncio.Event, listening: Callable[[A
     keys = credentials.Keys(entries)
     state = store.Store(chosen.state)
     try:
-        data = dataset.read(chosen.data)
+        recording = feeds.read(chosen.data, chosen.profile, iex_share=chosen.iex_share)
         hub = streams.Hub(
             keys,
-            has_minutes=not data.is_daily,
+            recording=recording,
             text_frames=chosen.text_frames,
             most_trading=chosen.trading_streams,
         )
         venue = simulator.Simulator(
             simulator.Setup(
-                data=data,
+                data=recording.sip,
                 profile=chosen.profile,
                 state=state,
                 audience=hub,
@@ -110,8 +112,11 @@ async def serve(chosen: Settings, *, stop: asyncio.Event, listening: Callable[[A
         for entry in entries:
             venue.open_account(entry.name, entry.starting_cash)
         rates = {one.name: limits.Rate(**one.rate.model_dump()) for one in entries if one.rate is not None}
+        application = app.build(venue, recording=recording, keys=keys, hub=hub, rates=rates)
         trading = journal.Journal(
-            app.build(venue, keys=keys, hub=hub, rates=rates), state=state, venue_time=lambda: times.text(venue.clock)
+            application,
+            state=state,
+            venue_time=lambda: times.text(venue.clock),
         )
         ports = [_port(chosen.listen, trading), _port(chosen.control, control.build(venue))]
         try:

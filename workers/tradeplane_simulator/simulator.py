@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from tradeplane_engine.domain import bars, numbers, times
+from tradeplane_engine.domain import numbers, times
 from tradeplane_engine.venue import changes, profile
 from tradeplane_simulator import account as accounts
 from tradeplane_simulator import assets as asset_file
@@ -41,12 +41,8 @@ class Audience(Protocol):
         """Send an account's updates."""
         ...
 
-    def daily_bars(self, published: Sequence[bars.Bar]) -> None:
-        """Send bars that have just become known."""
-        ...
-
-    def minute_bars(self, published: Sequence[bars.Bar]) -> None:
-        """Send minutes that have just become known."""
+    async def market_data(self, after: times.Nanos, until: times.Nanos) -> None:
+        """Send what became known after an instant, until another one, that included."""
         ...
 
     async def flush(self) -> None:
@@ -235,10 +231,14 @@ class Simulator:
         """Move the clock through every event up to ``to``; an instant that is past changes nothing."""
         async with self._moving:
             while (instant := self.next_event) is not None and instant <= to:
+                before = self.clock
                 self._happen(instant)
+                await self._audience.market_data(before, instant)
                 await self._audience.flush()
             if to > self.clock:
+                before = self.clock
                 self._keep([], market=self._look(to))
+                await self._audience.market_data(before, to)
             await self._audience.flush()
 
     def state_of_accounts(self) -> dict[str, dict[str, Any]]:
@@ -256,12 +256,6 @@ class Simulator:
         market = self._look(instant)
         steps = [self._step(found, market) for found in self.desks.values()]
         self._keep([step for step in steps if step is not None], market=market)
-        minutes = () if self.data.is_daily else self.data.published_at(instant)
-        if minutes:
-            self._audience.minute_bars(minutes)
-        days = self.data.days_published_at(instant)
-        if days:
-            self._audience.daily_bars(days)
         metrics.EVENTS.inc()
 
     def _step(self, found: desk.Desk, market: desk.Market) -> desk.Step | None:

@@ -1,13 +1,18 @@
 """All clients of the two streams, trade updates and market data. Nothing is kept for one that is not connected."""
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 
 from starlette import websockets
 from starlette.responses import Response
 
-from tradeplane_engine.domain import bars
-from tradeplane_simulator import book, connection, credentials, data_stream, metrics, trading_stream
+from tradeplane_engine.domain import times
+from tradeplane_simulator import book, connection, credentials, data_stream, feeds, metrics, trading_stream
+
+# Before a part is written, nothing of the next one is made.
+_MESSAGES = 2_000
+_OF_MINUTES = ("bars", "updatedBars")
 
 
 class Hub:
@@ -16,7 +21,7 @@ class Hub:
     Parameters
     ----------
     keys : who may listen
-    has_minutes : whether there are minutes to send, and not only days
+    recording : what the feeds of market data are made of; None for none
     text_frames : whether trade updates come as text, as from Alpaca's live host, and not in binary frames
     most_trading : how many clients may listen to trade updates at once; None for any number
     """
@@ -25,12 +30,12 @@ class Hub:
         self,
         keys: credentials.Keys,
         *,
-        has_minutes: bool = False,
+        recording: feeds.Recording | None = None,
         text_frames: bool = False,
         most_trading: int | None = None,
     ) -> None:
         self._keys = keys
-        self._offered = ("bars", "updatedBars", "dailyBars") if has_minutes else ("dailyBars",)
+        self._recording = recording
         self._trading: set[trading_stream.Client] = set()
         self._data: set[data_stream.Client] = set()
         self._text_frames = text_frames
@@ -43,15 +48,24 @@ class Hub:
             for client in clients:
                 client.update(update)
 
-    def daily_bars(self, published: Sequence[bars.Bar]) -> None:
-        """Send new days to those who subscribed to their symbols."""
-        for client in self._data:
-            client.bars(published, "dailyBars", kind="d")
+    async def market_data(self, after: times.Nanos, until: times.Nanos) -> None:
+        """Send what the feeds tell in (after, until] to those who subscribed to it, each feed in the order of time.
 
-    def minute_bars(self, published: Sequence[bars.Bar]) -> None:
-        """Send new minutes to those who subscribed to their symbols; none is ever revised here."""
-        for client in self._data:
-            client.bars(published, "bars", kind="b")
+        Written in parts, so that a jump of the clock over a whole day needs no memory for all of it.
+        """
+        if self._recording is None:
+            return
+        for feed in feeds.Feed:
+            clients = [client for client in self._data if client.feed is feed and client.receives]
+            if clients:
+                wanted = {
+                    name: set[str]().union(*(one.symbols(name) for one in clients)) for name in data_stream.CHANNELS
+                }
+                told = self._recording.messages(feed, after, until, wanted)
+                while part := list(itertools.islice(told, _MESSAGES)):
+                    for client in clients:
+                        client.send(part)
+                    await self.flush()
 
     async def flush(self) -> None:
         """Return when every connected client has what was sent, or was given up."""
@@ -75,13 +89,29 @@ class Hub:
         finally:
             self._trading.discard(client)
 
-    async def serve_data(self, socket: websockets.WebSocket) -> None:
-        """Serve ``/v2/iex``: MessagePack for clients that ask for it, else JSON text."""
+    async def serve_data(self, socket: websockets.WebSocket, feed: feeds.Feed) -> None:
+        """Serve a feed: MessagePack for clients that ask for it, else JSON text."""
         await socket.accept()
-        client = data_stream.Client(socket, self._keys, offered=self._offered)
+        client = data_stream.Client(
+            socket,
+            self._keys,
+            feed=feed,
+            offered=self._offered,
+            admits=lambda account: self._admits(account, feed),
+        )
+        goes_on = client.welcome()
         self._data.add(client)
-        client.welcome()
         try:
-            await client.serve()
+            await client.serve(goes_on=goes_on)
         finally:
             self._data.discard(client)
+
+    @property
+    def _offered(self) -> Sequence[str]:
+        # Days have no minutes, and would look like a quiet market to whoever waits for some.
+        has_minutes = self._recording is not None and not self._recording.sip.is_daily
+        return [name for name in data_stream.CHANNELS if has_minutes or name not in _OF_MINUTES]
+
+    def _admits(self, account: str, feed: feeds.Feed) -> bool:
+        most = self._keys.data_streams(account)
+        return most is None or sum(one.feed is feed and one.account == account for one in self._data) < most
