@@ -22,7 +22,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -259,11 +259,25 @@ class Venue:
 
     def wait_for(self, metric: str, count: int, *, stream: str) -> None:
         """Wait until one of the venue's own metrics has come to a count."""
-        line = f'tradeplane_simulator_{metric}{{stream="{stream}"}} {float(count)}'
+        self._wait(lambda: self.measured(metric, stream=stream) == count, what=f"{metric} of {count}")
+
+    def wait_for_more(self, metric: str, count: float, *, stream: str = "") -> None:
+        """Wait until one that only grows has come to a count, or beyond it."""
+        self._wait(lambda: self.measured(metric, stream=stream) >= count, what=f"{metric} of {count}")
+
+    def measured(self, metric: str, *, stream: str = "") -> float:
+        """Return one of the venue's metrics; venues in threads of one process count together."""
+        label = f'{{stream="{stream}"}}' if stream else ""
+        for line in self.client.get(f"{self.control_url}/metrics").text.splitlines():
+            if line.startswith(f"tradeplane_simulator_{metric}{label} "):
+                return float(line.rpartition(" ")[2])
+        return 0
+
+    def _wait(self, happened: Callable[[], bool], *, what: str) -> None:
         deadline = time.monotonic() + START_PATIENCE_S
-        while line not in self.client.get(f"{self.control_url}/metrics").text:
+        while not happened():
             if time.monotonic() > deadline:
-                raise RuntimeError(f"not seen: {line}")
+                raise RuntimeError(f"not seen: {what}")
             time.sleep(0.01)
 
     def _read(self, process: "subprocess.Popen[str]", ready: threading.Event) -> None:

@@ -19,6 +19,7 @@ from tradeplane_simulator import credentials, metrics
 _LOG = structlog.get_logger()
 _PATIENCE_S = 5.0
 _LOGIN_S = 10.0
+_FAREWELL_S = 1.0
 _QUEUE_MAX = 10_000
 _TRY_AGAIN_LATER = 1013
 
@@ -112,7 +113,7 @@ class Connection(abc.ABC):
                 if isinstance(result, Exception) and not isinstance(result, websockets.WebSocketDisconnect):
                     _LOG.warning("stream ended", stream=self.stream, error=type(result).__name__)
             with contextlib.suppress(RuntimeError, TimeoutError, websockets.WebSocketDisconnect):
-                await asyncio.wait_for(self._close(), 1)
+                await asyncio.wait_for(self._close(), _FAREWELL_S)
 
     def log_in(self, caller: credentials.Caller) -> None:
         """Remember whose connection it is."""

@@ -85,6 +85,7 @@ class Dataset:
         self._publications, self._day_publications = sorted(self._by_publication), sorted(self._days_by_publication)
         self._tapes = tapes
         self._derived: dict[str, tape.Tape] = {}
+        self._revisions: dict[str, dict[times.Nanos, bars.Bar]] = defaultdict(dict)
         self._actions_by_open: dict[times.Nanos, list[bars.CorporateAction]] = defaultdict(list)
         self._splits: dict[str, list[bars.CorporateAction]] = defaultdict(list)
         for action in self.actions:
@@ -187,7 +188,15 @@ class Dataset:
         newest = bisect.bisect_right(self._starts.get(symbol, []), at)
         while newest and rows[newest - 1].available_at > at:
             newest -= 1
-        return rows[:newest]
+        found = self._revisions.get(symbol)
+        if not found:
+            return rows[:newest]
+        revised = ((bar, found.get(bar.start, bar)) for bar in rows[:newest])
+        return tuple(later if later.available_at <= at else bar for bar, later in revised)
+
+    def revise(self, bar: bars.Bar) -> None:
+        """Show another bar in the place of one of the series, from its ``available_at`` on; fills are as they were."""
+        self._revisions[bar.symbol][bar.start] = bar
 
     def label(self, bar: bars.Bar) -> times.Nanos:
         """Return the instant that names a daily bar: its date's midnight in New York."""

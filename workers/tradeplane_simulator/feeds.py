@@ -95,7 +95,10 @@ class Recording:
 
     def _notices(self, feed: Feed, first: times.Nanos, last: times.Nanos, wanted: Wanted) -> Iterator[Message]:
         for one in self.told:
-            elsewhere = feed is Feed.IEX and one.fields.get("x", ticks.IEX) != ticks.IEX
+            # A revised bar is one of the whole market, as are trades of other exchanges.
+            elsewhere = feed is Feed.IEX and (
+                one.fields.get("x", ticks.IEX) != ticks.IEX or (one.kind == "u" and self.iex is not self.sip)
+            )
             if first <= one.at <= last and _wants(wanted, one.channel, one.symbol) and not elsewhere:
                 yield Message(one.at, 2, one.symbol, one.channel, one.kind, functools.partial(render.notice, one))
 
@@ -112,9 +115,17 @@ def read(folder: pathlib.Path, costs: profile.VenueProfile, *, iex_share: Fracti
     told = notices.read(folder / "notices.jsonl")
     if (folder / "trades.parquet").exists():
         found = ticks.read(folder)
-        return Recording(found.sip, found.iex, tuple(sorted((*found.told, *told), key=lambda one: one.at)))
+        both = tuple(sorted((*found.told, *told), key=lambda one: one.at))
+        return _revised(Recording(found.sip, found.iex, both))
     data = dataset.read(folder, costs)
-    return Recording(data, data if iex_share is None else _part(data, iex_share, costs), told)
+    return _revised(Recording(data, data if iex_share is None else _part(data, iex_share, costs), told))
+
+
+def _revised(found: Recording) -> Recording:
+    for one in found.told:
+        if one.kind == "u":
+            found.sip.revise(notices.revision(one))
+    return found
 
 
 def _part(data: dataset.Dataset, share: Fraction, costs: profile.VenueProfile) -> dataset.Dataset:

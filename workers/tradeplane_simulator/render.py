@@ -297,12 +297,12 @@ def quote(value: tape.Quote, form: Form = JSON) -> dict[str, Any]:
 
 
 def notice(value: notices.Notice, form: Form = JSON) -> dict[str, Any]:
-    """Shape a halt, a band, a correction or a cancelled trade."""
+    """Shape a halt, a band, a correction, a cancelled trade or a revised bar."""
     fields = {
         name: form.price(field.value) if isinstance(field, notices.Amount) else field
         for name, field in value.fields.items()
     }
-    return {**fields, "t": form.moment(value.at)}
+    return {**fields, "t": form.moment(value.label)}
 
 
 def corporate_action(action: bars.CorporateAction) -> list[tuple[str, dict[str, Any]]]:

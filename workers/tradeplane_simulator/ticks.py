@@ -150,7 +150,8 @@ def _notice(original: Mapping[str, Any], record: Mapping[str, Any]) -> notices.N
             "z": "C",
         }
     kind = "c" if record["correction"] == _CORRECTS else "x"
-    return notices.Notice(record["symbol"], times.Nanos(record["at"]), kind, fields)
+    at = times.Nanos(record["at"])
+    return notices.Notice(record["symbol"], at, kind, fields, at)
 
 
 def _dataset(
