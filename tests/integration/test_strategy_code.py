@@ -50,6 +50,34 @@ class Heard(crossing.Crossing):
             file.write(json.dumps(words) + "\\n")
 """
 
+# Protects each entry as it hears of it, enters again as it hears that it was stopped, and dies where it is told to.
+PROTECTED = """
+import os
+import pathlib
+import signal
+
+from tradeplane_engine import strategy
+
+class Protected(strategy.Strategy):
+    class Parameters(strategy.Strategy.Parameters):
+        death: str
+
+    def on_bar(self, ctx, bar):
+        if bar.symbol == "AAPL" and not ctx.position("AAPL") and not ctx.open_orders("AAPL"):
+            ctx.order("AAPL", "buy", 10)
+
+    def on_order_update(self, ctx, update):
+        word = f"{update.event} {update.order.side}"
+        death = pathlib.Path(self.parameters.death)
+        if death.exists() and death.read_text() == word:
+            death.unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if word == "fill 1":
+            ctx.order("AAPL", "sell", 10, "trailing_stop", "gtc", trail=1000)
+        elif word == "fill -1":
+            ctx.order("AAPL", "buy", 10)
+"""
+
 
 @pytest.fixture
 def venue(tmp_path: pathlib.Path) -> Iterator[simulator.Venue]:
@@ -125,6 +153,11 @@ class World:
         known = max(bar.available_at for bar in one.bars.values())
         await self.bench.move(times.text(known))
         await self.bench.until(lambda state: state["counts"]["open_orders"] == 0, f"fills before {times.text(one.end)}")
+        await self.publish(number)
+
+    async def publish(self, number: int) -> None:
+        """Publish a minute."""
+        one = MARKET[number]
         self.peers.known = number + 1
         message = messages.SliceMessage(
             timeframe="1m",
@@ -142,6 +175,25 @@ class World:
                 answer = await self.bench.http.get("/v1/settled", params={"trigger": trigger, "timeout_s": "20"})
                 if answer.json()["settled"]:
                     return
+
+    async def answered(self) -> None:
+        """Wait until the ledger has every execution, and one order more than those: the first, and one for each."""
+        async with asyncio.timeout(simulator.START_PATIENCE_S):
+            while True:
+                broker = (await asyncio.to_thread(self.bench.venue.state))["accounts"]["demo"]
+                counts = (await self.bench.state())["counts"]
+                if counts["fills"] == broker["executions"] == counts["orders"] - 1 and not counts["unsettled_intents"]:
+                    return
+                await asyncio.sleep(0.02)
+
+    async def kept_alive(self, attempts: list[int], **changed: Any) -> None:
+        """Start a further attempt whenever one was killed."""
+        while True:
+            assert self.process is not None
+            attempts.append(await asyncio.to_thread(self.process.wait))
+            if attempts[-1] != -signal.SIGKILL:
+                return
+            self.start(1 + len(attempts), **changed)
 
     async def subscribed(self) -> None:
         """Wait until the process follows the stream."""
@@ -257,6 +309,66 @@ async def test_a_class_trades_live_as_it_does_in_a_backtest(world: World, monkey
         (row["trigger"], row["client_order_id"], row["symbol"]) for row in sent
     ]
     assert [numbers.price_text(one.price) for one in again.fills] == [row["price"] for row in fills]
+
+
+async def test_a_stop_leaves_when_its_entry_is_filled(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the next bar, once, wherever the process is killed; the broker fires it between bars, and it is answered.
+
+    The session's record gives the same orders and fills again.
+    """
+    death = world.folder / "death"
+    (world.folder / "protected.py").write_text(PROTECTED)
+    code = {"signal": {"code": {"entrypoint": "protected:Protected", "parameters": {"death": str(death)}}}}
+    first = 6
+    for number in range(first):
+        await world.close_minute(number)
+    world.start(1, **code)
+    await world.subscribed()
+    await world.close_minute(first)
+    await world.settled(first)
+    ended: list[int] = []
+    keeping = asyncio.create_task(world.kept_alive(ended, **code))
+    # The words at which it is killed: of an entry, of the stop that it has just placed, of a stop that fired.
+    deaths = ["fill 1", "new -1", "fill -1", "fill 1"]
+    try:
+        for number in range(first + 1, LAST + 1):
+            if deaths and number % 3 == 0 and not death.exists():
+                death.write_text(deaths.pop(0))
+            await world.bench.move(times.text(max(bar.available_at for bar in MARKET[number].bars.values())))
+            await world.answered()
+            await world.publish(number)
+            await world.settled(number)
+        assert not death.exists()
+        assert world.process is not None
+        world.process.send_signal(signal.SIGTERM)
+        await asyncio.wait_for(keeping, simulator.START_PATIENCE_S)
+    finally:
+        keeping.cancel()
+    assert (ended, deaths) == ([-signal.SIGKILL] * 4 + [0], [])
+
+    sent = await world.bench.listed("orders")
+    assert len(sent) > 10
+    assert [(row["side"], row["type"]) for row in sent] == [("buy", "market"), ("sell", "trailing_stop")] * (
+        len(sent) // 2
+    ) + [("buy", "market")] * (len(sent) % 2)
+    decided = {row["sequence"]: row for row in await world.bench.listed("decisions")}
+    assert [decided[row["decision"]]["part"] > 0 for row in sent] == [False] + [True] * (len(sent) - 1)
+    fills = await world.bench.listed("fills")
+    assert len(fills) == len(sent) - 1
+    keys = [(row["trigger"], row["part"]) for row in decided.values()]
+    assert keys == sorted(set(keys))
+
+    document = await world.bench.listed("session-record")
+    monkeypatch.syspath_prepend(world.folder)
+    data = minute_data.data(BARS, [MORNING])
+    again = replay.run(record.parse(document), data, predictors={}, translate=translate.recorded)
+    assert again.unmatched == ()
+    assert [(times.text(one.bar_end), one.client_order_id) for one in again.orders] == [
+        (row["trigger"], row["client_order_id"]) for row in sent
+    ]
+    assert [(one.client_order_id, numbers.price_text(one.price), times.text(one.at)) for one in again.fills] == [
+        (row["client_order_id"], row["price"], row["at"]) for row in fills
+    ]
 
 
 def digest(world: World) -> str:

@@ -261,6 +261,15 @@ def test_a_replay_gives_the_orders_between_bars(between: live_runs.Broker) -> No
     ]
 
 
+def test_parts_are_judged_by_the_bar_before_them(between: live_runs.Broker) -> None:
+    """By its close, whose age is that at its own end: what the gateway let pass passes again, however late it was."""
+    policy = POLICY | {"data": {"maxBarAge": "1s"}}
+    found = replayed(between.decisions, submitted=between.submitted, policy=policy)
+    assert [one.client_order_id for one in found.orders] == ids(between)
+    late = [at for at, one in zip(between.submitted, between.decisions, strict=True) if at > one.trigger + times.SECOND]
+    assert len(late) > 20
+
+
 def test_what_was_not_yet_heard_is_not_told() -> None:
     """A bar's decision that had heard less than had happened is made on that."""
     _, broker = through_broker()

@@ -23,7 +23,7 @@ cdef class OrderFlow:
     cdef readonly list slots, orders, due, splits
     cdef readonly dict references
     cdef readonly object sessions, breach, accrual, rules
-    cdef public object broker
+    cdef public object broker, judged_by
     cdef readonly long long latency, decisions, pending
     cdef Proposal proposal
     cdef readonly long long now
@@ -47,6 +47,9 @@ cdef class OrderFlow:
 
     @cython.locals(symbol=cython.int, scope=Scope)
     cpdef object refusal(self, Slot slot, Order order, long long quantity)
+
+    @cython.locals(symbol=cython.int, price=cython.longlong, end=cython.longlong)
+    cdef object _late_refusal(self, list quotes, Slot slot, Order order, long long quantity)
 
     @cython.locals(symbol=cython.int, price=cython.longlong, counted=cython.longlong, scope=Scope, slot=Slot)
     cdef object accept(self, Order order)

@@ -48,14 +48,15 @@ class OrderFlow:
     accrual : fees by date; None without a schedule
     references : price that a fill met before spread, slippage and impact, by the fill's number, where it is another one
     broker : asked about each order, once the chains have let it out; None takes all
+    judged_by : (symbol, close, end of its bar) by which the chains judge in place of the last ones; None for those
     splits, last_split : (at, symbol, new, old) of each split so far, a delisting leaves no share; instant of each
         symbol's last one, -1 for none
     """
 
     __slots__ = (
         *("account", "accrual", "bar_end", "breach", "broker", "costs", "day_ends", "decisions", "due", "due_at"),
-        *("last_split",),
-        *("latency", "log", "market", "now", "orders", "pending", "price", "proposal", "references", "rules"),
+        *("judged_by", "last_split", "latency", "log", "market", "now", "orders", "pending", "price", "proposal"),
+        *("references", "rules"),
         *("sessions", "slots", "splits", "table"),
     )
 
@@ -81,6 +82,7 @@ class OrderFlow:
         self.sessions = venue.sessions
         self.rules = venue.rules
         self.broker: brokers.Broker | None = None
+        self.judged_by: list[tuple[int, int, int]] | None = None
         self.accrual = None if costs.schedule is None else costs.schedule.accrual(venue.sessions)
         self.orders: list[Order] = []
         self.decisions = 0
@@ -173,6 +175,8 @@ class OrderFlow:
 
     def refusal(self, slot: Slot, order: Order, quantity: int) -> tuple[Scope, Violation] | None:
         """Return the first scope that forbids an order of so many 1e-9 shares, and why."""
+        if self.judged_by is not None:
+            return self._late_refusal(self.judged_by, slot, order, quantity)
         symbol = order.symbol
         for scope in slot.scopes:
             violation = self.proposal.weigh(
@@ -190,6 +194,20 @@ class OrderFlow:
             if violation is not None:
                 return scope, violation
         return None
+
+    def _late_refusal(
+        self, quotes: list[tuple[int, int, int]], slot: Slot, order: Order, quantity: int
+    ) -> tuple[Scope, Violation] | None:
+        """Return the refusal under other closes, which the venue knows nothing of."""
+        known = [(symbol, self.price[symbol], self.bar_end[symbol]) for symbol, _, _ in quotes]
+        self.judged_by = None
+        for symbol, price, end in quotes:
+            self.quote(symbol, price, end)
+        found = self.refusal(slot, order, quantity)
+        for symbol, price, end in known:
+            self.quote(symbol, price, end)
+        self.judged_by = quotes
+        return found
 
     def accept(self, order: Order) -> None:
         """Give an order its number and its place in the books, the market and the log."""

@@ -50,7 +50,7 @@ cdef class Kernel:
 
     cpdef object run(self)
     cpdef object advance(self, long long until)
-    @cython.locals(flow=OrderFlow, symbol=cython.int, price=cython.longlong, end=cython.longlong)
+    @cython.locals(flow=OrderFlow)
     cpdef object late_turn(self, Slot slot, object act, long long sent_at, long long decided_at, object quotes)
 
     cpdef bint step(self, long long until) except -1

@@ -238,14 +238,13 @@ class Kernel:
         quotes : symbol, close and end of its bar; a split since then leaves a symbol its price of now
         """
         flow = self.flow
-        before = []
-        for symbol, price, end in quotes:
-            if flow.last_split[symbol] <= decided_at:
-                before.append((symbol, flow.price[symbol], flow.bar_end[symbol]))
-                flow.quote(symbol, price, end + self.now - decided_at)
+        flow.judged_by = [
+            (symbol, price, end + self.now - decided_at)
+            for symbol, price, end in quotes
+            if flow.last_split[symbol] <= decided_at
+        ]
         self.turn(slot, act, sent_at)
-        for symbol, price, end in before:
-            flow.quote(symbol, price, end)
+        flow.judged_by = None
 
     def step(self, until: int) -> bool:
         """Let everything of the next instant happen, its opens too; False where that is not before another (ns UTC)."""
