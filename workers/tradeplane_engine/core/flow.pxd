@@ -28,19 +28,22 @@ cdef class OrderFlow:
     cdef Proposal proposal
     cdef readonly long long now
     cdef long long due_at, day_ends
+    cdef public long long judged_at
     cdef long long[::1] price, bar_end, last_split
 
-    @cython.locals(context=Context, rounds=cython.int, order=Order)
+    @cython.locals(context=Context, rounds=cython.int, order=Order, at=cython.longlong)
     cpdef object decide(self, Slot slot)
 
     @cython.locals(leg=Order)
     cpdef object judge(self, Slot slot, Order order)
 
-    @cython.locals(scope=Scope, unit=cython.longlong, worth=cython.longlong)
+    @cython.locals(
+        scope=Scope, unit=cython.longlong, worth=cython.longlong, close=cython.longlong, symbol=cython.int, price=cython.longlong
+    )
     cdef object _spend(self, Slot slot, Order order)
 
     @cython.locals(one=Slot)
-    cdef object _begin_day(self)
+    cdef object _begin_day(self, long long at)
 
     @cython.locals(row=cython.Py_ssize_t, seen=cython.bint, at_once=cython.bint)
     cdef object _meet_seen_close(self, Slot slot, Order order)

@@ -49,15 +49,15 @@ class OrderFlow:
     references : price that a fill met before spread, slippage and impact, by the fill's number, where it is another one
     broker : asked about each order, once the chains have let it out; None takes all
     judged_by : (symbol, close, end of its bar) by which the chains judge in place of the last ones; None for those
+    judged_at : instant whose session such an order counts for, ns; -1 for now
     splits, last_split : (at, symbol, new, old) of each split so far, a delisting leaves no share; instant of each
         symbol's last one, -1 for none
     """
 
     __slots__ = (
         *("account", "accrual", "bar_end", "breach", "broker", "costs", "day_ends", "decisions", "due", "due_at"),
-        *("judged_by", "last_split", "latency", "log", "market", "now", "orders", "pending", "price", "proposal"),
-        *("references", "rules"),
-        *("sessions", "slots", "splits", "table"),
+        *("judged_at", "judged_by", "last_split", "latency", "log", "market", "now", "orders", "pending", "price"),
+        *("proposal", "references", "rules", "sessions", "slots", "splits", "table"),
     )
 
     def __init__(
@@ -83,6 +83,7 @@ class OrderFlow:
         self.rules = venue.rules
         self.broker: brokers.Broker | None = None
         self.judged_by: list[tuple[int, int, int]] | None = None
+        self.judged_at = -1
         self.accrual = None if costs.schedule is None else costs.schedule.accrual(venue.sessions)
         self.orders: list[Order] = []
         self.decisions = 0
@@ -104,8 +105,9 @@ class OrderFlow:
         """Turn what a strategy wants into orders: one decision, and those that follow from its updates."""
         context = slot.context
         slot.busy = True
-        if self.now > self.day_ends:
-            self._begin_day()
+        at = self.now if self.judged_at < 0 else self.judged_at
+        if at > self.day_ends:
+            self._begin_day(at)
         rounds = 0
         while context._targets or context._wanted:
             rounds += 1
@@ -154,13 +156,17 @@ class OrderFlow:
     def _spend(self, slot: Slot, order: Order) -> None:
         """Count an order and its exits, and what it is worth at the last close, for the session's limits."""
         unit = self.account.book.ledger.unit[order.symbol]
-        worth = exact.ceil_ratio(order.quantity, self.price[order.symbol], unit, "notional")
+        close = self.price[order.symbol]
+        for symbol, price, _ in self.judged_by or ():
+            if symbol == order.symbol:
+                close = price
+        worth = exact.ceil_ratio(order.quantity, close, unit, "notional")
         for scope in slot.scopes:
             scope.book.spend(1 + len(order.legs), worth)
 
-    def _begin_day(self) -> None:
-        """Count what leaves from nothing, for every scope, until the next session has opened."""
-        self.day_ends = session_opens.next_open(self.sessions, self.now)
+    def _begin_day(self, at: int) -> None:
+        """Count what leaves from nothing, for every scope, until the next session after an instant has opened."""
+        self.day_ends = session_opens.next_open(self.sessions, at)
         self.account.book.begin_day()
         for one in self.slots:
             one.scope.book.begin_day()

@@ -243,8 +243,10 @@ class Kernel:
             for symbol, price, end in quotes
             if flow.last_split[symbol] <= decided_at
         ]
+        flow.judged_at = decided_at
         self.turn(slot, act, sent_at)
         flow.judged_by = None
+        flow.judged_at = -1
 
     def step(self, until: int) -> bool:
         """Let everything of the next instant happen, its opens too; False where that is not before another (ns UTC)."""
