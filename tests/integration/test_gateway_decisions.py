@@ -291,7 +291,7 @@ async def test_a_deleted_strategy_loses_its_orders(bench: gateway.Bench) -> None
         ([("AAPL", "buy", "50001")], ["order-quantity"]),
         ([("AAPL", "buy", "800")], ["order-notional"]),
         ([("AAPL", "buy", "10"), ("TSLA", "buy", "1")], ["", "unknown-symbol"]),
-        ([("AAPL", "buy", "700"), ("AAPL", "sell", "701")], ["", ""]),
+        ([("AAPL", "buy", "700"), ("AAPL", "sell", "701")], ["", "self-trade"]),
     ],
 )
 async def test_the_gate_judges_with_typed_reasons(

@@ -306,8 +306,11 @@ class Desk:
         known = self._prices.at(trigger, channel=translate.channel(config))
         scopes = await self._scopes(connection, config, trigger=trigger, given=given, known=known)
         verdicts = gate.judge(intents, state=given.state.state, now=trigger, scopes=scopes)
-        working = await orders_store.working(connection, {intent.symbol for intent in intents}) if scopes else ()
-        room = self._door.room(message.uid, scopes, working=working, left_s=memory.left_s) if scopes else None
+        room = None
+        if scopes:
+            opposed = door.opposed(intents, scopes)
+            working = await orders_store.working(connection, opposed) if opposed else ()
+            room = self._door.room(message.uid, scopes, working=working, left_s=memory.left_s)
         own = self._guard.strategy(message.uid)
         if given.policy is None:
             own = own or f"the Strategy's RiskPolicy {config.policy.name} is absent"

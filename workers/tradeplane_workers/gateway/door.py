@@ -51,7 +51,7 @@ class Room:
     left_s : when orders left within the last second, by scope; those that pass are added
     book : the account's
     open_orders : of the strategy
-    working : open orders of the account in the symbols of the decision
+    working : open orders of the account in the symbols that are opposed
     assets : what the broker says of symbols, as far as it was asked
     budget : the broker's, where it has one
     """
@@ -126,6 +126,13 @@ class Room:
         if not asset.shortable:
             return _not_lent("not-shortable", intent.symbol)
         return None if asset.easy_to_borrow else _not_lent("hard-to-borrow", intent.symbol)
+
+
+def opposed(intents: Sequence[orders.Intent], scopes: Sequence[gate.Scope]) -> set[str]:
+    """Return the symbols in which something works on the other side of an intent."""
+    book = next(scope.book for scope in scopes if scope.name == ACCOUNT)
+    other = {orders.Side.BUY: book.working_sell, orders.Side.SELL: book.working_buy}
+    return {intent.symbol for intent in intents if other[intent.side].get(intent.symbol)}
 
 
 def _not_lent(reason: str, got: str) -> Stopped:

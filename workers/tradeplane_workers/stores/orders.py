@@ -119,7 +119,9 @@ async def located(
 ) -> list[Any]:
     """Return the rows of orders by our ids or by the broker's, locked."""
     rows: list[Any] = await connection.fetch(
-        "select * from orders where client_order_id = any($1::text[]) or broker_order_id = any($2::text[]) for update",
+        "select * from orders where client_order_id in ("
+        "select client_order_id from orders where client_order_id = any($1::text[])"
+        " union select client_order_id from orders where broker_order_id = any($2::text[])) for update",
         list(client_order_ids),
         list(broker_order_ids),
     )
@@ -194,7 +196,7 @@ async def exposures(connection: Any) -> tuple[Exposure, ...]:
     """
     rows = await connection.fetch(
         f"""
-        with live as materialized (  -- few of many orders, which the planner does not know: by their own index, first
+        with live as materialized (  -- few of many orders, which no planner believes: first, and each by its key
             select client_order_id, status, filled, reported from orders o where {MAY_FILL} or o.reported > o.filled
         ), working as (
             select i.strategy_uid as sub_ledger, i.symbol, i.side,
@@ -205,8 +207,9 @@ async def exposures(connection: Any) -> tuple[Exposure, ...]:
             union all
             select i.strategy_uid, i.symbol, i.side,
                    greatest(case when o.status in {_ENDED} then o.reported else i.quantity end - o.filled, 0)
-            from live o join intents i using (client_order_id)
-            where i.status = 'acknowledged'
+            from live o cross join lateral (
+                select * from intents where client_order_id = o.client_order_id and status = 'acknowledged' offset 0
+            ) i
         ), parts as (
             select sub_ledger, symbol, quantity as position, 0::bigint as buy, 0::bigint as sell, 0 as open
             from positions
@@ -242,8 +245,9 @@ async def working(connection: Any, symbols: Collection[str]) -> tuple[Working, .
         )
         select i.* from intents i where i.status in ('released', 'sending', 'unknown') and i.symbol = any($1::text[])
         union all
-        select i.* from live join intents i using (client_order_id)
-        where i.status = 'acknowledged' and i.symbol = any($1::text[])
+        select i.* from live o cross join lateral (
+            select * from intents where client_order_id = o.client_order_id and status = 'acknowledged' offset 0
+        ) i where i.symbol = any($1::text[])
         """,  # noqa: S608 - a constant
         list(symbols),
     )
