@@ -37,6 +37,7 @@ COMMANDS: Final = (
         "audit verify", "tradeplane_cli.audit.verify", "walk the audit trail and name the first entry that is broken"
     ),
     Command("audit export", "tradeplane_cli.audit.export", "write the audit trail to a file that verify reads"),
+    Command("simulator", "tradeplane_cli.simulator", "run a broker like Alpaca's on recorded data until Ctrl-C"),
     Command("up", "tradeplane_cli.local.up", "start the embedded environment and keep it running until Ctrl-C"),
     Command("down", "tradeplane_cli.local.down", "end environments of this checkout, also ones left behind"),
     Command("status", "tradeplane_cli.local.status", "show what runs in this checkout, and where"),

@@ -16,6 +16,8 @@ from tradeplane_engine.venue import profile
 from tradeplane_simulator import errors, logs, server
 
 _LOG = structlog.get_logger()
+# A whole session in a fraction of a second: nobody could follow anything faster.
+_SPEED_MAX = 100_000
 
 
 def settings(arguments: Sequence[str]) -> server.Settings:
@@ -28,7 +30,12 @@ def settings(arguments: Sequence[str]) -> server.Settings:
     parser.add_argument("--accounts", type=pathlib.Path, required=True, help="JSON file of accounts and keys")
     parser.add_argument("--listen", type=_address, required=True, help="HOST:PORT for trading and data")
     parser.add_argument("--control", type=_address, required=True, help="HOST:PORT for the replay driver")
-    parser.add_argument("--clock", type=_instant, required=True, help="RFC 3339 start of a new venue's clock")
+    parser.add_argument(
+        "--clock", type=_instant, help="RFC 3339 start of a new venue's clock; five minutes before the first open"
+    )
+    parser.add_argument(
+        "--speed", type=speed, help="how many times as fast as the machine's the clock runs; without, it stands"
+    )
     parser.add_argument("--profile", type=profile.named, required=True, help="name of the venue profile")
     parser.add_argument("--assets", type=pathlib.Path, help="JSON file of what may not be done with which symbol")
     parser.add_argument("--text-frames", action="store_true", help="send trade updates as text, as Alpaca's live host")
@@ -91,6 +98,17 @@ def _share(text: str) -> Fraction:
         found = Fraction(-1)
     if not 0 <= found <= 1:
         raise argparse.ArgumentTypeError(f"must be a share from 0 to 1, got {text!r}")
+    return found
+
+
+def speed(text: str) -> Fraction:
+    """Read how fast a clock runs; raises ArgumentTypeError."""
+    try:
+        found = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        found = Fraction(0)
+    if not 0 < found <= _SPEED_MAX:
+        raise argparse.ArgumentTypeError(f"must be above 0 and at most {_SPEED_MAX}, got {text!r}")
     return found
 
 

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Request, Response
 from tradeplane_engine.domain import bars, times
 from tradeplane_simulator import (
     adjusting,
+    credentials,
     dataset,
     errors,
     feeds,
@@ -103,8 +104,7 @@ async def auctions_of_one(request: Request, symbol: str) -> Response:
 @ROUTES.get("/{what}/latest")
 async def latest_of_many(request: Request, what: str) -> Response:
     """Show each symbol's newest bar, trade or quote."""
-    newest = _newest_of(what)
-    asked = _latest(request, _symbols(_query(request, _LATEST)))
+    asked, newest = _latest(request), _newest_of(what)
     found = {symbol: row for symbol in asked.symbols if (row := newest(asked, symbol)) is not None}
     return queries.answer({what: found, "currency": "USD"})
 
@@ -112,8 +112,8 @@ async def latest_of_many(request: Request, what: str) -> Response:
 @ROUTES.get("/{symbol}/{what}/latest")
 async def latest_of_one(request: Request, symbol: str, what: str) -> Response:
     """Show one symbol's newest bar, trade or quote."""
-    newest = _newest_of(what)
-    row = newest(_latest(request, (symbol,)), symbol)
+    asked, newest = _latest(request, symbol), _newest_of(what)
+    row = newest(asked, symbol)
     name = what.removesuffix("s")
     if row is None:
         raise errors.Refused(errors.not_found(f"no {name} found for {symbol}"))
@@ -123,14 +123,14 @@ async def latest_of_one(request: Request, symbol: str, what: str) -> Response:
 @ROUTES.get("/snapshots")
 async def snapshots_of_many(request: Request) -> Response:
     """Show each symbol's newest of everything."""
-    asked = _latest(request, _symbols(_query(request, _LATEST)))
+    asked = _latest(request)
     return queries.answer({symbol: row for symbol in asked.symbols if (row := _snapshot(asked, symbol)) is not None})
 
 
 @ROUTES.get("/{symbol}/snapshot")
 async def snapshot_of_one(request: Request, symbol: str) -> Response:
     """Show one symbol's newest of everything."""
-    row = _snapshot(_latest(request, (symbol,)), symbol)
+    row = _snapshot(_latest(request, symbol), symbol)
     if row is None:
         raise errors.Refused(errors.not_found(f"no snapshot found for {symbol}"))
     return queries.answer({"symbol": symbol, **row, "currency": "USD"})
@@ -140,14 +140,14 @@ _Part = Callable[[queries.Query, Asked, tuple[times.Nanos, times.Nanos]], paging
 
 
 def _many(request: Request, name: str, allowed: set[str], part: _Part) -> Response:
-    query = _query(request, allowed)
-    found, token = _listed(request, query, _symbols(query), part)
+    caller, query = queries.caller(request), _query(request, allowed)
+    found, token = _listed(request, caller, query, _symbols(query), part)
     return queries.answer({name: found, "next_page_token": token, "currency": "USD"})
 
 
 def _one(request: Request, name: str, allowed: set[str], symbol: str, part: _Part) -> Response:
-    query = _query(request, allowed - {"symbols"})
-    found, token = _listed(request, query, (symbol,), part)
+    caller, query = queries.caller(request), _query(request, allowed - {"symbols"})
+    found, token = _listed(request, caller, query, (symbol,), part)
     return queries.answer({name: found.get(symbol, []), "symbol": symbol, "next_page_token": token, "currency": "USD"})
 
 
@@ -166,9 +166,9 @@ def _symbols(query: queries.Query) -> tuple[str, ...]:
 
 
 def _listed(
-    request: Request, query: queries.Query, symbols: tuple[str, ...], part: _Part
+    request: Request, caller: credentials.Caller, query: queries.Query, symbols: tuple[str, ...], part: _Part
 ) -> tuple[dict[str, list[dict[str, Any]]], str | None]:
-    caller, clock = queries.caller(request), queries.venue(request).clock
+    clock = queries.venue(request).clock
     feed = _feed(query, _HISTORY_FEEDS, default=feeds.Feed.SIP)
     if query.text("asof") != "-":
         query.date("asof")
@@ -186,9 +186,10 @@ def _listed(
     return paging.Page.of(query).take(symbols, part(query, Asked(symbols, data, known), span))
 
 
-def _latest(request: Request, symbols: tuple[str, ...]) -> Asked:
+def _latest(request: Request, symbol: str | None = None) -> Asked:
     caller, clock = queries.caller(request), queries.venue(request).clock
-    query = _query(request, _LATEST)
+    query = _query(request, _LATEST if symbol is None else _LATEST - {"symbols"})
+    symbols = _symbols(query) if symbol is None else (symbol,)
     feed = _feed(query, _LATEST_FEEDS, default=feeds.Feed.SIP if caller.has_sip else feeds.Feed.IEX)
     if feed is feeds.Feed.SIP and not caller.has_sip:
         raise errors.Refused(errors.denied("subscription does not permit querying recent SIP data"))

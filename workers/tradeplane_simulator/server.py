@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 import pathlib
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, NoReturn
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -22,6 +22,7 @@ from tradeplane_simulator import (
     feeds,
     journal,
     limits,
+    pace,
     simulator,
     store,
     streams,
@@ -29,6 +30,7 @@ from tradeplane_simulator import (
 )
 
 _STOP_S = 2
+_EARLY = times.Nanos(5 * times.MINUTE)
 _BACKLOG = 2048
 
 
@@ -40,7 +42,7 @@ class Settings:
     state : SQLite file; it wins over ``clock`` when it exists
     accounts : JSON file of accounts and keys
     listen, control : ``HOST:PORT`` of the trading and data port and of the control port; port 0 takes a free one
-    clock : where a new venue starts
+    clock : where a new venue starts; None for five minutes before the first session's open
     profile : name of the venue profile
     assets : JSON file of assets with which not everything may be done, if there is one
     latency : how long cancels and replacements take, ns of the venue's time
@@ -48,6 +50,7 @@ class Settings:
     text_frames : whether the trading stream sends text, as Alpaca's live host does
     trading_streams : how many clients may listen to trade updates at once
     iex_share : share of a bar's volume that the iex feed has; None for all of it
+    speed : how many times as fast as the machine's the clock runs; None for one that only the control port moves
     """
 
     data: pathlib.Path
@@ -55,7 +58,7 @@ class Settings:
     accounts: pathlib.Path
     listen: tuple[str, int]
     control: tuple[str, int]
-    clock: times.Nanos
+    clock: times.Nanos | None
     profile: profile.VenueProfile
     assets: pathlib.Path | None = None
     text_frames: bool = False
@@ -64,6 +67,7 @@ class Settings:
     partial_fills: Fraction = Fraction(0)
     seed: int = 0
     iex_share: Fraction | None = None
+    speed: Fraction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,7 @@ async def serve(chosen: Settings, *, stop: asyncio.Event, listening: Callable[[A
                 latency=chosen.latency,
                 partials=working.Partials(chosen.partial_fills, chosen.seed) if chosen.partial_fills else None,
             ),
-            clock=chosen.clock,
+            clock=_start(chosen, recording),
         )
         for entry in entries:
             venue.open_account(entry.name, entry.starting_cash)
@@ -122,7 +126,7 @@ async def serve(chosen: Settings, *, stop: asyncio.Event, listening: Callable[[A
         try:
             listen, control_port = (_name(opened) for _, opened in ports)
             listening(Addresses(listen=listen, control=control_port, clock=times.text(venue.clock)))
-            await _until(stop, ports)
+            await _until(stop, ports, None if chosen.speed is None else pace.run(venue, chosen.speed))
         finally:
             for _, opened in ports:
                 opened.close()
@@ -130,17 +134,27 @@ async def serve(chosen: Settings, *, stop: asyncio.Event, listening: Callable[[A
         state.close()
 
 
-async def _until(stop: asyncio.Event, ports: list[tuple[_Server, socket.socket]]) -> None:
+def _start(chosen: Settings, recording: feeds.Recording) -> times.Nanos:
+    return times.Nanos(recording.sip.sessions.days[0].open - _EARLY) if chosen.clock is None else chosen.clock
+
+
+async def _until(
+    stop: asyncio.Event, ports: list[tuple[_Server, socket.socket]], moving: Coroutine[Any, Any, NoReturn] | None
+) -> None:
     running = asyncio.gather(*(server.serve(sockets=[opened]) for server, opened in ports))
-    stopping = asyncio.ensure_future(stop.wait())
-    waits: list[asyncio.Future[Any]] = [running, stopping]
+    clock = [] if moving is None else [asyncio.ensure_future(moving)]
+    others: list[asyncio.Future[Any]] = [asyncio.ensure_future(stop.wait()), *clock]
     try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([running, *others], return_when=asyncio.FIRST_COMPLETED)
     finally:
-        stopping.cancel()
+        for other in others:
+            other.cancel()
         for server, _ in ports:
             server.should_exit = True
         await running
+    for done in clock:
+        if not done.cancelled():
+            await done
 
 
 def _port(address: tuple[str, int], application: ASGIApp) -> tuple[_Server, socket.socket]:

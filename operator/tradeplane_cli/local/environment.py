@@ -350,7 +350,7 @@ def compose(options: Options, places: layout.Layout, *, running: supervisor.Supe
         ports=control_plane.Ports(*chosen[:plane_ports]),
     )
     plane.prepare(namespace=options.name)
-    keys = Keys(directory=places.credentials, trading=_random_key("TR"), data=_random_key("DA"))
+    keys = Keys(directory=places.credentials, trading=random_key("TR"), data=random_key("DA"))
     keys.write(account=options.name, cash=options.cash)
     return Environment(
         options=options,
@@ -387,5 +387,6 @@ def _clear(places: layout.Layout) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _random_key(prefix: str) -> dict[str, str]:
+def random_key(prefix: str) -> dict[str, str]:
+    """Return a key of a simulated account, as its accounts file has it."""
     return {"key_id": f"{prefix}{secrets.token_hex(9).upper()}", "secret_key": secrets.token_urlsafe(30)}
