@@ -409,6 +409,22 @@ def test_a_missed_bar_answers_nothing() -> None:
     ]
 
 
+def test_what_is_wanted_at_the_word_of_a_new_order_leaves_behind_it() -> None:
+    """Nothing need happen in between."""
+
+    class Pairs(Protects):
+        def on_order_update(self, ctx: context.Context, update: kernel.Update) -> None:
+            if update.event == "new" and update.order.side > 0:
+                ctx.order("A", "sell", 1, "limit", "gtc", limit=2_000_000)
+
+    host, venue = hosted(Pairs())
+    host.step(minute(0))
+    assert [(one.part, one.heard, one.intents[0].side.value) for one in venue.decisions] == [
+        (0, 0, "buy"),
+        (1, 0, "sell"),
+    ]
+
+
 def test_what_is_wanted_before_the_first_decision_waits_for_it() -> None:
     """There is no bar by whose prices it could be judged."""
 

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -124,6 +125,25 @@ def test_without_edits_keeps_first_generations() -> None:
     found = record.without_edits(record.parse(document(*EVENTS)))
     assert [event.generation for event in found.sequence if isinstance(event, record.StrategyEvent)] == [1]
     assert "Standing" not in kinds(found)
+
+
+def test_a_part_says_what_it_answers() -> None:
+    """How much was heard, the last timer, and when the broker had it."""
+    said = {"uid": "u", "trigger": TRIGGER, "outcome": "traded", "part": 2, "heard": 5, "rung": TRIGGER, "at": TRIGGER}
+    (found,) = record.parse(document({"type": "decision", **said})).sequence
+    at = times.instant(TRIGGER)
+    assert found == record.DecisionEvent(1, "u", at, orders.Outcome.TRADED, part=2, heard=5, rung=at, at=at)
+
+
+@pytest.mark.parametrize("changed", [record.without_halts, record.without_edits])
+def test_without_what_happened_a_bar_hears_all_there_is(changed: Callable[[record.Record], record.Record]) -> None:
+    """Of other orders there are other fills; a part keeps its place among them."""
+    told = [
+        {"type": "decision", "uid": "u", "trigger": TRIGGER, "outcome": "traded", "heard": 5, "part": part}
+        for part in (0, 1)
+    ]
+    found = changed(record.parse(document(*told))).sequence
+    assert [event.heard for event in found if isinstance(event, record.DecisionEvent)] == [None, 5]
 
 
 def test_an_order_has_one_canonical_form() -> None:

@@ -91,6 +91,35 @@ class Counts(strategy.Strategy):
 """
 
 
+RESTS = """
+from tradeplane_engine import strategy
+
+class Counts(strategy.Strategy):
+    '''Keeps one order that never fills.'''
+
+    def on_bar(self, ctx, bar):
+        if bar.symbol == "AAA" and not ctx.open_orders("AAA"):
+            ctx.order("AAA", "buy", 1, "limit", "gtc", limit=1000)
+"""
+REMEMBERS = """
+from tradeplane_engine import strategy
+
+class Counts(strategy.Strategy):
+    '''Orders by the close that was the last one when a timer rang between two bars.'''
+
+    def on_start(self, ctx):
+        self.seen = 0
+
+    def on_bar(self, ctx, bar):
+        if bar.symbol == "AAA":
+            ctx.order("AAA", "buy", 1 + self.seen % 9)
+            ctx.timer(ctx.now + 20 * 10**9, "look")
+
+    def on_timer(self, ctx, name):
+        self.seen = ctx.close("AAA")
+"""
+
+
 @pytest.fixture(autouse=True)
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Put the class on the path, and forget it afterwards."""
@@ -240,9 +269,49 @@ def fills(broker: live_runs.Broker) -> list[tuple[str, int, int]]:
 @pytest.fixture
 def between(tmp_path: Path) -> live_runs.Broker:
     """A session of a class that orders between the bars."""
-    (tmp_path / "counts.py").write_text(BETWEEN)
+    return session(tmp_path, BETWEEN)
+
+
+def session(folder: Path, source: str) -> live_runs.Broker:
+    """Put another class in the place of the first, and trade with it."""
+    (folder / "counts.py").write_text(source)
     sys.modules.pop("counts", None)
     return through_broker()[1]
+
+
+def test_another_attempt_knows_the_orders_that_rest(tmp_path: Path) -> None:
+    """Nothing has happened to them since they were sent, and they count as working."""
+    broker = session(tmp_path, RESTS)
+    found = replayed(broker.decisions, submitted=broker.submitted, restart=10)
+    assert [one.client_order_id for one in found.orders] == ids(broker)
+    assert len(found.orders) == 1
+
+
+def test_a_timer_between_bars_rings_before_the_next_one(tmp_path: Path) -> None:
+    """Though it orders nothing, so that no part tells of it."""
+    broker = session(tmp_path, REMEMBERS)
+    found = replayed(broker.decisions, submitted=broker.submitted)
+    assert [(one.client_order_id, one.quantity) for one in found.orders] == [
+        (name, quantity) for name, (_, _, _, quantity) in zip(ids(broker), sent(broker.decisions), strict=True)
+    ]
+    assert not any(one.part for one in broker.decisions)
+
+
+def test_another_attempt_hears_the_rest_of_an_instant(between: live_runs.Broker) -> None:
+    """Two orders filled at one open, and the process was killed when it had answered the first."""
+    made, at = between.decisions, between.submitted
+    second = next(
+        n
+        for n in range(20, len(made))
+        if (made[n - 1].part, made[n].part) == (1, 2) and at[n - 1] == at[n] > made[n].trigger
+    )
+    whole = replayed(made, submitted=at)
+    found = replayed(made[: second + 1], submitted=at, restart=second)
+    assert found.unmatched == ()
+    assert found.orders == tuple(
+        one for one in whole.orders if one.client_order_id in {o.client_order_id for o in found.orders}
+    )
+    assert found.orders[-1].client_order_id == ids(between)[len(found.orders) - 1]
 
 
 def test_a_replay_gives_the_orders_between_bars(between: live_runs.Broker) -> None:

@@ -221,8 +221,7 @@ class Replay:
     def _answer(self, event: record.DecisionEvent, running: _Running | _Code) -> None:
         """Let a class answer what it heard between two bars, as its process did."""
         where = f"decision {event.seq}, part {event.part} of {times.text(event.trigger)}"
-        last = self._places.get(event.uid)
-        if last is None or not isinstance(running, _Code):
+        if event.uid not in self._places or not isinstance(running, _Code):
             raise errors.ValueRefused("sequence", "parts that follow a decision, of strategies with code", where)
         if running.seen is None:  # another attempt, whose first word this is
             running.venue.heard = event.heard
@@ -238,8 +237,6 @@ class Replay:
         until = max(bar.available_at for bar in running.ahead[-1].bars.values()) if running.ahead else _NEVER
         if event.heard is not None:
             self._desk.listen(event.uid, event.heard, until)
-        if event.rung > last.rung:
-            self._desk.advance(min(event.rung, until, event.at or event.rung))
         self._places[event.uid] = event
         decision = running.host.between(event.rung)
         if decision is None:
