@@ -323,3 +323,24 @@ async def everything(socket: Socket) -> list[Any]:
         while True:
             rows += await socket.read()
     return rows
+
+
+async def test_check_73_after_silence_the_client_comes_back_and_subscribes_again(tmp_path: pathlib.Path) -> None:
+    """A clock that stands is a silent market: a client with a ``data_timeout`` connects anew, and hears everything."""
+    with simulator.running(tmp_path, minutes=path("AAPL", ["100", "101", "102"])) as venue:
+        heard: asyncio.Queue[Any] = asyncio.Queue()
+        stream = StockDataStream(
+            venue.data_key_id, venue.data_secret_key, url_override=venue.data_stream_url, data_timeout=2
+        )
+        stream.subscribe_trades(heard.put, "AAPL")
+        stream.subscribe_bars(heard.put, "AAPL")
+
+        def connections() -> int:
+            return sum(line.get("event") == "stream connected" for line in venue.lines)
+
+        async with running(stream):
+            await asyncio.to_thread(venue.wait, lambda: connections() >= 2, what="a second connection")
+            await asyncio.to_thread(venue.wait_for_stream, "data")
+            await asyncio.to_thread(venue.move, moment("09:31:30"))
+            found = [await asyncio.wait_for(heard.get(), PATIENCE_S) for _ in range(4)]
+    assert [type(one).__name__ for one in found] == ["Trade", "Trade", "Trade", "Bar"]

@@ -9,7 +9,9 @@ import pytest
 from alpaca.common.exceptions import APIError
 from alpaca.data.enums import Adjustment, DataFeed, MarketType
 from alpaca.data.historical import ScreenerClient, StockHistoricalDataClient
+from alpaca.data.historical.corporate_actions import CorporateActionsClient
 from alpaca.data.requests import (
+    CorporateActionsRequest,
     MarketMoversRequest,
     MostActivesRequest,
     StockBarsRequest,
@@ -91,6 +93,52 @@ def test_check_67_an_action_that_is_not_known_yet_adjusts_nothing(tmp_path: path
         assert [bar.close for bar in data_of(venue).get_stock_bars(asked).data["AAPL"]] == [100, 102]
         venue.to_open(2)
         assert [bar.close for bar in data_of(venue).get_stock_bars(asked).data["AAPL"]] == [50, 51]
+
+
+def test_check_67_a_symbol_as_of_a_day(tmp_path: pathlib.Path) -> None:
+    """FB became META in the third session: both names find all days, each as of a day on which it was the name."""
+    prices: simulator.Prices = {
+        "FB": [("10", "10"), ("11", "11"), None, None],
+        "META": [None, None, ("12", "12"), ("13", "13")],
+    }
+    day = {"timeframe": "1Day", "start": "2012-03-01"}
+
+    def closes(symbol: str, asof: str) -> list[float]:
+        return [row["c"] for row in client.get(f"/stocks/{symbol}/bars", day | {"asof": asof} if asof else day)["bars"]]
+
+    with simulator.threaded(tmp_path, prices, names=[("2012-03-06", "FB", "META")]) as venue:
+        client = data_of(venue)
+        venue.to_bars(1)
+        assert (closes("FB", ""), closes("META", "")) == ([10, 11], [])
+        venue.to_bars(3)
+        assert (closes("META", ""), closes("META", "2012-03-06"), closes("META", "-")) == ([10, 11, 12, 13],) * 2 + (
+            [12, 13],
+        )
+        assert (closes("FB", "2012-03-05"), closes("FB", "-"), closes("FB", "")) == (
+            [10, 11, 12, 13],
+            [10, 11],
+            [10, 11],
+        )
+        assert closes("META", "2012-03-05") == [12, 13]
+        actions = CorporateActionsClient(venue.data_key_id, venue.data_secret_key, url_override=venue.url)
+        asked = CorporateActionsRequest(symbols=["META"], start=dt.date(2012, 3, 1), end=dt.date(2012, 3, 9))
+        (change,) = actions.get_corporate_actions(asked).data["name_changes"]
+        assert (change.old_symbol, change.new_symbol, change.process_date) == ("FB", "META", dt.date(2012, 3, 6))
+
+
+def test_check_66_nothing_found_is_empty(start: Start) -> None:
+    """An unknown symbol and an empty span give an empty result, whatever is asked for."""
+    venue, _ = start(flat("AAPL", "100", 5), moment("09:32:30"))
+    client = data_of(venue)
+    early = START - dt.timedelta(days=9)
+    for more in (
+        {"symbol_or_symbols": "NOPE", "start": START},
+        {"symbol_or_symbols": "AAPL", "start": early, "end": START},
+    ):
+        assert client.get_stock_bars(StockBarsRequest(timeframe=TimeFrame.Minute, **more)).data == {}
+        assert client.get_stock_trades(StockTradesRequest(**more)).data == {}
+        assert client.get_stock_quotes(StockQuotesRequest(**more)).data == {}
+    assert client.get_stock_latest_bar(StockLatestBarRequest(symbol_or_symbols="NOPE")) == {}
 
 
 def test_weeks_and_months_are_made_of_days(tmp_path: pathlib.Path) -> None:

@@ -259,11 +259,11 @@ class Venue:
 
     def wait_for(self, metric: str, count: int, *, stream: str) -> None:
         """Wait until one of the venue's own metrics has come to a count."""
-        self._wait(lambda: self.measured(metric, stream=stream) == count, what=f"{metric} of {count}")
+        self.wait(lambda: self.measured(metric, stream=stream) == count, what=f"{metric} of {count}")
 
     def wait_for_more(self, metric: str, count: float, *, stream: str = "") -> None:
         """Wait until one that only grows has come to a count, or beyond it."""
-        self._wait(lambda: self.measured(metric, stream=stream) >= count, what=f"{metric} of {count}")
+        self.wait(lambda: self.measured(metric, stream=stream) >= count, what=f"{metric} of {count}")
 
     def measured(self, metric: str, *, stream: str = "") -> float:
         """Return one of the venue's metrics; venues in threads of one process count together."""
@@ -273,7 +273,8 @@ class Venue:
                 return float(line.rpartition(" ")[2])
         return 0
 
-    def _wait(self, happened: Callable[[], bool], *, what: str) -> None:
+    def wait(self, happened: Callable[[], bool], *, what: str) -> None:
+        """Wait until something can be seen."""
         deadline = time.monotonic() + START_PATIENCE_S
         while not happened():
             if time.monotonic() > deadline:
@@ -309,6 +310,7 @@ def prepare(
     data_streams: int | None = None,
     recorded: Mapping[str, pathlib.Path] | None = None,
     notices: Sequence[Mapping[str, Any]] = (),
+    names: Sequence[tuple[str, str, str]] = (),
 ) -> Venue:
     """Write accounts, assets and dataset, of ``minutes`` if given; the clock stands one hour before the first open.
 
@@ -323,6 +325,10 @@ def prepare(
         days = write_minutes(folder / "data", minutes, first=first)
     else:
         days = write_dataset(folder / "data", prices, actions=actions, first=first)
+    if names:
+        (folder / "data" / "names.csv").write_text(
+            "".join(f"{','.join(row)}\n" for row in [("date", "old", "new"), *names])
+        )
     if notices:
         (folder / "data" / "notices.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in notices))
     clock = dt.datetime.fromisoformat(days[0].open) - dt.timedelta(hours=1)

@@ -20,6 +20,7 @@ from tradeplane_simulator import (
     feeds,
     paging,
     queries,
+    renames,
     render,
     sessions,
     tape,
@@ -38,11 +39,16 @@ _UNITS: Final = {"T": "Min", "H": "Hour", "D": "Day", "W": "Week", "M": "Month"}
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Whose data is asked for: symbols, the feed's data, and up to which instant they are known there."""
+    """Whose data is asked for.
+
+    symbols, data, known : the symbols, the feed's data, and up to which instant they are known there
+    parts : which symbols a company had when, by the one that is asked for
+    """
 
     symbols: tuple[str, ...]
     data: dataset.Dataset
     known: times.Nanos
+    parts: Callable[[str], Sequence[renames.Part]] = lambda _: ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +176,6 @@ def _listed(
 ) -> tuple[dict[str, list[dict[str, Any]]], str | None]:
     clock = queries.venue(request).clock
     feed = _feed(query, _HISTORY_FEEDS, default=feeds.Feed.SIP)
-    if query.text("asof") != "-":
-        query.date("asof")
     start, end = query.time("start"), query.time("end")
     newest = clock
     if feed is feeds.Feed.SIP and not caller.has_sip:
@@ -179,11 +183,17 @@ def _listed(
         if end is not None and end > newest:
             raise errors.Refused(errors.denied("subscription does not permit querying recent SIP data"))
     data, known = _recording(request).seen(feed, clock)
+    # Unless a date says otherwise, a symbol is that of today; a dash takes it for itself alone.
+    names = () if query.text("asof") == "-" else _recording(request).names
+    asof = sessions.new_york_date(clock) if query.text("asof") in {"", "-"} else query.date("asof")
     span = (
         sessions.midnight(sessions.new_york_date(clock)) if start is None else start,
         newest if end is None else end,
     )
-    return paging.Page.of(query).take(symbols, part(query, Asked(symbols, data, known), span))
+    asked = Asked(
+        symbols, data, known, lambda symbol: renames.parts(names, symbol, asof=asof or dt.date.max, clock=known)
+    )
+    return paging.Page.of(query).take(symbols, part(query, asked, span))
 
 
 def _latest(request: Request, symbol: str | None = None) -> Asked:
@@ -223,12 +233,18 @@ def _bars(
             raise errors.Refused(errors.malformed(f"adjustment must be some of {names}, got {kind!r}"))
 
     def rows(symbol: str) -> Sequence[tuple[times.Nanos, bars.Bar]]:
-        factors = adjusting.factors(asked.data, symbol, asked.known, kinds)
-        return [
-            (label, bar)
-            for label, bar in _labelled(asked, symbol, timeframe, span, factors)
-            if span[0] <= label <= span[1]
+        parts = asked.parts(symbol)
+        factors = [one for part in parts for one in adjusting.factors(asked.data, part.symbol, asked.known, kinds)]
+        found = [
+            row
+            for part in parts
+            for row in _labelled(asked, part.symbol, timeframe, span, factors)
+            if part.first <= row[0] <= part.last
         ]
+        if timeframe.period is not None:
+            period = timeframe.period
+            found = adjusting.grouped(found, lambda label: sessions.midnight(period(sessions.new_york_date(label))))
+        return [row for row in found if span[0] <= row[0] <= span[1]]
 
     return paging.Listing(rows, key=lambda row: row[0], shape=lambda _, row: render.bar(row[1], row[0]))
 
@@ -244,11 +260,7 @@ def _labelled(
     if timeframe.length is not None:
         found = data.minutes(symbol, asked.known, length=timeframe.length, span=span)
         return [(bar.start, adjusting.adjusted(bar, factors)) for bar in found]
-    days = [(data.label(bar), adjusting.adjusted(bar, factors)) for bar in data.days(symbol, asked.known)]
-    period = timeframe.period
-    if period is None:
-        return days
-    return adjusting.grouped(days, lambda label: sessions.midnight(period(sessions.new_york_date(label))))
+    return [(data.label(bar), adjusting.adjusted(bar, factors)) for bar in data.days(symbol, asked.known)]
 
 
 def _timeframe(text: str, *, has_minutes: bool) -> Timeframe:

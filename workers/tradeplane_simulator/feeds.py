@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from tradeplane_engine.domain import bars, times
 from tradeplane_engine.venue import profile
-from tradeplane_simulator import dataset, notices, render, sessions, ticks
+from tradeplane_simulator import dataset, notices, renames, render, sessions, ticks
 
 DELAY: Final = times.Nanos(15 * times.MINUTE)
 TEST_SYMBOL: Final = "FAKEPACA"
@@ -59,11 +59,13 @@ class Recording:
 
     sip, iex : the whole of it, and the part at one exchange
     told : halts, bands, corrections and cancelled trades, by time
+    names : which symbols became which
     """
 
     sip: dataset.Dataset
     iex: dataset.Dataset
     told: tuple[notices.Notice, ...] = ()
+    names: tuple[renames.Rename, ...] = ()
 
     def seen(self, feed: Feed, clock: times.Nanos) -> tuple[dataset.Dataset, times.Nanos]:
         """Return the data of a feed, and up to which instant it is known there when the venue's clock shows one."""
@@ -112,13 +114,13 @@ def read(folder: pathlib.Path, costs: profile.VenueProfile, *, iex_share: Fracti
     costs : how wide quotes are that are made of bars
     iex_share : share of a bar's volume that the iex feed has; None for all of it
     """
-    told = notices.read(folder / "notices.jsonl")
+    told, names = notices.read(folder / "notices.jsonl"), renames.read(folder / "names.csv")
     if (folder / "trades.parquet").exists():
         found = ticks.read(folder)
         both = tuple(sorted((*found.told, *told), key=lambda one: one.at))
-        return _revised(Recording(found.sip, found.iex, both))
+        return _revised(Recording(found.sip, found.iex, both, names))
     data = dataset.read(folder, costs)
-    return _revised(Recording(data, data if iex_share is None else _part(data, iex_share, costs), told))
+    return _revised(Recording(data, data if iex_share is None else _part(data, iex_share, costs), told, names))
 
 
 def _revised(found: Recording) -> Recording:

@@ -12,7 +12,7 @@ import orjson
 from tradeplane_engine.domain import bars, numbers, times
 from tradeplane_engine.venue import margin
 from tradeplane_simulator import account as accounts
-from tradeplane_simulator import assets, book, dataset, desk, exchange, notices, sessions, tape
+from tradeplane_simulator import assets, book, dataset, desk, exchange, notices, renames, sessions, tape
 
 _EXCHANGE = "NASDAQ"
 
@@ -322,6 +322,19 @@ def corporate_action(action: bars.CorporateAction) -> list[tuple[str, dict[str, 
         row = {"id": identity, **common, "cusip": "", "rate": rate, "special": False, "foreign": False}
         rows.append(("cash_dividends", row))
     return rows
+
+
+def name_change(rename: renames.Rename) -> dict[str, Any]:
+    """Shape a new name as a row of Alpaca's list."""
+    date = rename.date.isoformat()
+    return {
+        "id": book.identity("action", rename.old, date, "name_changes"),
+        "old_symbol": rename.old,
+        "new_symbol": rename.new,
+        "old_cusip": "",
+        "new_cusip": "",
+        "process_date": date,
+    }
 
 
 def local(at: times.Nanos) -> str:
