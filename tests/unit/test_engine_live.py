@@ -409,6 +409,22 @@ def test_a_missed_bar_answers_nothing() -> None:
     ]
 
 
+def test_a_missed_bar_after_a_restart_answers_nothing_either() -> None:
+    """It says what the attempt before it had heard; else all of that would be heard, and answered, again."""
+    _, venue = hosted(Protects())
+    for name in ("a", "b"):
+        venue.happen(live.Happened.FILL, name, **BOUGHT)
+    later = live.Host(live_runs.told("A"), Protects(), venue, live_runs.Now())
+    later.warm([minute(0)], live.Place(END, 1, 1))
+    one = minute(1)
+    later.missed(one.end, detail="late", one=one)
+    later.step(minute(2))
+    assert [(one.outcome.value, one.heard, len(one.intents)) for one in venue.decisions] == [
+        ("missed", 1, 0),
+        ("traded", 2, 1),
+    ]
+
+
 def test_what_is_wanted_at_the_word_of_a_new_order_leaves_behind_it() -> None:
     """Nothing need happen in between."""
 

@@ -217,6 +217,7 @@ class Host:
             self._act(one, events, tell=False)
             self._take(one)
         self._apply(events, tell=False)
+        self._sequence = self._answered = max(self._sequence, known)
 
     def step(self, one: bars.BarSlice) -> orders.Decision:
         """Decide on one slice and submit the decision, and what is wanted when its verdicts are told."""
