@@ -296,3 +296,32 @@ def test_the_screener(start: Start) -> None:
         ("AAPL", 110, 10, 10),
         ("IBM", 45, -5, -10),
     ]
+
+
+@pytest.mark.parametrize("at", ["09:29:59", "09:30", "09:31:30", "15:59:30", "16:00:00"])
+def test_nothing_of_the_future_is_shown(start: Start, at: str) -> None:
+    """Whatever span is asked for, no answer has an instant that the clock has not reached, and no price of one."""
+    venue, _ = start([*path("AAPL", ["100", "101", "102"]), *path("AAPL", ["103", "104"], start="15:59")], moment(at))
+    client = data_of(venue)
+    span = {"start": "2012-03-01", "end": "2030-01-01"}
+    known = {
+        "09:29:59": set(),
+        "09:30": {100},
+        "09:31:30": {100, 101},
+        "15:59:30": {100, 101, 102, 103},
+        "16:00:00": {100, 101, 102, 103, 104},
+    }[at]
+    for feed in ("sip", "iex"):
+        trades = client.get("/stocks/AAPL/trades", span | {"feed": feed})["trades"]
+        quotes = client.get("/stocks/AAPL/quotes", span | {"feed": feed})["quotes"]
+        assert {row["p"] for row in trades} == known
+        assert {round((row["ap"] + row["bp"]) / 2) for row in quotes} == known
+        assert all(row["t"] <= moment(at) for row in (*trades, *quotes))
+        bars = client.get("/stocks/AAPL/bars", span | {"timeframe": "1Min", "feed": feed})["bars"]
+        assert {row[name] for row in bars for name in "ohlc"} <= known
+        auctions = client.get("/stocks/AAPL/auctions", span | {"feed": feed})["auctions"]
+        assert {one["p"] for day in auctions for one in (*day["o"], *day["c"])} <= known
+    if known:
+        snapshot = client.get("/stocks/AAPL/snapshot")
+        assert snapshot["latestTrade"]["p"] in known
+        assert snapshot["dailyBar"] is None or {snapshot["dailyBar"][name] for name in "ohlc"} <= known
