@@ -120,7 +120,15 @@ def test_two_days_of_ticks_by_rest(tmp_path: pathlib.Path, trades: pl.DataFrame)
         days = StockBarsRequest(
             symbol_or_symbols="XXX", timeframe=TimeFrame.Day, start=dt.datetime(2018, 1, 1, tzinfo=dt.UTC)
         )
-        assert [f"{bar.timestamp:%m-%d}" for bar in client.get_stock_bars(days).data["XXX"]] == ["01-02", "01-03"]
+        both = client.get_stock_bars(days).data["XXX"]
+        assert [f"{bar.timestamp:%m-%d}" for bar in both] == ["01-02", "01-03"]
+        opened, closed = (dt.datetime(2018, 1, 2, hour, minute, tzinfo=dt.UTC) for hour, minute in ((14, 30), (21, 0)))
+        regular = trades.filter(
+            pl.col("timestamp").is_between(opened, closed, closed="left"),
+            ~pl.col("conditions").str.contains("[MQ9]"),
+        )
+        assert (both[0].trade_count, both[0].volume) == (len(regular), regular["size"].sum())
+        assert both[0].vwap == pytest.approx((regular["price"] * regular["size"]).sum() / both[0].volume, abs=1e-4)
         auctions = client.get("/stocks/XXX/auctions", {"start": START})["auctions"]
         assert [day["d"] for day in auctions] == ["2018-01-02", "2018-01-03"]
         assert all(day["o"] and day["c"] for day in auctions)

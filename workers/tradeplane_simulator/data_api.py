@@ -246,7 +246,12 @@ def _bars(
             found = adjusting.grouped(found, lambda label: sessions.midnight(period(sessions.new_york_date(label))))
         return [row for row in found if span[0] <= row[0] <= span[1]]
 
-    return paging.Listing(rows, key=lambda row: row[0], shape=lambda _, row: render.bar(row[1], row[0]))
+    def shape(_: str, row: tuple[times.Nanos, bars.Bar]) -> dict[str, Any]:
+        # Of longer periods the trades between sessions would be counted too.
+        measured = None if timeframe.period else asked.data.measures(row[1], asked.known)
+        return render.bar(row[1], row[0], measured)
+
+    return paging.Listing(rows, key=lambda row: row[0], shape=shape)
 
 
 def _labelled(
@@ -337,7 +342,7 @@ def _newest_of(what: str) -> Callable[[Asked, str], dict[str, Any] | None]:
 
 def _newest_bar(asked: Asked, symbol: str) -> dict[str, Any] | None:
     found = asked.data.newest(symbol, asked.known)
-    return None if found is None else render.bar(*found)
+    return None if found is None else render.bar(*found, asked.data.measures(found[0], asked.known))
 
 
 def _newest_trade(asked: Asked, symbol: str) -> dict[str, Any] | None:
@@ -361,7 +366,11 @@ def _snapshot(asked: Asked, symbol: str) -> dict[str, Any] | None:
         "latestTrade": _newest_trade(asked, symbol),
         "latestQuote": _newest_quote(asked, symbol),
         "minuteBar": None if data.is_daily else _newest_bar(asked, symbol),
-        "dailyBar": None if today is None else render.bar(today, data.label(today)),
-        "prevDailyBar": render.bar(before[-1], data.label(before[-1])) if before else None,
+        "dailyBar": None if today is None else _day(asked, today),
+        "prevDailyBar": _day(asked, before[-1]) if before else None,
     }
     return row if any(row.values()) else None
+
+
+def _day(asked: Asked, bar: bars.Bar) -> dict[str, Any]:
+    return render.bar(bar, asked.data.label(bar), asked.data.measures(bar, asked.known))

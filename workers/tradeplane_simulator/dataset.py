@@ -152,6 +152,11 @@ class Dataset:
             )
         return self._derived[symbol]
 
+    def measures(self, bar: bars.Bar, at: times.Nanos) -> tape.Measures | None:
+        """Return count and average price of a bar's trades, of its minutes that are over by ``at``; None if unknown."""
+        over = times.Nanos(at // times.MINUTE * times.MINUTE)
+        return self.tape_of(bar.symbol).trades.measures(bar.start, min(bar.end, over))
+
     def today(self, symbol: str, at: times.Nanos) -> bars.Bar | None:
         """Return the newest daily bar, made of the minutes that are known by ``at`` where its session is still on."""
         days = self.days(symbol, at)

@@ -46,11 +46,11 @@ class Message:
     symbol: str
     channel: str
     kind: str
-    shape: Callable[[render.Form], dict[str, Any]]
+    shape: Callable[..., dict[str, Any]]
 
     def row(self, form: render.Form) -> dict[str, Any]:
         """Write it."""
-        return {"T": self.kind, "S": self.symbol, **self.shape(form)}
+        return {"T": self.kind, "S": self.symbol, **self.shape(form=form)}
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,8 @@ class Recording:
             if _wants(wanted, "trades", shown):
                 parts.append(_trades(data, symbol, shown, *span))
         if not data.is_daily:
-            parts.append(_bars(data.published(before, last), wanted, names, channel="bars", kind="b"))
-        parts.append(_bars(data.days_published(before, last), wanted, names, channel="dailyBars", kind="d"))
+            parts.append(_bars(data, data.published(before, last), wanted, names, channel="bars", kind="b"))
+        parts.append(_bars(data, data.days_published(before, last), wanted, names, channel="dailyBars", kind="d"))
         if feed is not Feed.TEST:
             parts.append(self._notices(feed, *span, wanted))
         return heapq.merge(*parts, key=lambda one: (one.at, one.rank, one.symbol))
@@ -165,10 +165,17 @@ def _trades(data: dataset.Dataset, symbol: str, shown: str, first: times.Nanos, 
 
 
 def _bars(
-    published: Iterator[bars.Bar], wanted: Wanted, names: Mapping[str, str], *, channel: str, kind: str
+    data: dataset.Dataset,
+    published: Iterator[bars.Bar],
+    wanted: Wanted,
+    names: Mapping[str, str],
+    *,
+    channel: str,
+    kind: str,
 ) -> Iterator[Message]:
     for bar in published:
         shown = names.get(bar.symbol, "")
         if shown and _wants(wanted, channel, shown):
             label = sessions.midnight(sessions.new_york_date(bar.start)) if kind == "d" else bar.start
-            yield Message(bar.available_at, 3, shown, channel, kind, functools.partial(render.bar, bar, label))
+            shape = functools.partial(render.bar, bar, label, data.measures(bar, bar.available_at))
+            yield Message(bar.available_at, 3, shown, channel, kind, shape)

@@ -238,10 +238,12 @@ MESSAGE_PACK: Final = Form(
 )
 
 
-def bar(value: bars.Bar, label: times.Nanos, form: Form = JSON) -> dict[str, Any]:
+def bar(
+    value: bars.Bar, label: times.Nanos, measured: tape.Measures | None = None, form: Form = JSON
+) -> dict[str, Any]:
     """Shape a bar under the instant that names it: a day's midnight in New York, a shorter bar's start.
 
-    Trade count and average price are not in the dataset and said to be unknown.
+    Trade count and average price are known where single trades were recorded.
     """
     return {
         "t": form.moment(label),
@@ -250,8 +252,8 @@ def bar(value: bars.Bar, label: times.Nanos, form: Form = JSON) -> dict[str, Any
         "l": form.price(value.low),
         "c": form.price(value.close),
         "v": value.volume,
-        "n": None,
-        "vw": None,
+        "n": None if measured is None else measured.count,
+        "vw": None if measured is None else form.price(measured.average),
     }
 
 

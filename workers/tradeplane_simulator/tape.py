@@ -48,6 +48,14 @@ class Quote:
     tape: str
 
 
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """What trades tell of a bar beside its prices: how many they were, and their average price by volume."""
+
+    count: int
+    average: numbers.Price
+
+
 class _Ordered:
     """Whatever has an instant per row, never falling."""
 
@@ -75,6 +83,7 @@ class Trades(_Ordered):
     price, size : units of 1e-4 USD, shares
     exchange, conditions : a letter; a text of one character per condition
     number : the trades' ids
+    counted : which of them are part of a bar's volume, count and average price
     voided : by place, from when on a trade is known not to stand, and Alpaca's word for it
     """
 
@@ -85,8 +94,19 @@ class Trades(_Ordered):
     exchange: Sequence[str]
     conditions: Sequence[str]
     number: IntArray
+    counted: npt.NDArray[np.bool_]
     voided: Mapping[int, tuple[times.Nanos, str]] = field(default_factory=dict)
     tape: str = "C"
+
+    def measures(self, first: times.Nanos, end: times.Nanos) -> Measures | None:
+        """Return count and average price of the trades in [first, end); None where none is counted."""
+        span = self.span(first, times.Nanos(end - 1))
+        counted = self.counted[span.start : span.stop]
+        price, size = (column[span.start : span.stop][counted] for column in (self.price, self.size))
+        shares = int(size.sum())
+        if not shares:
+            return None
+        return Measures(len(size), numbers.Price(numbers.divide_half_even(int(price @ size), shares)))
 
     def row(self, place: int, at: times.Nanos) -> Trade:
         """Return a trade as it is known at an instant."""
@@ -142,7 +162,10 @@ class Tape:
 def empty(symbol: str) -> Tape:
     """Return the tape of a symbol that nobody has traded or quoted."""
     none = np.zeros(0, dtype=np.int64)
-    return Tape(Trades(symbol, none, none, none, (), (), none), Quotes(symbol, none, none, none, none, none, ()))
+    return Tape(
+        Trades(symbol, none, none, none, (), (), none, none.astype(np.bool_)),
+        Quotes(symbol, none, none, none, none, none, ()),
+    )
 
 
 def of_bars(
@@ -171,6 +194,7 @@ def of_bars(
         exchanges,
         conditions,
         np.arange(1, len(at) + 1, dtype=np.int64),
+        np.zeros(len(at), dtype=np.bool_),
     )
     bid, ask = (
         np.array([costs.fill_price(side, one) for one in price], dtype=np.int64)

@@ -26,7 +26,8 @@ IEX: Final = "V"
 # Cash, bunched, price variation, odd lot, official prices, next day, prior reference, seller, extended hours out of
 # sequence, contingent, average price, sold out of sequence, derivatively priced, qualified contingent, corrected close.
 _SETS_NO_PRICE: Final = "CGHIMNPQRUVWZ479"
-_HAS_NO_VOLUME: Final = "MQ9"
+# Official prices repeat prints, and corrected closes too.
+_HAS_VOLUME: Final = ~pl.col("conditions").str.contains("[MQ9]")
 # TAQ's correction codes: trades that were taken back later, and the records that took them back.
 _TAKEN_BACK: Final = {1: "corrected", 7: "incorrect", 8: "canceled"}
 _TAKES_BACK: Final = {10: ("C", 8), 11: ("E", 7)}
@@ -196,6 +197,7 @@ def _trades(symbol: str, rows: pl.DataFrame, voided: Mapping[int, tuple[times.Na
         rows["exchange"].to_list(),
         rows["conditions"].to_list(),
         rows["number"].cast(pl.Int64).to_numpy(),
+        rows.select(_HAS_VOLUME).to_series().to_numpy(),
         {places[number]: word for number, word in voided.items() if number in places},
     )
 
@@ -229,7 +231,6 @@ def _sizes(rows: pl.DataFrame, side: str) -> tape.IntArray:
 
 def _minutes(symbol: str, rows: pl.DataFrame, calendar: sessions.Sessions) -> Iterator[bars.Bar]:
     """Return the minutes of a symbol's trades, known at their end; none without a trade that sets a price."""
-    has_volume = ~pl.col("conditions").str.contains(f"[{_HAS_NO_VOLUME}]")
     sets_price = ~pl.col("conditions").str.contains(f"[{_SETS_NO_PRICE}]")
     price = pl.col("price").filter(sets_price)
     grouped = (
@@ -240,7 +241,7 @@ def _minutes(symbol: str, rows: pl.DataFrame, calendar: sessions.Sessions) -> It
             price.max().alias("high"),
             price.min().alias("low"),
             price.last().alias("close"),
-            pl.col("size").filter(has_volume).cast(pl.Int64).sum().alias("volume"),
+            pl.col("size").filter(_HAS_VOLUME).cast(pl.Int64).sum().alias("volume"),
         )
         .drop_nulls()
     )
