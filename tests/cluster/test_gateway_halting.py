@@ -1,21 +1,15 @@
 """The halt on a real API server: nothing leaves after the patch, and the real process writes its proof."""
 
 import asyncio
-import contextlib
 import json
-import os
 import pathlib
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-import httpx2
 import pytest
 
 from support import gateway, servers, simulator
-from tradeplane_cli.local import ports
 from tradeplane_engine.domain import times
 from tradeplane_kube import client
 from tradeplane_workers import messages
@@ -97,44 +91,6 @@ async def test_no_order_arrives_a_second_after_the_halting_patch(
         assert refused["halted"] >= ROUNDS
 
 
-@contextlib.contextmanager
-def process(kube: servers.Kube, postgres_url: str, redis_url: str, log: pathlib.Path) -> Iterator[tuple[Any, str]]:
-    """Run ``python -m tradeplane_workers.gateway``; yields the process and its URL."""
-    listen = f"127.0.0.1:{ports.free(1)[0]}"
-    environment = {
-        **os.environ,
-        "TRADEPLANE_NAMESPACE": kube.namespace,
-        "TRADEPLANE_ENVIRONMENT": "demo",
-        "KUBECONFIG": str(kube.kubeconfig_for("gateway")),
-        "TRADEPLANE_DATABASE_URL": postgres_url,
-        "TRADEPLANE_REDIS_URL": redis_url,
-        "TRADEPLANE_VENUE_PROFILE": "realistic",
-        "TRADEPLANE_LISTEN": listen,
-    }
-    with log.open("w") as output:
-        started = subprocess.Popen(
-            [sys.executable, "-m", "tradeplane_workers.gateway"], env=environment, stdout=output, stderr=output
-        )
-        try:
-            yield started, f"http://{listen}"
-        finally:
-            started.kill()
-            started.wait()
-
-
-async def until(url: str, holds: Any, what: str) -> dict[str, Any]:
-    """Wait for the process's state."""
-    shown: dict[str, Any] = {}
-    async with httpx2.AsyncClient(timeout=5) as http:
-        for _ in range(200):
-            with contextlib.suppress(httpx2.HTTPError):
-                shown = (await http.get(f"{url}/v1/state")).json()
-                if holds(shown):
-                    return shown
-            await asyncio.sleep(0.1)
-    raise AssertionError(f"{what}: {shown}")
-
-
 async def test_the_process_writes_its_proof_into_the_status_and_hands_over(
     kube: servers.Kube,
     venue: simulator.Venue,
@@ -146,11 +102,11 @@ async def test_the_process_writes_its_proof_into_the_status_and_hands_over(
     """With its own certificate and rights only: enabled, halted with proof, and a clean end by SIGTERM."""
     gateway.apply(kube, venue)
     log = tmp_path / "gateway.log"
-    with process(kube, postgres_url, redis_url, log) as (started, url):
+    with gateway.process(kube, postgres_url, redis_url, log) as (started, url):
         await patch(person, "enabled")
-        await until(url, lambda s: s["state"] == "enabled" and s["reconciliation"]["clean"], "enabled")
+        await gateway.until(url, lambda s: s["state"] == "enabled" and s["reconciliation"]["clean"], "enabled")
         await patch(person, "halted")
-        await until(url, lambda s: s["halt"]["complete"] and s["state"] == "halted", "halt complete")
+        await gateway.until(url, lambda s: s["halt"]["complete"] and s["state"] == "halted", "halt complete")
         status: dict[str, Any] = {}
         for _ in range(50):
             found = await asyncio.to_thread(kube.kubectl, "get", "environment", "demo", "-o", "json")

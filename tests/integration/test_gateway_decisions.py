@@ -765,6 +765,22 @@ async def test_a_decision_that_comes_long_after_its_bar_is_not_sent(
     assert (row["status"], row["reason"], await bench.journal()) == ("not-sent", "late", [])
 
 
+async def test_an_answer_between_bars_is_as_fresh_as_what_it_answers(
+    bench: gateway.Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stop of today leaves, although the bar before it is of yesterday and the policy's bars may be an hour old."""
+    monkeypatch.setattr(sender, "_FRESH_S", 0.0)
+    token = await bench.fence()
+    await bench.decide(token, 0, [])
+    await bench.move(bench.venue.sessions[1].open)
+    stop = ("AAPL", "sell", "10", ("type", "stop"), ("stop_price", "400"))
+    answer = await bench.post({**bench.body(token, 0, [stop]), "part": 1, "heard": 0})
+    assert reasons(answer.json()) == [""]
+    await bench.settled(0)
+    (row,) = await bench.listed("orders")
+    assert (row["status"], len(await bench.journal())) == ("acknowledged", 1)
+
+
 async def eventually(holds: Callable[[], bool]) -> None:
     """Wait for what the gateway reads each second."""
     for _ in range(300):

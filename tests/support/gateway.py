@@ -13,8 +13,12 @@ import base64
 import contextlib
 import copy
 import json
+import os
+import pathlib
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +27,7 @@ import redis.asyncio as redis_asyncio
 import uvicorn
 
 from support import servers, simulator
+from tradeplane_cli.local import ports
 from tradeplane_kube import errors as kube_errors
 from tradeplane_workers import messages
 from tradeplane_workers.brokers import alpaca, port
@@ -254,23 +259,7 @@ class Bench:
         if session in self.published:
             return
         self.published.add(session)
-        day = self.venue.sessions[session]
-        bars = [
-            messages.BarMessage(
-                symbol=symbol,
-                start=day.open,
-                end=day.close,
-                available_at=day.published,
-                open=rows[session][0],
-                high=max(rows[session], key=float),
-                low=min(rows[session], key=float),
-                close=rows[session][1],
-                volume=1000,
-            )
-            for symbol, rows in simulator.PRICES.items()
-            if rows[session] is not None
-        ]
-        message = messages.SliceMessage(timeframe="1d", end=day.close, bars=tuple(bars))
+        message = slice_of(self.venue, session)
         await self.redis.xadd("bars:1d", {"message": message.model_dump_json()}, id=f"{session + 1}-0")
 
     def body(
@@ -439,3 +428,74 @@ def apply(kube: servers.Kube, venue: simulator.Venue, *, window: str = "5s") -> 
     for manifest in manifests(kube, venue, window=window):
         kube.kubectl("apply", "-f", "-", stdin=json.dumps(manifest))
     return kube.kubectl("get", "strategy", "momentum", "-o", "jsonpath={.metadata.uid}")
+
+
+@contextlib.contextmanager
+def process(
+    kube: servers.Kube, postgres_url: str, redis_url: str, log: pathlib.Path
+) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
+    """Run ``python -m tradeplane_workers.gateway``; yields the process and its URL."""
+    listen = f"127.0.0.1:{ports.free(1)[0]}"
+    environment = {
+        **os.environ,
+        "TRADEPLANE_NAMESPACE": kube.namespace,
+        "TRADEPLANE_ENVIRONMENT": "demo",
+        "KUBECONFIG": str(kube.kubeconfig_for("gateway")),
+        "TRADEPLANE_DATABASE_URL": postgres_url,
+        "TRADEPLANE_REDIS_URL": redis_url,
+        "TRADEPLANE_VENUE_PROFILE": "realistic",
+        "TRADEPLANE_LISTEN": listen,
+    }
+    with log.open("w") as output:
+        started = subprocess.Popen(
+            [sys.executable, "-m", "tradeplane_workers.gateway"], env=environment, stdout=output, stderr=output
+        )
+        try:
+            yield started, f"http://{listen}"
+        finally:
+            started.kill()
+            started.wait()
+
+
+async def until(url: str, holds: Any, what: str) -> dict[str, Any]:
+    """Wait for the process's state."""
+    shown: dict[str, Any] = {}
+    async with httpx2.AsyncClient(timeout=5) as http:
+        for _ in range(200):
+            with contextlib.suppress(httpx2.HTTPError):
+                shown = (await http.get(f"{url}/v1/state")).json()
+                if holds(shown):
+                    return shown
+            await asyncio.sleep(0.1)
+    raise AssertionError(f"{what}: {shown}")
+
+
+def slice_of(venue: simulator.Venue, session: int) -> messages.SliceMessage:
+    """Return the bars of a session."""
+    day = venue.sessions[session]
+    bars = [
+        messages.BarMessage(
+            symbol=symbol,
+            start=day.open,
+            end=day.close,
+            available_at=day.published,
+            open=rows[session][0],
+            high=max(rows[session], key=float),
+            low=min(rows[session], key=float),
+            close=rows[session][1],
+            volume=1000,
+        )
+        for symbol, rows in simulator.PRICES.items()
+        if rows[session] is not None
+    ]
+    return messages.SliceMessage(timeframe="1d", end=day.close, bars=tuple(bars))
+
+
+@contextlib.asynccontextmanager
+async def published(redis_url: str, venue: simulator.Venue) -> AsyncIterator[None]:
+    """Publish the first session's bars, and that nothing came until the next open."""
+    async with redis_asyncio.Redis.from_url(redis_url) as client:
+        await client.xadd("bars:1d", {"message": slice_of(venue, 0).model_dump_json()}, id="1-0")
+        later = messages.SliceMessage(timeframe="1d", end=venue.sessions[1].open, bars=())
+        await client.xadd("bars:1d", {"message": later.model_dump_json()}, id="2-0")
+        yield

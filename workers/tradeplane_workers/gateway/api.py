@@ -108,7 +108,11 @@ def _state(gateway: service.Gateway) -> fastapi.APIRouter:
 
     @router.get("/healthz")
     async def health() -> Any:
-        return {"ok": True}
+        return gateway.health.shown()
+
+    @router.get("/readyz")
+    async def readiness() -> responses.JSONResponse:
+        return responses.JSONResponse(gateway.health.shown(), status_code=200 if gateway.health.is_ready else 503)
 
     @router.get("/metrics")
     async def exposition() -> responses.Response:

@@ -36,6 +36,8 @@ class Leadership:
 
     def __init__(self, *, holder: str, clock: machine.Clock) -> None:
         self.bell = machine.Bell()
+        self.seen: epochs.Epoch | None = None
+        """The row as this process last read or wrote it: who leads."""
         self._holder = holder
         self._clock = clock
         self._epoch: epochs.Epoch | None = None
@@ -59,6 +61,7 @@ class Leadership:
                 async with database.transaction(pool) as connection:
                     started_s = self._clock().boot_s
                     current = await epochs.read(connection, epochs.GATEWAY)
+                    self.seen = current
                     if seen is None or current is None or _life(current) != _life(seen):
                         seen, seen_s = current, started_s
                     is_silent = started_s - seen_s >= TAKEOVER_S
@@ -68,6 +71,7 @@ class Leadership:
                         taken = None
                 if taken is not None:
                     self._epoch, self._renewed_s = taken, started_s
+                    self.seen = taken
                     _log.info("epoch taken", number=taken.number, holder=self._holder)
                     self.bell.ring()
                     return taken

@@ -6,6 +6,7 @@
 """
 
 import asyncio
+import math
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
@@ -28,6 +29,7 @@ from tradeplane_workers.gateway import (
     epoch,
     fence,
     heads,
+    health,
     machine,
     manifests,
     metrics,
@@ -85,6 +87,7 @@ class Gateway:
         self.settings = settings
         self.leadership = epoch.Leadership(holder=settings.holder, clock=clock)
         self.guard = state.Guard(clock=clock, has_epoch=self.leadership.is_valid, window_s=_DEFAULT_WINDOW_S)
+        self.health = health.Health(self.guard, self.leadership)
         self.ledger_bell = machine.Bell()
         self._cluster = cluster
         self._reader = manifests.Reader(cluster, settings.environment, guard=self.guard)
@@ -128,8 +131,10 @@ class Gateway:
                 self.metrics.intents.labels(verdict.reason or "released").inc()
         if any(not verdict.reason for verdict in receipt.verdicts):
             trigger = times.instant(message.trigger, field="trigger")
-            read_s = self.prices.read_at(trigger, channel=await self._desk.channel_of(message))
-            self._sender.enqueue(intents, since_s=read_s)
+            channel = await self._desk.channel_of(message)
+            # What answers an order's event is as fresh as that, however old the bar is that it follows.
+            since_s = math.inf if message.part else self.prices.read_at(trigger, channel=channel)
+            self._sender.enqueue(intents, since_s=since_s)
         if message.cancels and self._canceller is not None:
             self._canceller.bell.ring()
         self.ledger_bell.ring()
@@ -235,6 +240,7 @@ class Gateway:
         group.create_task(sweeper.run())
         pool = await self._open_database()
         self._pool = pool
+        self.health.has_ledger = True
         lead = await self.leadership.acquire(pool)
         group.create_task(self.leadership.keep(pool, self.guard))
         ledger, is_foreign_history = await self._open_ledger(pool, environment, lead)
@@ -253,6 +259,7 @@ class Gateway:
         circuit = breaker.Breaker(broker.clock, clock=self.guard.clock, bell=self.guard.bell)
         self._sender = sender.Sender(shared, broker, results=self._outcomes, known=self._reader.known, circuit=circuit)
         self.views.circuit, self.views.broker = circuit, broker
+        self.health.circuit, self.health.reconciler = circuit, reconciler
         self.views.shared, self.views.reconciler = shared, reconciler
         writer = status.StatusWriter(self._cluster, self._reader.known, guard=self.guard, shown=self.views)
         store = artifacts.ArtifactStore(self.settings.artifacts) if self.settings.artifacts else None

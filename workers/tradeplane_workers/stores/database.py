@@ -1,7 +1,7 @@
 """Connections to the ledger: short timeouts, synchronous commits, JSON as text.
 
-Guard ``lock-time-outs``: a statement, a lock or an idle transaction that lasts longer than a second is ended by the
-server, so that a frozen gateway cannot hold a fence that another one waits for.
+Guard ``lock-time-outs``: a statement, a lock or an idle transaction that lasts longer than a second, and any that
+lasts longer than three, is ended by the server, so that a frozen gateway cannot hold what another one waits for.
 
 Guard ``one-history``: a database that failed over, or was restored, may lack what was committed. A process ends when it
 meets another history than its own; the next one trusts nothing that is not known to have been sent.
@@ -13,8 +13,8 @@ from typing import Any
 
 import asyncpg
 
-FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
-"""What a database that is away, restarting or too slow raises."""
+FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+"""What a database that is away, restarting or too slow raises; asyncpg's internal one follows a long freeze of ours."""
 
 AWAY = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError, TimeoutError)
 """Those that say nothing about the statement."""
@@ -24,6 +24,9 @@ _SETTINGS = {
     "statement_timeout": "1000",
     "lock_timeout": "1000",
     "idle_in_transaction_session_timeout": "1000",
+    # Whoever is frozen between the two halves of preparing a statement is neither idle nor in a statement, for the
+    # server; this ends that transaction too, before a successor takes over. PostgreSQL has it since version 17.
+    "transaction_timeout": "3000",
     "synchronous_commit": "on",
     # A plan is made while tables are young and kept while they grow; each statement here has its index. A plain scan
     # of an index also drops the entries of rows that have moved on, of which those of open orders are nearly all.
