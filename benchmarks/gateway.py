@@ -4,11 +4,13 @@
     python benchmarks/gateway.py query --orders 500           # one client: its orders, the state
     python benchmarks/gateway.py rate --rate 300 --seconds 60 # 50 clients on an open-loop schedule
     python benchmarks/gateway.py restart --open 10000 --past 1000000
+    python benchmarks/gateway.py failover --kills 5           # from the leader's end to the standby's first decision
 
 The last line of the output is JSON, times in ms. ``rate`` counts from the instant at which an order was due, so that a
 gateway that falls behind is charged with what waits; each order must come back from the broker as ``new`` and as a
 fill, and be in the ledger, before the run is over. ``restart`` kills a gateway whose ledger has many orders and waits
-until the next one trades: three seconds of it are the silence after which the killed one counts as gone.
+until the next one trades: three seconds of it are the silence after which the killed one counts as gone. So is it with
+``failover``, where a standby waits.
 """
 
 import argparse
@@ -49,7 +51,7 @@ class Client:
     Triggers are whole seconds of the newest minute that has ended, each a second after the one before.
     """
 
-    def __init__(self, http: httpx2.AsyncClient, config: messages.StrategyConfig) -> None:
+    def __init__(self, http: "httpx2.AsyncClient | Either", config: messages.StrategyConfig) -> None:
         self._http = http
         self._config = config
         self._token = ""
@@ -222,6 +224,71 @@ async def restart(
     }
 
 
+class Either:
+    """Whichever of two gateways takes a request, as a Service would choose it."""
+
+    def __init__(self, one: httpx2.AsyncClient, other: httpx2.AsyncClient) -> None:
+        self._both = [one, other]
+
+    async def post(self, path: str, **given: Any) -> httpx2.Response:
+        """Post to the one that answered last, or to the other; raises what the second raises."""
+        try:
+            answer = await self._both[0].post(path, **given)
+            if answer.status_code != httpx2.codes.SERVICE_UNAVAILABLE:
+                return answer
+        except httpx2.HTTPError:
+            pass
+        self._both.reverse()
+        try:
+            return await self._both[0].post(path, **given)
+        except httpx2.HTTPError:
+            return httpx2.Response(httpx2.codes.SERVICE_UNAVAILABLE)
+
+
+async def failover(
+    world: gateway_world.World, http: httpx2.AsyncClient, chosen: argparse.Namespace
+) -> dict[str, object]:
+    """Kill the leader again and again, and time the other one's first decision."""
+    url = await asyncio.to_thread(world.start_standby)
+    names = {world.gateway: "gateway", url: "standby"}
+    detected, decided = [], []
+    async with httpx2.AsyncClient(base_url=url, timeout=60, trust_env=False) as other:
+        client = Client(Either(http, other), world.configs[0])
+        await client.start()
+        for _ in range(chosen.kills):
+            roles = {name: await _role(address) for address, name in names.items()}
+            leader = next(name for name, role in roles.items() if role == "leader")
+            address = next(address for address, name in names.items() if name != leader)
+            await _until(address, "standby")
+            await client.order(world.passed)
+            before = time.perf_counter()
+            world.running.supervisor.kill(leader)
+            deciding = asyncio.create_task(client.order(world.passed))
+            await _until(address, "leader")
+            detected.append(round(time.perf_counter() - before, 2))
+            await deciding
+            decided.append(round(time.perf_counter() - before, 2))
+            await asyncio.to_thread(world.running.supervisor.start, leader)
+            await asyncio.to_thread(world.pass_minute)
+    return {"kills": chosen.kills, "until_detected_s": detected, "until_decided_s": decided}
+
+
+async def _until(url: str, role: str) -> None:
+    for _ in range(int(_PATIENCE_S / 0.01)):
+        if await _role(url) == role:
+            return
+        await asyncio.sleep(0.01)
+    raise TimeoutError(f"{url} did not become {role} within {_PATIENCE_S} s")
+
+
+async def _role(url: str) -> str:
+    try:
+        async with httpx2.AsyncClient(timeout=5, trust_env=False) as http:
+            return str((await http.get(f"{url}/healthz")).json()["role"])
+    except httpx2.HTTPError:
+        return ""
+
+
 async def _all_filled(world: gateway_world.World, http: httpx2.AsyncClient, count: int) -> None:
     """Wait until every order is sent and acknowledged, let the next minutes open, and wait for the fills."""
     began = time.perf_counter()
@@ -258,24 +325,26 @@ def fsync_us(home: Path) -> float | None:
     return float(line.split()[-2])
 
 
+_MEASURES = {"submit": submit, "query": query, "rate": rate, "restart": restart, "failover": failover}
+
+
 async def measured(world: gateway_world.World, chosen: argparse.Namespace) -> dict[str, object]:
     """Run what was chosen."""
     limits = httpx2.Limits(max_connections=_CLIENTS, max_keepalive_connections=_CLIENTS)
     async with httpx2.AsyncClient(base_url=world.gateway, timeout=60, limits=limits, trust_env=False) as http:
-        return await {"submit": submit, "query": query, "rate": rate, "restart": restart}[chosen.what](
-            world, http, chosen
-        )
+        return await _MEASURES[chosen.what](world, http, chosen)
 
 
 def main(given: Sequence[str]) -> int:
     """Run what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("submit", "query", "rate", "restart"))
+    parser.add_argument("what", choices=tuple(_MEASURES))
     parser.add_argument("--orders", type=int, default=500)
     parser.add_argument("--rate", type=int, default=300, help="orders per second")
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--open", type=int, default=10_000, help="open orders of a restart")
     parser.add_argument("--past", type=int, default=1_000_000, help="filled orders of its ledger")
+    parser.add_argument("--kills", type=int, default=5, help="of leaders")
     parser.add_argument("--seed", type=int, default=1, help="of the made-up bars")
     chosen = parser.parse_args(given)
     home = Path(tempfile.mkdtemp(prefix="tp-bench-"))

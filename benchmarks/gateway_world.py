@@ -5,6 +5,7 @@ place a client of the gateway takes here. Strategies exist as objects, so that t
 """
 
 import contextlib
+import dataclasses
 import json
 import random
 import threading
@@ -17,7 +18,7 @@ from typing import Any
 import httpx2
 import redis
 
-from tradeplane_cli.local import environment, progress
+from tradeplane_cli.local import environment, ports, progress
 from tradeplane_engine.data import dataset
 from tradeplane_engine.domain import bars, numbers, times
 from tradeplane_workers import bar_messages, messages
@@ -155,6 +156,16 @@ class World:
             if time.perf_counter() - began > _PATIENCE_S:
                 raise TimeoutError("the gateway does not save its books")
             time.sleep(0.2)
+
+    def start_standby(self) -> str:
+        """Start a second gateway and return its URL once it answers."""
+        (number,) = ports.free(1)
+        spec = self.running.gateway()
+        listen = f"127.0.0.1:{number}"
+        env = {**spec.env, "TRADEPLANE_LISTEN": listen}
+        log = spec.log.with_name("standby.log")
+        self.running.supervisor.run(dataclasses.replace(spec, name="standby", env=env, log=log, ready=lambda: None))
+        return f"http://{listen}"
 
     def cpu_s(self) -> dict[str, float]:
         """Return user and system seconds of every process so far, its children's included."""
