@@ -171,6 +171,17 @@ class Venue:
         """Address of the stream of a feed."""
         return f"ws://{self.listen}/v2/{feed}"
 
+    def fault(self, **fault: Any) -> int:
+        """Turn a fault on and return its number."""
+        answer = self.client.post(f"{self.control_url}/control/faults", json=fault)
+        assert answer.status_code == 200, answer.text
+        return int(answer.json()["number"])
+
+    def faults(self) -> dict[str, Any]:
+        """Return the faults that are on, and the record of what they met."""
+        found: dict[str, Any] = self.client.get(f"{self.control_url}/control/faults").json()
+        return found
+
     @property
     def control_url(self) -> str:
         """Address of the control port."""

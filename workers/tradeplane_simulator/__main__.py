@@ -50,6 +50,7 @@ def settings(arguments: Sequence[str]) -> server.Settings:
     parser.add_argument(
         "--iex-share", type=_share, help="share of a bar's volume that the iex feed has, such as 0.025; all of it"
     )
+    parser.add_argument("--scenario", type=pathlib.Path, help="JSON file of what goes wrong, and its seed")
     return server.Settings(**vars(parser.parse_args(arguments)))
 
 

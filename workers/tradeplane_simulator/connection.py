@@ -15,6 +15,7 @@ import structlog
 from starlette import websockets
 
 from tradeplane_simulator import credentials, metrics
+from tradeplane_simulator.faults import plan as plans
 
 _LOG = structlog.get_logger()
 _PATIENCE_S = 5.0
@@ -33,6 +34,7 @@ class Connection(abc.ABC):
     ----------
     socket : an accepted WebSocket
     stream : its name in metrics and logs
+    plan : the faults that its frames may meet
 
     Attributes
     ----------
@@ -41,8 +43,12 @@ class Connection(abc.ABC):
     closed : set when the client was given up
     """
 
-    def __init__(self, socket: websockets.WebSocket, *, stream: str) -> None:
+    def __init__(self, socket: websockets.WebSocket, *, stream: str, plan: plans.Plan | None = None) -> None:
         self._socket = socket
+        self._plan = plan
+        self._mute = False
+        self._swapped: list[Frame] = []
+        self._code = _TRY_AGAIN_LATER
         self._queue: asyncio.Queue[Frame] = asyncio.Queue(_QUEUE_MAX)
         self.stream = stream
         self.account = ""
@@ -68,8 +74,46 @@ class Connection(abc.ABC):
         """Return what a client is told that is given up, if anything."""
         return None
 
-    def put(self, frame: Frame) -> None:
-        """Queue a frame; a client whose queue is full is dropped."""
+    def put(self, frame: Frame, *, event: str = "") -> None:
+        """Queue a frame, which may meet a fault; a client whose queue is full is dropped.
+
+        ``event`` is what it tells of an order; empty where it answers the client.
+        """
+        if self._mute:
+            return
+        fault = None if self._plan is None else self._plan.of_frame(self.stream, event, self.account)
+        if fault is not None:
+            self._meet(fault, frame)
+        else:
+            for each in (frame, *self._swapped):
+                self._queue_up(each)
+            self._swapped = []
+
+    def _meet(self, fault: plans.FrameFault, frame: Frame) -> None:
+        match fault.fault:
+            case "twice":
+                self._queue_up(frame)
+                self._queue_up(frame)
+            case "late":
+                asyncio.get_running_loop().call_later(float(fault.seconds), self._queue_up, frame)
+            case "swap":
+                self._swapped.append(frame)
+            case "mute":
+                self._mute = True
+            case "close":
+                self._code = fault.code
+                self.closed.set()
+            case "replace":
+                self._queue_up(self._encoded(fault.body, like=frame))
+            case "insert":
+                self._queue_up(frame)
+                self._queue_up(self._encoded(fault.body, like=frame))
+
+    def _encoded(self, body: Any, *, like: Frame) -> Frame:
+        frame: bytes = msgpack.packb(body) if self.message_pack else orjson.dumps(body)
+        return frame.decode() if isinstance(like, str) else frame
+
+    def _queue_up(self, frame: Frame) -> None:
         try:
             self._queue.put_nowait(frame)
         except asyncio.QueueFull:
@@ -143,7 +187,7 @@ class Connection(abc.ABC):
         frame = self.farewell() if self._dropped else None
         if frame is not None:
             await self._send(frame)
-        await self._socket.close(_TRY_AGAIN_LATER)
+        await self._socket.close(self._code)
 
     async def _read(self) -> None:
         deadline = asyncio.get_running_loop().time() + _LOGIN_S

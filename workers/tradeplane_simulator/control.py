@@ -9,12 +9,13 @@ from fastapi import FastAPI, Request, Response
 from tradeplane_engine import errors as engine_errors
 from tradeplane_engine.domain import times
 from tradeplane_simulator import app, errors, metrics, queries, simulator
+from tradeplane_simulator.faults import plan as plans
 
 _JOURNAL_PAGE = 10_000
 
 
-def build(venue: simulator.Simulator) -> FastAPI:
-    """Return the control interface."""
+def build(venue: simulator.Simulator, plan: plans.Plan) -> FastAPI:
+    """Return the control interface of a venue and of what goes wrong there."""
     control = app.bare()
 
     @control.get("/control/state")
@@ -42,6 +43,8 @@ def build(venue: simulator.Simulator) -> FastAPI:
         limit = query.integer("limit", default=_JOURNAL_PAGE, most=_JOURNAL_PAGE)
         return queries.answer(venue.state.journal(after=int(after), limit=limit))
 
+    _faults(control, plan)
+
     @control.get("/metrics")
     async def measured() -> Response:
         return Response(
@@ -49,6 +52,27 @@ def build(venue: simulator.Simulator) -> FastAPI:
         )
 
     return control
+
+
+def _faults(control: FastAPI, plan: plans.Plan) -> None:
+    @control.get("/control/faults")
+    async def faults() -> Response:
+        return queries.answer(plan.shown())
+
+    @control.post("/control/faults")
+    async def add(request: Request) -> Response:
+        return queries.answer({"number": plan.add(queries.json_object(await request.body()))})
+
+    @control.delete("/control/faults")
+    async def clear() -> Response:
+        plan.clear()
+        return queries.answer(plan.shown())
+
+    @control.delete("/control/faults/{number}")
+    async def remove(number: int) -> Response:
+        if not plan.remove(number):
+            raise errors.Refused(errors.Refusal(404, 40410000, f"fault {number} is not on"))
+        return queries.answer(plan.shown())
 
 
 def _state(venue: simulator.Simulator) -> dict[str, object]:

@@ -9,6 +9,7 @@ import orjson
 from starlette import websockets
 
 from tradeplane_simulator import connection, credentials, feeds, render
+from tradeplane_simulator.faults import plan as plans
 
 # The client refuses frames above 1 MiB; 500 messages are about 75 KiB.
 _ROWS_PER_FRAME = 500
@@ -49,8 +50,9 @@ class Client(connection.Connection):
         feed: feeds.Feed,
         offered: Sequence[str],
         admits: Callable[[str], bool],
+        plan: plans.Plan | None = None,
     ) -> None:
-        super().__init__(socket, stream="data")
+        super().__init__(socket, stream="data", plan=plan)
         self._keys = keys
         self.feed = feed
         self._offered = offered
@@ -78,7 +80,7 @@ class Client(connection.Connection):
         form = render.MESSAGE_PACK if self.message_pack else render.JSON
         rows = [message.row(form) for message in messages if self._wants(message)]
         for first in range(0, len(rows), _ROWS_PER_FRAME):
-            self.put(self._frame(rows[first : first + _ROWS_PER_FRAME]))
+            self.put(self._frame(rows[first : first + _ROWS_PER_FRAME]), event="data")
 
     def answer(self, message: Any) -> bool:
         """Answer one of the three actions."""

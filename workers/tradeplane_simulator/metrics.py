@@ -19,6 +19,9 @@ UPDATES = prometheus_client.Counter(
 EVENTS = prometheus_client.Counter(
     "tradeplane_simulator_clock_events", "Opens, closes and publications that the clock passed", registry=REGISTRY
 )
+FAULTS = prometheus_client.Counter(
+    "tradeplane_simulator_faults", "Requests and frames that met a fault", ["on", "fault"], registry=REGISTRY
+)
 CLOCK = prometheus_client.Gauge(
     "tradeplane_simulator_clock_seconds", "The venue's clock, seconds since 1970", registry=REGISTRY
 )

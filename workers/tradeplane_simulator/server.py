@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import pathlib
 import socket
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, NoReturn
@@ -28,6 +28,8 @@ from tradeplane_simulator import (
     streams,
     working,
 )
+from tradeplane_simulator.faults import plan as plans
+from tradeplane_simulator.faults import requests
 
 _STOP_S = 2
 _EARLY = times.Nanos(5 * times.MINUTE)
@@ -50,6 +52,7 @@ class Settings:
     text_frames : whether the trading stream sends text, as Alpaca's live host does
     trading_streams : how many clients may listen to trade updates at once
     iex_share : share of a bar's volume that the iex feed has; None for all of it
+    scenario : what goes wrong from the start, a JSON file; None for nothing
     speed : how many times as fast as the machine's the clock runs; None for one that only the control port moves
     """
 
@@ -68,6 +71,7 @@ class Settings:
     seed: int = 0
     iex_share: Fraction | None = None
     speed: Fraction | None = None
+    scenario: pathlib.Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,8 @@ async def serve(chosen: Settings, *, stop: asyncio.Event, listening: Callable[[A
             ),
             clock=_start(chosen, recording),
         )
+        scenario = plans.Scenario() if chosen.scenario is None else plans.Scenario.read(chosen.scenario)
+        plan = hub.plan = plans.Plan(scenario, clock=lambda: venue.clock)
         for entry in entries:
             venue.open_account(entry.name, entry.starting_cash)
         rates = {one.name: limits.Rate(**one.rate.model_dump()) for one in entries if one.rate is not None}
@@ -122,7 +128,8 @@ async def serve(chosen: Settings, *, stop: asyncio.Event, listening: Callable[[A
             state=state,
             venue_time=lambda: times.text(venue.clock),
         )
-        ports = [_port(chosen.listen, trading), _port(chosen.control, control.build(venue))]
+        faulty = requests.Layer(trading, plan, account=lambda headers: _account(keys, headers))
+        ports = [_port(chosen.listen, faulty), _port(chosen.control, control.build(venue, plan))]
         try:
             listen, control_port = (_name(opened) for _, opened in ports)
             listening(Addresses(listen=listen, control=control_port, clock=times.text(venue.clock)))
@@ -132,6 +139,11 @@ async def serve(chosen: Settings, *, stop: asyncio.Event, listening: Callable[[A
                 opened.close()
     finally:
         state.close()
+
+
+def _account(keys: credentials.Keys, headers: Mapping[str, str]) -> str:
+    caller = keys.of_request(headers)
+    return "" if caller is None else caller.account
 
 
 def _start(chosen: Settings, recording: feeds.Recording) -> times.Nanos:

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from tradeplane_engine.domain import times
 from tradeplane_simulator import book, connection, credentials, data_stream, feeds, metrics, trading_stream
+from tradeplane_simulator.faults import plan as plans
 
 # Before a part is written, nothing of the next one is made.
 _MESSAGES = 2_000
@@ -23,6 +24,7 @@ class Hub:
     keys : who may listen
     recording : what the feeds of market data are made of; None for none
     text_frames : whether trade updates come as text, as from Alpaca's live host, and not in binary frames
+    plan : the faults that clients may meet
     most_trading : how many clients may listen to trade updates at once; None for any number
     """
 
@@ -33,6 +35,7 @@ class Hub:
         recording: feeds.Recording | None = None,
         text_frames: bool = False,
         most_trading: int | None = None,
+        plan: plans.Plan | None = None,
     ) -> None:
         self._keys = keys
         self._recording = recording
@@ -40,6 +43,7 @@ class Hub:
         self._data: set[data_stream.Client] = set()
         self._text_frames = text_frames
         self._most_trading = most_trading
+        self.plan = plan
 
     def trade_updates(self, account: str, updates: Sequence[book.Update]) -> None:
         """Send an account's updates to those who listen to it."""
@@ -81,8 +85,10 @@ class Hub:
             metrics.REFUSALS.labels("trading").inc()
             await socket.send_denial_response(Response(status_code=429))
             return
+        if await self._refused(socket, "trading"):
+            return
         await socket.accept()
-        client = trading_stream.Client(socket, self._keys, text_frames=self._text_frames)
+        client = trading_stream.Client(socket, self._keys, text_frames=self._text_frames, plan=self.plan)
         self._trading.add(client)
         try:
             await client.serve()
@@ -91,6 +97,8 @@ class Hub:
 
     async def serve_data(self, socket: websockets.WebSocket, feed: feeds.Feed) -> None:
         """Serve a feed: MessagePack for clients that ask for it, else JSON text."""
+        if await self._refused(socket, "data"):
+            return
         await socket.accept()
         client = data_stream.Client(
             socket,
@@ -98,6 +106,7 @@ class Hub:
             feed=feed,
             offered=self._offered,
             admits=lambda account: self._admits(account, feed),
+            plan=self.plan,
         )
         goes_on = client.welcome()
         self._data.add(client)
@@ -105,6 +114,12 @@ class Hub:
             await client.serve(goes_on=goes_on)
         finally:
             self._data.discard(client)
+
+    async def _refused(self, socket: websockets.WebSocket, stream: str) -> bool:
+        fault = None if self.plan is None else self.plan.of_handshake(stream)
+        if fault is not None:
+            await socket.send_denial_response(Response(status_code=fault.status))
+        return fault is not None
 
     @property
     def _offered(self) -> Sequence[str]:

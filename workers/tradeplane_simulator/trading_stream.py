@@ -7,6 +7,7 @@ import orjson
 from starlette import websockets
 
 from tradeplane_simulator import book, connection, credentials, render
+from tradeplane_simulator.faults import plan as plans
 
 
 class Client(connection.Connection):
@@ -19,8 +20,15 @@ class Client(connection.Connection):
     text_frames : whether frames are text, as from Alpaca's live host, and not binary
     """
 
-    def __init__(self, socket: websockets.WebSocket, keys: credentials.Keys, *, text_frames: bool) -> None:
-        super().__init__(socket, stream="trading")
+    def __init__(
+        self,
+        socket: websockets.WebSocket,
+        keys: credentials.Keys,
+        *,
+        text_frames: bool,
+        plan: plans.Plan | None = None,
+    ) -> None:
+        super().__init__(socket, stream="trading", plan=plan)
         self._keys = keys
         self._text_frames = text_frames
         self.listening = False
@@ -32,7 +40,8 @@ class Client(connection.Connection):
 
     def update(self, update: book.Update) -> None:
         """Send an update of the account."""
-        self._say(render.update(update))
+        told = render.update(update)
+        self._say(told, event=str(told["data"]["event"]))
 
     def answer(self, message: Any) -> bool:
         """Answer one of the two actions, a login in either of its forms."""
@@ -73,6 +82,6 @@ class Client(connection.Connection):
     def _answer(self, stream: str, **data: Any) -> None:
         self._say({"stream": stream, "data": data})
 
-    def _say(self, message: dict[str, Any]) -> None:
+    def _say(self, message: dict[str, Any], *, event: str = "") -> None:
         frame: bytes = msgpack.packb(message) if self.message_pack else orjson.dumps(message)
-        self.put(frame.decode() if self._text_frames and not self.message_pack else frame)
+        self.put(frame.decode() if self._text_frames and not self.message_pack else frame, event=event)
