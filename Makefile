@@ -15,7 +15,7 @@ WORKERS ?= 2
 # What the extension modules are built from; tool.uv.cache-keys in pyproject.toml names the same.
 CORE := setup.py tools/build_backend.py $(wildcard workers/tradeplane_engine/core/*.py workers/tradeplane_engine/core/*.pxd)
 
-.PHONY: help engine setup setup-dev demo test test-unit test-integration test-cluster verify generate golden campaign-engine mutate format clean
+.PHONY: help engine setup setup-dev demo test test-unit test-integration test-cluster verify generate golden campaign-engine chaos mutate format clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ golden: setup-dev ## Show in words where golden scenarios differ from what the e
 
 campaign-engine: setup-dev ## Run the engine against vectorbt and backtrader on many random strategies
 	$(BIN)/python tools/campaign_engine.py $(if $(SEEDS),--seeds $(SEEDS))
+
+chaos: setup-dev ## Let everything fail around gateways that trade, seed after seed; goes on where it stopped (SEEDS=)
+	$(BIN)/python tools/chaos.py $(if $(SEEDS),--seeds $(SEEDS)) --summary benchmarks/CHAOS.md
 
 mutate: setup-dev ## Change the core one step at a time and ask the tests whether they notice (MODULES="ledger order")
 	$(BIN)/python tools/mutate.py $(MODULES)
