@@ -363,6 +363,8 @@ class Run:
             answer = await self._ask(bench, "GET", f"/v1/settled?trigger={trigger}&timeout_s=1")
             if answer is not None and answer.status_code == 200 and answer.json()["settled"]:
                 return
+            # A standby answers too, and knows of nothing that is settled: ask the other one first next time.
+            self._running = self._running[1:] + self._running[:1]
 
     async def _week(self, bench: gateway.Bench) -> None:
         self.cluster.set_switch("enabled")
