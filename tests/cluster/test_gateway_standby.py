@@ -6,6 +6,7 @@ import json
 import pathlib
 import signal
 import subprocess
+import urllib.parse
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ import asyncpg
 import httpx2
 import pytest
 
-from support import gateway, servers, simulator
+from support import gateway, servers, simulator, tcp_proxy
 from tradeplane_engine.domain import times
 from tradeplane_kube import client
 from tradeplane_workers import messages
@@ -40,6 +41,8 @@ class Member:
     process: "subprocess.Popen[bytes]"
     url: str
     log: pathlib.Path
+    database: tcp_proxy.TcpProxy
+    """Its way to PostgreSQL."""
 
     async def is_ready(self, http: httpx2.AsyncClient) -> bool:
         """Whether it leads and hears the broker."""
@@ -133,6 +136,16 @@ class Pair:
         assert len(received) >= len(wanted) - 1
 
 
+@contextlib.contextmanager
+def proxied(postgres_url: str) -> Iterator[tuple[tcp_proxy.TcpProxy, str]]:
+    """Yield a way to PostgreSQL that can be cut, and the URL that goes it."""
+    given = urllib.parse.urlsplit(postgres_url)
+    query = dict(urllib.parse.parse_qsl(given.query))
+    with tcp_proxy.TcpProxy(f"{query['host']}/.s.PGSQL.{query.get('port', 5432)}").serving() as proxy:
+        user = given.netloc.rpartition("@")[0]
+        yield proxy, f"postgresql://{user}@127.0.0.1:{proxy.port}{given.path}?sslmode=disable"
+
+
 @pytest.fixture
 def venue(tmp_path: pathlib.Path) -> Iterator[simulator.Venue]:
     """A simulator of its own process, after the first session."""
@@ -153,21 +166,24 @@ async def pair(
         gateway.published(redis_url, venue),
     ):
         await person.patch("ConfigMap", "kill-switch", {"data": {"trading": "enabled"}}, manager="person")
-        logs = [tmp_path / "first.log", tmp_path / "second.log"]
-        with gateway.process(kube, postgres_url, redis_url, logs[0]) as (process, url):
-            first = Member(process, url, logs[0])
-            with gateway.process(kube, postgres_url, redis_url, logs[1]) as (other, other_url):
-                made = Pair(first, Member(other, other_url, logs[1]), uid, venue, http, postgres_url)
+        with contextlib.ExitStack() as stack:
+            members = []
+            for name in ("first", "second"):
+                log = tmp_path / f"{name}.log"
+                database, through = stack.enter_context(proxied(postgres_url))
+                process, url = stack.enter_context(gateway.process(kube, through, redis_url, log))
+                members.append(Member(process, url, log, database))
+            made = Pair(members[0], members[1], uid, venue, http, postgres_url)
 
-                async def somebody() -> bool:
-                    return await made.first.is_ready(http) or await made.second.is_ready(http)
+            async def somebody() -> bool:
+                return await made.first.is_ready(http) or await made.second.is_ready(http)
 
-                await eventually(somebody)
-                if await made.second.is_ready(http):
-                    made.first, made.second = made.second, made.first
-                await made.until(made.second, "standby")
-                await made.start()
-                yield made
+            await eventually(somebody)
+            if await made.second.is_ready(http):
+                made.first, made.second = made.second, made.first
+            await made.until(made.second, "standby")
+            await made.start()
+            yield made
 
 
 async def test_a_standby_says_who_leads_and_takes_nothing(pair: Pair) -> None:
@@ -205,4 +221,17 @@ async def test_a_leader_that_was_frozen_finds_itself_deposed(pair: Pair) -> None
     assert await asyncio.to_thread(pair.first.process.wait, PATIENCE_S) == program._DEPOSED
     ended = [json.loads(line) for line in pair.first.log.read_text().splitlines()]
     assert "deposed" in {line["event"] for line in ended}
+    await pair.check(wanted)
+
+
+async def test_a_leader_without_its_database_is_succeeded_and_ends_when_it_has_it_again(pair: Pair) -> None:
+    """Cut off it takes nothing, its standby leads; mended, its next renewal tells it."""
+    wanted = [await pair.decide() for _ in range(3)]
+    pair.first.database.cut()
+    wanted += [await pair.decide() for _ in range(3)]
+    await pair.until(pair.second, "leader")
+    assert pair.first.process.poll() is None
+    pair.first.database.mend()
+    wanted += [await pair.decide() for _ in range(3)]
+    assert await asyncio.to_thread(pair.first.process.wait, PATIENCE_S) == program._DEPOSED
     await pair.check(wanted)

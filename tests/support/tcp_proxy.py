@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 
 class TcpProxy:
-    """Forwards connections to one port of loopback.
+    """Forwards connections to one port of loopback, or to one Unix socket.
 
     Parameters
     ----------
-    target : port
+    target : port, or the socket's path
     """
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int | str) -> None:
         self._target = target
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
@@ -53,11 +53,18 @@ class TcpProxy:
                 if self._down:
                     client.close()
                     continue
-                server = socket.create_connection(("127.0.0.1", self._target))
+                server = self._connect()
                 with self._lock:
                     self._open |= {client, server}
                 for pair in ((client, server), (server, client)):
                     threading.Thread(target=self._forward, args=pair, daemon=True).start()
+
+    def _connect(self) -> socket.socket:
+        if isinstance(self._target, int):
+            return socket.create_connection(("127.0.0.1", self._target))
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(self._target)
+        return server
 
     @staticmethod
     def _forward(source: socket.socket, sink: socket.socket) -> None:
