@@ -43,10 +43,10 @@ class Unreadable(port.BrokerError):
 
 
 def parse(body: bytes | str) -> Any:
-    """Parse JSON with exact decimals; raises Unreadable for HTML, an empty body and the like."""
+    """Parse JSON with exact decimals; raises Unreadable for HTML, an empty body, a nest without end and the like."""
     try:
         return json.loads(body, parse_float=Decimal)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Unreadable(f"body: must be JSON, got {body[:80]!r}") from error
 
 
@@ -264,4 +264,8 @@ def _decimal(row: Mapping[str, Any], name: str, *, default: str | None = None) -
 
 
 def _money(row: Mapping[str, Any], name: str) -> numbers.Money:
-    return numbers.money(_decimal(row, name).quantize(_MONEY_STEP, ROUND_HALF_EVEN), field=name)
+    value = _decimal(row, name)
+    try:
+        return numbers.money(value.quantize(_MONEY_STEP, ROUND_HALF_EVEN), field=name)
+    except ArithmeticError as error:
+        raise Unreadable(f"{name}: must be an amount within 64 bits of nanodollars, got {value}") from error
