@@ -47,6 +47,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clock", help="where a new clock starts, RFC 3339 (default: before the first open)")
     parser.add_argument("--cash", default="100000", help="a new account's cash in USD (default %(default)s)")
     parser.add_argument("--profile", default="paper", help="venue profile (default %(default)s)")
+    parser.add_argument("--scenario", type=Path, help="JSON file of what goes wrong, and its seed")
     parser.add_argument("--port", type=int, default=8765, help="of trading and data (default %(default)s; 0: any)")
     parser.add_argument("--control-port", type=int, default=0, help="of the clock's control (default: any)")
 
@@ -88,6 +89,7 @@ def settings(options: argparse.Namespace) -> server.Settings:
         profile=profile.named(options.profile),
         trading_streams=1,
         speed=None if options.stepped else options.speed,
+        scenario=options.scenario,
     )
 
 
