@@ -49,7 +49,7 @@ class Health:
         """What this gateway is doing."""
         if self.leadership.is_valid():
             return Role.LEADER
-        return Role.STANDBY if self.has_ledger else Role.STARTING
+        return Role.STARTING if self.leadership.seen is None else Role.STANDBY
 
     @property
     def is_ready(self) -> bool:
