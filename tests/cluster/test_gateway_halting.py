@@ -4,7 +4,7 @@ import asyncio
 import json
 import pathlib
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -18,14 +18,6 @@ ROUNDS = 20
 PER_DECISION = 5
 PERIOD_S = 0.1
 LIMIT_NS = 1_000_000_000
-
-
-@pytest.fixture
-def venue(tmp_path: pathlib.Path) -> Iterator[simulator.Venue]:
-    """A simulator of its own process, after the first session."""
-    with simulator.running(tmp_path) as found:
-        found.to_bars(0)
-        yield found
 
 
 @pytest.fixture

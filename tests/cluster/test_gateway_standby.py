@@ -147,14 +147,6 @@ def proxied(postgres_url: str) -> Iterator[tuple[tcp_proxy.TcpProxy, str]]:
 
 
 @pytest.fixture
-def venue(tmp_path: pathlib.Path) -> Iterator[simulator.Venue]:
-    """A simulator of its own process, after the first session."""
-    with simulator.running(tmp_path) as found:
-        found.to_bars(0)
-        yield found
-
-
-@pytest.fixture
 async def pair(
     kube: servers.Kube, venue: simulator.Venue, postgres_url: str, redis_url: str, tmp_path: pathlib.Path
 ) -> AsyncIterator[Pair]:

@@ -5,8 +5,10 @@ one exchange where the recording says at which, else all, or a set share of the 
 the name that Alpaca's test stream has. ``docs/adr/0036-feeds-of-one-recording.md`` has the reasons.
 """
 
+import bisect
 import functools
 import heapq
+import operator
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
@@ -22,6 +24,7 @@ from tradeplane_simulator import dataset, notices, renames, render, sessions, ti
 DELAY: Final = times.Nanos(15 * times.MINUTE)
 TEST_SYMBOL: Final = "FAKEPACA"
 ALL: Final = "*"
+_AT: Final = operator.attrgetter("at")
 Wanted = Mapping[str, AbstractSet[str]]
 
 
@@ -96,12 +99,13 @@ class Recording:
         return heapq.merge(*parts, key=lambda one: (one.at, one.rank, one.symbol))
 
     def _notices(self, feed: Feed, first: times.Nanos, last: times.Nanos, wanted: Wanted) -> Iterator[Message]:
-        for one in self.told:
+        begin = bisect.bisect_left(self.told, first, key=_AT)
+        for one in self.told[begin : bisect.bisect_right(self.told, last, key=_AT)]:
             # A revised bar is one of the whole market, as are trades of other exchanges.
             elsewhere = feed is Feed.IEX and (
                 one.fields.get("x", ticks.IEX) != ticks.IEX or (one.kind == "u" and self.iex is not self.sip)
             )
-            if first <= one.at <= last and _wants(wanted, one.channel, one.symbol) and not elsewhere:
+            if _wants(wanted, one.channel, one.symbol) and not elsewhere:
                 yield Message(one.at, 2, one.symbol, one.channel, one.kind, functools.partial(render.notice, one))
 
 

@@ -24,8 +24,11 @@ class Hub:
     keys : who may listen
     recording : what the feeds of market data are made of; None for none
     text_frames : whether trade updates come as text, as from Alpaca's live host, and not in binary frames
-    plan : the faults that clients may meet
     most_trading : how many clients may listen to trade updates at once; None for any number
+
+    Attributes
+    ----------
+    plan : the faults that clients may meet; set when there is a venue, whose clock it goes by
     """
 
     def __init__(
@@ -35,7 +38,6 @@ class Hub:
         recording: feeds.Recording | None = None,
         text_frames: bool = False,
         most_trading: int | None = None,
-        plan: plans.Plan | None = None,
     ) -> None:
         self._keys = keys
         self._recording = recording
@@ -43,7 +45,7 @@ class Hub:
         self._data: set[data_stream.Client] = set()
         self._text_frames = text_frames
         self._most_trading = most_trading
-        self.plan = plan
+        self.plan: plans.Plan | None = None
 
     def trade_updates(self, account: str, updates: Sequence[book.Update]) -> None:
         """Send an account's updates to those who listen to it."""

@@ -115,9 +115,10 @@ def judge(
     for intent in intents:
         verdict = _verdict(intent, state=state, chains=chains)
         if verdict.accepted:
-            verdict = replace(verdict, notional=chains[0].notional(verdict.intent))
+            notional = chains[0].notional(verdict.intent)  # at prices that all scopes share
+            verdict = replace(verdict, notional=notional)
             for chain in chains:
-                chain.adopt(verdict.intent)
+                chain.adopt(verdict.intent, notional)
         verdicts.append(verdict)
     return tuple(verdicts)
 
@@ -198,11 +199,11 @@ class _Chain:
         """Say whether the policy lets a smaller order leave where a limit of this family is exceeded."""
         return self._scope.policy.on_breach(violation.family) is limits.Breach.CLIP
 
-    def adopt(self, intent: orders.Intent) -> None:
-        """Take an accepted intent as a working order."""
+    def adopt(self, intent: orders.Intent, notional: numbers.Money) -> None:
+        """Take an accepted intent, and what it is worth, as a working order that counts for the day."""
         symbol = self._ids[intent.symbol]
         self._book.adopt(symbol, intent.side.sign, intent.quantity, self._prices[symbol])
-        self._book.spend(1, self.notional(intent))
+        self._book.spend(1, notional)
 
     def notional(self, intent: orders.Intent) -> numbers.Money:
         """Return what an intent is worth at its symbol's last close."""

@@ -8,9 +8,10 @@ import fnmatch
 import json
 import pathlib
 import random
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import pydantic
 
@@ -125,6 +126,9 @@ class Scenario(pydantic.BaseModel):
             raise errors.StateRefused(f"scenario {path}: {error}") from error
 
 
+_Kind = TypeVar("_Kind", RequestFault, FrameFault)
+
+
 class Plan:
     """The faults that are on.
 
@@ -140,10 +144,16 @@ class Plan:
         self._faults: dict[int, RequestFault | FrameFault] = {}
         self._matched: dict[int, int] = {}
         self._met: dict[int, int] = {}
-        self._record: list[dict[str, Any]] = []
+        self._record: deque[dict[str, Any]] = deque(maxlen=_KEPT)
+        self._recorded = 0
         self._number = 0
         for fault in scenario.faults:
             self._add(fault)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no fault is on."""
+        return not self._faults
 
     def add(self, found: Any) -> int:
         """Turn a fault on and return its number; raises Refused."""
@@ -169,40 +179,32 @@ class Plan:
             {"number": number, "matched": self._matched[number], "met": self._met[number], **_plain(fault)}
             for number, fault in self._faults.items()
         ]
-        return {"seed": self.seed, "faults": faults, "record": self._record[-_KEPT:]}
+        return {"seed": self.seed, "faults": faults, "record": list(self._record)}
 
     def of_request(self, method: str, path: str, account: str) -> RequestFault | None:
         """Return what goes wrong with a request, if anything."""
-        for number, fault in self._faults.items():
-            if (
-                isinstance(fault, RequestFault)
-                and _is_of(fault, method, path, account)
-                and self._meets(number, fault, f"{method} {path}", account)
-            ):
-                return fault
-        return None
+        return self._meeting(
+            RequestFault, lambda fault: _is_of(fault, method, path, account), f"{method} {path}", account
+        )
 
     def of_frame(self, stream: str, event: str, account: str) -> FrameFault | None:
         """Return what goes wrong with a frame, if anything."""
-        for number, fault in self._faults.items():
-            if (
-                isinstance(fault, FrameFault)
-                and fault.fault != "refuse"
-                and _is_event(fault, stream, event, account)
-                and self._meets(number, fault, f"{stream} {event}", account)
-            ):
-                return fault
-        return None
+        return self._meeting(
+            FrameFault, lambda fault: _is_event(fault, stream, event, account), f"{stream} {event}", account
+        )
 
     def of_handshake(self, stream: str) -> FrameFault | None:
         """Return why a stream's next client is turned away, if it is."""
+        return self._meeting(
+            FrameFault,
+            lambda fault: fault.fault == "refuse" and fault.stream == stream,
+            f"{stream} handshake",
+            "",
+        )
+
+    def _meeting(self, kind: type[_Kind], fits: Callable[[_Kind], bool], what: str, account: str) -> _Kind | None:
         for number, fault in self._faults.items():
-            if (
-                isinstance(fault, FrameFault)
-                and fault.fault == "refuse"
-                and fault.stream == stream
-                and self._meets(number, fault, f"{stream} handshake", "")
-            ):
+            if isinstance(fault, kind) and fits(fault) and self._meets(number, fault, what, account):
                 return fault
         return None
 
@@ -224,9 +226,10 @@ class Plan:
             return False
         self._met[number] += 1
         metrics.FAULTS.labels(fault.on, fault.fault).inc()
+        self._recorded += 1
         self._record.append(
             {
-                "number": len(self._record) + 1,
+                "number": self._recorded,
                 "clock": times.text(clock),
                 "by": number,
                 "fault": fault.fault,
@@ -243,7 +246,8 @@ def _is_of(fault: RequestFault, method: str, path: str, account: str) -> bool:
 
 
 def _is_event(fault: FrameFault, stream: str, event: str, account: str) -> bool:
-    return fault.stream == stream and fnmatch.fnmatchcase(event, fault.event) and fault.account in {"", account}
+    named = fault.stream == stream and fnmatch.fnmatchcase(event, fault.event)
+    return fault.fault != "refuse" and named and fault.account in {"", account}
 
 
 def _plain(fault: RequestFault | FrameFault) -> dict[str, Any]:

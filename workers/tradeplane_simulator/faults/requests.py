@@ -58,7 +58,7 @@ class Layer:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, well or badly."""
         fault = None
-        if scope["type"] == "http":
+        if scope["type"] == "http" and not self._plan.is_idle:  # whose a request is costs a comparison of secrets
             headers = {name.decode().lower(): value.decode("latin-1") for name, value in scope["headers"]}
             fault = self._plan.of_request(scope["method"], scope["path"], self._account(headers))
         if fault is None:

@@ -74,6 +74,20 @@ class _Judged:
     notional: numbers.Money
 
 
+@dataclass(frozen=True, slots=True)
+class _Passed:
+    """What the gate let pass of decisions after a session's open: how many intents and their worth, by strategy."""
+
+    opened: times.Nanos
+    counts: Mapping[str, tuple[int, numbers.Money]]
+
+    def plus(self, uid: str, notional: Sequence[numbers.Money]) -> "_Passed":
+        """Return it with intents of one more decision."""
+        count, worth = self.counts.get(uid, _NOTHING)
+        more = (count + len(notional), numbers.Money(min(worth + sum(notional), _MOST)))
+        return _Passed(self.opened, {**self.counts, uid: more})
+
+
 @dataclass(slots=True)
 class _Memory:
     """What transactions of ours recorded in one turn of leading, in which nobody else records decisions.
@@ -83,6 +97,7 @@ class _Memory:
     recorded : the last event of a kind and key
     configs : of a strategy's fence, by its token
     left_s : when orders passed the door within the last second, by scope, in the machine's time
+    passed : of the newest session that a limit asked about; None before
     """
 
     token: str
@@ -90,10 +105,11 @@ class _Memory:
     recorded: dict[tuple[str, str], Any] = field(default_factory=dict)
     configs: dict[str, messages.StrategyConfig] = field(default_factory=dict)
     left_s: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    passed: _Passed | None = None
 
     def copy(self) -> "_Memory":
         """Return a memory that may be thrown away with its transaction."""
-        return _Memory(self.token, self.state, dict(self.recorded), dict(self.configs), dict(self.left_s))
+        return replace(self, recorded=dict(self.recorded), configs=dict(self.configs), left_s=dict(self.left_s))
 
 
 _Asked = tuple[messages.DecisionMessage, times.Nanos]
@@ -237,6 +253,9 @@ class Desk:
         given = self._circumstances(config)
         await _record_circumstances(connection, given, policy_name=config.policy.name, memory=memory)
         judged = await self._judge(connection, message, config, trigger=trigger, given=given, memory=memory)
+        if memory.passed is not None and trigger > memory.passed.opened:
+            passing = [one.notional for one in judged if one.passed_gate]
+            memory.passed = memory.passed.plus(message.uid, passing)
         sequence = await journal.take_places(connection, 1 + len(judged))
         intents = [
             _intent(one, sequence=sequence, position=position, uid=message.uid, trigger=trigger)
@@ -304,7 +323,7 @@ class Desk:
             return []
         await self._fills.advance(connection)
         known = self._prices.at(trigger, channel=translate.channel(config))
-        scopes = await self._scopes(connection, config, trigger=trigger, given=given, known=known)
+        scopes = await self._scopes(connection, config, trigger=trigger, given=given, known=known, memory=memory)
         verdicts = gate.judge(intents, state=given.state.state, now=trigger, scopes=scopes)
         room = None
         if scopes:
@@ -327,6 +346,7 @@ class Desk:
         trigger: times.Nanos,
         given: _Circumstances,
         known: Mapping[str, bars.Bar],
+        memory: _Memory,
     ) -> Sequence[gate.Scope]:
         policy, account = given.policy, given.account
         if policy is None or policy.limits is None or account is None or account.limits is None:
@@ -337,7 +357,7 @@ class Desk:
         own = books.strategy_book(fills, exposures, known, uid=config.uid, capital=capital)
         whole = books.account_book(fills, exposures, known)
         if policy.limits.counts_days or account.limits.counts_days:
-            passed = await decisions_store.passed_since(connection, standings.opened_before(trigger))
+            passed = await _passed(connection, standings.opened_before(trigger), memory=memory)
             own = _spent(own, {config.uid: passed.get(config.uid, _NOTHING)})
             whole = _spent(whole, passed)
         if policy.limits.measures_losses:
@@ -435,6 +455,16 @@ async def _repeated(
     if first.key != (trigger, message.part) or first.digest != content_digest(message):
         raise Conflict(receipt)
     return receipt
+
+
+async def _passed(connection: Any, opened: times.Nanos, *, memory: _Memory) -> Mapping[str, tuple[int, numbers.Money]]:
+    """Return what the gate let pass since a session opened; that of the newest session is asked for once."""
+    if memory.passed is not None and memory.passed.opened == opened:
+        return memory.passed.counts
+    found = await decisions_store.passed_since(connection, opened)
+    if memory.passed is None or memory.passed.opened < opened:
+        memory.passed = _Passed(opened, found)
+    return found
 
 
 def _spent(book: gate.Book, passed: Mapping[str, tuple[int, numbers.Money]]) -> gate.Book:

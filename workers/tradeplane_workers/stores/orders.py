@@ -10,6 +10,14 @@ from tradeplane_workers.stores import decisions
 _ENDED = "('filled', 'canceled', 'expired', 'replaced', 'rejected')"  # the broker's words
 MAY_FILL = f"o.status not in {_ENDED}"
 """Of an order ``o``: the broker has not said that it ended."""
+_LIVE = f"({MAY_FILL} or o.reported > o.filled)"  # a part may fill, or was reported filled and is not booked yet
+# Few of many orders, which no planner believes: first by their own index, then each intent by its key.
+_LIVE_ORDERS = f"""live as materialized (
+    select client_order_id, status, filled, reported from orders o where {_LIVE}
+)"""  # noqa: S608 - a constant
+_ACKNOWLEDGED = """live o cross join lateral (
+    select * from intents where client_order_id = o.client_order_id and status = 'acknowledged' offset 0
+) i"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +204,7 @@ async def exposures(connection: Any) -> tuple[Exposure, ...]:
     """
     rows = await connection.fetch(
         f"""
-        with live as materialized (  -- few of many orders, which no planner believes: first, and each by its key
-            select client_order_id, status, filled, reported from orders o where {MAY_FILL} or o.reported > o.filled
-        ), working as (
+        with {_LIVE_ORDERS}, working as (
             select i.strategy_uid as sub_ledger, i.symbol, i.side,
                    greatest(case when o.status in {_ENDED}
                                  then o.reported else i.quantity end - coalesce(o.filled, 0), 0) as quantity
@@ -207,9 +213,7 @@ async def exposures(connection: Any) -> tuple[Exposure, ...]:
             union all
             select i.strategy_uid, i.symbol, i.side,
                    greatest(case when o.status in {_ENDED} then o.reported else i.quantity end - o.filled, 0)
-            from live o cross join lateral (
-                select * from intents where client_order_id = o.client_order_id and status = 'acknowledged' offset 0
-            ) i
+            from {_ACKNOWLEDGED}
         ), parts as (
             select sub_ledger, symbol, quantity as position, 0::bigint as buy, 0::bigint as sell, 0 as open
             from positions
@@ -240,14 +244,10 @@ async def working(connection: Any, symbols: Collection[str]) -> tuple[Working, .
     """Return the open orders of the account in some symbols, those that were released and not sent yet too."""
     rows = await connection.fetch(
         f"""
-        with live as materialized (
-            select client_order_id from orders o where {MAY_FILL} or o.reported > o.filled
-        )
+        with {_LIVE_ORDERS}
         select i.* from intents i where i.status in ('released', 'sending', 'unknown') and i.symbol = any($1::text[])
         union all
-        select i.* from live o cross join lateral (
-            select * from intents where client_order_id = o.client_order_id and status = 'acknowledged' offset 0
-        ) i where i.symbol = any($1::text[])
+        select i.* from {_ACKNOWLEDGED} where i.symbol = any($1::text[])
         """,  # noqa: S608 - a constant
         list(symbols),
     )
@@ -269,7 +269,7 @@ async def open_orders(connection: Any) -> list[Any]:
     rows: list[Any] = await connection.fetch(
         "select o.* from orders o join intents i using (client_order_id)"  # noqa: S608 - a constant
         " where i.status in ('sending', 'unknown', 'acknowledged')"
-        f" and ({MAY_FILL} or o.reported > o.filled)"
+        f" and {_LIVE}"
         " order by o.created"
     )
     return rows
